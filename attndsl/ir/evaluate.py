@@ -1,0 +1,73 @@
+"""The direct interpreter: evaluates bound expressions and masks in NumPy, entry by entry.
+
+This is the denotation in executable form, written to be obviously right, and the oracle for everything below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attndsl.ir.bound import BoundIR, Segment
+from attndsl.ir.expr import Apply, Const, Expr, Head, InputAt, Position, Table, topological
+from attndsl.ir.ops import OPS
+
+Array = NDArray[Any]
+
+
+def evaluate(expr: Expr, leaf: Callable[[Expr], Any]) -> Any:
+    """The value of a bound expression; `leaf` gives the (broadcastable) values of Position, Head and InputAt."""
+    values: dict[Expr, Any] = {}
+    for node in topological(expr):
+        match node:
+            case Const(value):
+                values[node] = value
+            case Apply(op, args):
+                values[node] = OPS[op].evaluate(*(values[arg] for arg in args))
+            case Table(_, entries, index):
+                values[node] = np.asarray(entries)[values[index]]
+            case _:
+                values[node] = leaf(node)
+    return values[expr]
+
+
+def mask_rows(ir: BoundIR, head: int, start: int, stop: int, inputs: Mapping[str, Array]) -> NDArray[np.bool_]:
+    """Rows `start` to `stop` of one head's mask, bool [stop - start, Nk]. inputs: arrays [tokens] by name."""
+    mask = np.zeros((stop - start, ir.key_space.size), dtype=bool)
+    for region in ir.regions:
+        query, key = ir.query_space.segments[region.query], ir.key_space.segments[region.key]
+        first, last = max(start, query.offset), min(stop, query.offset + query.size)
+        if first < last and key.size:
+            rows = np.arange(first, last)
+            columns = np.arange(key.offset, key.offset + key.size)
+            leaf = _leaves(query, key, rows, columns, head, inputs)
+            block = np.broadcast_to(evaluate(region.visible, leaf), (len(rows), len(columns)))
+            mask[first - start : last - start, key.offset : key.offset + key.size] = block
+    return mask
+
+
+def coordinates(segment: Segment, tokens: NDArray[np.integer[Any]]) -> tuple[Array, ...]:
+    """The coordinate on each axis of tokens given by their positions in the whole space."""
+    return np.unravel_index(np.asarray(tokens) - segment.offset, segment.extents)
+
+
+def _leaves(
+    query: Segment, key: Segment, rows: Array, columns: Array, head: int, inputs: Mapping[str, Array]
+) -> Callable[[Expr], Any]:
+    tokens = {"q": rows[:, None], "k": columns[None, :]}
+    positions = {"q": coordinates(query, tokens["q"]), "k": coordinates(key, tokens["k"])}
+
+    def leaf(node: Expr) -> Any:
+        match node:
+            case Position(side, int(axis)):
+                return positions[side][axis]
+            case Head():
+                return head
+            case InputAt(name, side):
+                return inputs[name][tokens[side]]
+        raise TypeError(f"{type(node).__name__} does not belong into bound IR")
+
+    return leaf
