@@ -65,7 +65,9 @@ def settings() -> Settings:
 
 def table() -> str:
     """The settings as a Markdown table: variable, default, meaning."""
-    rows = [(f"`{f.metadata['variable']}`", f.metadata["default"], f.metadata["help"]) for f in fields(Settings)]
+    rows = [
+        (f"`{f.metadata['variable']}`", f.metadata["default"], f.metadata["help"]) for f in fields(Settings)
+    ]
     header = ("Variable", "Default", "Meaning")
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, ("---",) * 3, *rows))
 
