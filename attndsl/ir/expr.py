@@ -58,11 +58,14 @@ class Expr(metaclass=_Interning):
         return ()
 
     @cached_property
-    def mentions(self) -> frozenset[Expr]:
-        """All leaves below this node."""
-        if not self.children:
-            return frozenset((self,))
-        return frozenset().union(*(child.mentions for child in self.children))
+    def depth(self) -> int:
+        """Height of the expression; every stage may recurse this deep."""
+        return 1 + max((child.depth for child in self.children), default=0)
+
+    @cached_property
+    def leaves(self) -> frozenset[Expr]:
+        """All nodes without operands below this node (or the node itself)."""
+        return frozenset(node for node in topological(self) if not node.children)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, name) for name in self.__dataclass_fields__)
