@@ -46,8 +46,8 @@ class Settings:
         }
     )
 
-    def logs_stage(self, stage: str) -> bool:
-        """Whether `stage` is to report what it does."""
+    def reports(self, stage: str) -> bool:
+        """Whether `stage` is to report on standard error what it does."""
         return stage in self.logs or "all" in self.logs
 
 

@@ -1,0 +1,52 @@
+# Every target sets up what it needs: `make test` and `make demo` work in a fresh clone.
+#
+#   make test        the tests, without the slow ones
+#   make demo        what attndsl does, on this machine, in about a minute
+#   make test-all    all tests
+#   make lint        ruff and mypy
+#   make wheel-test  the tests against the installed wheel, outside the tree
+#   make bench-cpu   CPU kernels beside FlexAttention and dense attention
+#   make clean       removes what builds and tests left (distclean: .venv too)
+#
+# PYTHON names the interpreter that .venv is made with (3.10 or newer); PYTEST_ARGS goes to pytest.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+VENV := .venv
+RUN := $(VENV)/bin
+PYTEST := $(RUN)/python -m pytest -q -n auto --maxprocesses 4 $(PYTEST_ARGS)
+BENCH_JSON ?= benchmarks/results/cpu.json
+
+.PHONY: test test-all demo lint wheel-test bench-cpu clean distclean
+.SILENT:
+
+test: $(VENV)/.ready
+	$(PYTEST) -m "not slow"
+
+test-all: $(VENV)/.ready
+	$(PYTEST)
+
+demo: $(VENV)/.ready
+	$(RUN)/attndsl demo
+
+lint: $(VENV)/.ready
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+
+wheel-test: $(VENV)/.ready
+	scripts/wheel_test.sh
+
+bench-cpu: $(VENV)/.ready
+	$(RUN)/python -m benchmarks.cpu --json $(BENCH_JSON)
+
+$(VENV)/.ready: pyproject.toml constraints-cpu.txt scripts/setup.sh
+	scripts/setup.sh "$(PYTHON)" $(VENV)
+	touch $@
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)

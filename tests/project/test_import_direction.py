@@ -1,0 +1,92 @@
+"""Who may import whom: each stage sees the stages before it, and only `pipeline` sees the whole compiler."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import attndsl
+
+PACKAGE = Path(attndsl.__file__).parent
+
+LEAVES = {"source", "diagnostics", "settings"}
+"""Modules that belong to no stage; any stage may use them."""
+
+MAY_SEE: dict[str, set[str]] = {
+    "source": set(),
+    "diagnostics": {"source"},
+    "settings": set(),
+    "grammar": set(),
+    "patterns": set(),
+    "syntax": LEAVES | {"grammar"},
+    "ir": LEAVES,
+    "passes": LEAVES | {"syntax", "ir"},
+    "schedule": LEAVES | {"ir"},
+    "simulate": LEAVES | {"ir", "schedule"},
+    "codegen": LEAVES | {"ir", "schedule"},
+    "runtime": LEAVES | {"ir", "schedule", "codegen"},
+    "__init__": LEAVES | {"pipeline"},
+    "__main__": {"cli"},
+}
+"""For each part of the package, the other parts that it may import. `pipeline` and `cli` see everything."""
+
+SEES_EVERYTHING = {"pipeline", "cli"}
+
+
+def part_of(path: Path) -> str:
+    """The part of the package a file belongs to: its folder, or its own name at the top level."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    """Full names of all modules that a file imports, also inside functions."""
+    package = ("attndsl", *path.relative_to(PACKAGE).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join((*base, *filter(None, [node.module])))
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def python_files() -> list[Path]:
+    """All Python files of the package, also behind its links, which a recursive glob does not follow."""
+    folders = (path for path in PACKAGE.iterdir() if path.is_dir())
+    nested = (path for folder in folders for path in folder.rglob("*.py"))
+    return sorted([*PACKAGE.glob("*.py"), *nested])
+
+
+FILES = python_files()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_imports_only_the_stages_it_may_see(path: Path) -> None:
+    part = part_of(path)
+    if part in SEES_EVERYTHING:
+        return
+    seen = {name.split(".")[1] for name in imported_modules(path) if name.startswith("attndsl.")}
+    forbidden = seen - MAY_SEE[part] - {part, "__version__"}
+    assert not forbidden, f"{part} must not import {sorted(forbidden)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_runtime_imports_torch_and_triton(path: Path) -> None:
+    heavy = {name.split(".")[0] for name in imported_modules(path)} & {"torch", "triton"}
+    assert not heavy or part_of(path) == "runtime"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_folders_are_imported_by_their_full_name(path: Path) -> None:
+    top_level = {name.split(".")[0] for name in imported_modules(path)}
+    assert not top_level & {"codegen", "grammar", "patterns"}, "works in a checkout only"
+
+
+def test_every_part_has_a_rule() -> None:
+    parts = {part_of(path) for path in FILES}
+    assert parts <= set(MAY_SEE) | SEES_EVERYTHING
+    assert {"codegen", "patterns", "ir", "syntax"} <= parts
