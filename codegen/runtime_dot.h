@@ -1,0 +1,112 @@
+// attndsl tile runtime, 4 of 6: matrix products of tiles.
+//
+// All products go through one microkernel, a register block of MR rows x NR vectors that runs over the
+// whole inner extent: each step broadcasts MR numbers of the left operand and loads NR vectors of the right.
+#pragma once
+#include "runtime_tile.h"
+
+namespace attn {
+
+// Rows of the register block for NR vectors of columns, so that accumulators and operands fill the registers.
+constexpr int block_rows(int vectors) {
+#if defined(ATTN_AVX512)
+    return vectors == 4 ? 6 : vectors == 3 ? 8 : 12;
+#else
+    return vectors == 3 ? 4 : vectors == 2 ? 6 : 8;
+#endif
+}
+#if defined(ATTN_AVX512)
+constexpr int block_vectors = 4;
+#else
+constexpr int block_vectors = 2;
+#endif
+
+// target[m][n] = (accumulate ? target[m][n] * alpha[m] : 0) + sum_k left[m * left_row + k * left_inner] * right[k][n]
+template <int MR, int NR, int Inner, int LeftRow, int LeftInner, int RightRow, int TargetRow, bool Accumulate>
+ATTN_INLINE void multiply_block(float* target, const float* left, const float* right, const float* alpha) {
+    Vector sum[MR][NR];
+    ATTN_UNROLL
+    for (int row = 0; row < MR; ++row) {
+        ATTN_UNROLL
+        for (int vector = 0; vector < NR; ++vector)
+            sum[row][vector] =
+                Accumulate ? load(target + row * TargetRow + vector * vector_width) * alpha[row] : Vector{};
+    }
+    for (int inner = 0; inner < Inner; ++inner) {
+        Vector factor[NR];
+        ATTN_UNROLL
+        for (int vector = 0; vector < NR; ++vector) factor[vector] = load(right + inner * RightRow + vector * vector_width);
+        ATTN_UNROLL
+        for (int row = 0; row < MR; ++row) {
+            const Vector weight = broadcast(left[row * LeftRow + inner * LeftInner]);
+            ATTN_UNROLL
+            for (int vector = 0; vector < NR; ++vector) sum[row][vector] += weight * factor[vector];
+        }
+    }
+    ATTN_UNROLL
+    for (int row = 0; row < MR; ++row) {
+        ATTN_UNROLL
+        for (int vector = 0; vector < NR; ++vector)
+            store(target + row * TargetRow + vector * vector_width, sum[row][vector]);
+    }
+}
+
+template <int Rows, int NR, int Inner, int LeftRow, int LeftInner, int RightRow, int TargetRow, bool Accumulate>
+inline void multiply_columns(float* target, const float* left, const float* right, const float* alpha) {
+    constexpr int MR = block_rows(NR) < Rows ? block_rows(NR) : Rows;
+    constexpr int rest = Rows % MR;
+    int row = 0;
+    for (; row + MR <= Rows; row += MR)
+        multiply_block<MR, NR, Inner, LeftRow, LeftInner, RightRow, TargetRow, Accumulate>(
+            target + row * TargetRow, left + row * LeftRow, right, alpha + row);
+    if constexpr (rest > 0)
+        multiply_block<rest, NR, Inner, LeftRow, LeftInner, RightRow, TargetRow, Accumulate>(
+            target + row * TargetRow, left + row * LeftRow, right, alpha + row);
+}
+
+template <int Rows, int Vectors, int Inner, int LeftRow, int LeftInner, int RightRow, int TargetRow, bool Accumulate>
+inline void multiply(float* target, const float* left, const float* right, const float* alpha) {
+    constexpr int blocks = (Vectors + block_vectors - 1) / block_vectors;
+    constexpr int first = Vectors / blocks;  // the remaining vectors go to another block
+    multiply_columns<Rows, first, Inner, LeftRow, LeftInner, RightRow, TargetRow, Accumulate>(target, left, right, alpha);
+    if constexpr (Vectors > first)
+        multiply<Rows, Vectors - first, Inner, LeftRow, LeftInner, RightRow, TargetRow, Accumulate>(
+            target + first * vector_width, left, right + first * vector_width, alpha);
+}
+
+template <int Count> struct Ones {
+    float data[Count];
+    constexpr Ones() : data() { for (int index = 0; index < Count; ++index) data[index] = 1.0f; }
+};
+template <int Count> constexpr Ones<Count> ones{};
+
+// target = left . right
+template <int M, int N, int K>
+inline void dot(Tile<float, M, N>& target, const Tile<float, M, K>& left, const Tile<float, K, N>& right) {
+    multiply<M, padded(N) / vector_width, K, padded(K), 1, padded(N), padded(N), false>(
+        target.data, left.data, right.data, nullptr);
+}
+
+// target[m] = target[m] * alpha[m] + left[m] . right
+template <int M, int N, int K>
+inline void dot_accumulate(Tile<float, M, N>& target, const float* alpha, const Tile<float, M, K>& left,
+                           const Tile<float, K, N>& right) {
+    multiply<M, padded(N) / vector_width, K, padded(K), 1, padded(N), padded(N), true>(
+        target.data, left.data, right.data, alpha);
+}
+
+// target = target + left . right (backward: dq += ds . k)
+template <int M, int N, int K>
+inline void dot_accumulate(Tile<float, M, N>& target, const Tile<float, M, K>& left, const Tile<float, K, N>& right) {
+    dot_accumulate(target, ones<M>.data, left, right);
+}
+
+// target = target + left^T . right (backward: dv += p^T . dO, dk += ds^T . q)
+template <int M, int N, int K>
+inline void dot_transposed_accumulate(Tile<float, M, N>& target, const Tile<float, K, M>& left,
+                                      const Tile<float, K, N>& right) {
+    multiply<M, padded(N) / vector_width, K, 1, padded(M), padded(N), padded(N), true>(
+        target.data, left.data, right.data, ones<M>.data);
+}
+
+}  // namespace attn
