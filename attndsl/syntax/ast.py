@@ -23,7 +23,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Expr(Node):
-    """An expression. `depth` bounds the recursion of later stages."""
+    """An expression. The parser bounds its depth, so that later stages may recurse over it."""
 
     @property
     def children(self) -> tuple[Expr, ...]:
@@ -38,7 +38,9 @@ class Number(Expr):
     value: int | float
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Number) and (type(self.value), self.value) == (type(other.value), other.value)
+        if not isinstance(other, Number):
+            return NotImplemented
+        return type(self.value) is type(other.value) and self.value == other.value
 
     def __hash__(self) -> int:
         return hash((type(self.value), self.value))
@@ -117,7 +119,7 @@ class Unary(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Binary(Expr):
-    """`+ - * / // % **`, `and`, `or`, `.` (dot product of routing scores)."""
+    """`+ - * / // % **`, `and`, `or`; in a route also `.` (dot product) and `in` (`mean(k in b)`)."""
 
     operator: str
     left: Expr
@@ -303,10 +305,14 @@ class Blocks(Clause):
 
 @dataclass(frozen=True, slots=True)
 class RouteStep(Node):
-    """One phrase of a route: its leading word (`score`, `among`, `select`, `per`, `always`) and its expressions."""
+    """One phrase of a route: its word (`score`, `among`, `select`, `always`) and expression.
+
+    `per` holds the names after `select expr per query, head`.
+    """
 
     word: str
-    values: tuple[Expr, ...]
+    value: Expr
+    per: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

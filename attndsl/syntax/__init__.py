@@ -1,0 +1,1 @@
+"""Syntax: from the text of a `.attn` file to its syntax tree and back. The first stage of the pipeline."""

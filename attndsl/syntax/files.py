@@ -1,0 +1,37 @@
+"""Reading `.attn` files: from a path to a Source, or to an error that says why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attndsl.diagnostics import AttnFileError
+from attndsl.source import Source
+
+
+def read_source(path: str | Path) -> Source:
+    """The text of the file at `path`, named by its path as the user gave it.
+
+    Errors: A0801 no such file, A0802 a directory, A0803 not readable, A0804 not UTF-8.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise AttnFileError("A0801", f"there is no file `{path}`", help="check the path") from None
+    except IsADirectoryError:
+        raise AttnFileError(
+            "A0802", f"`{path}` is a directory", help="give the path of one `.attn` file"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise AttnFileError(
+            "A0803", f"`{path}` cannot be read: {error}", help="check the path and its permissions"
+        ) from None
+    try:
+        return Source(str(path), data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise AttnFileError(
+            "A0804",
+            f"`{path}` is not UTF-8 text",
+            note=f"the first byte that cannot be read is on line {line}",
+            help="save the file with the encoding UTF-8",
+        ) from None
