@@ -97,7 +97,9 @@ def _table(entries: Value, index: Value) -> Value:
 def _unlimited(value: Value) -> Value:
     if isinstance(value, Truth) or value.stride is None:
         return value
-    return Strided(value.lo.astype(object), value.hi.astype(object), value.stride.astype(object))
+    # one element at least: NumPy turns object arrays without dimensions into plain Python integers
+    lo, hi, stride = (np.atleast_1d(part).astype(object) for part in (value.lo, value.hi, value.stride))
+    return Strided(lo, hi, stride)
 
 
 __all__ = [
