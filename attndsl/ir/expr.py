@@ -63,6 +63,11 @@ class Expr(metaclass=_Interning):
         return 1 + max((child.depth for child in self.children), default=0)
 
     @cached_property
+    def mentioned(self) -> frozenset[Expr]:
+        """All nodes below this node, and the node itself."""
+        return frozenset(topological(self))
+
+    @cached_property
     def leaves(self) -> frozenset[Expr]:
         """All nodes without operands below this node (or the node itself)."""
         return frozenset(node for node in topological(self) if not node.children)

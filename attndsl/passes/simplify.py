@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from attndsl.ir.expr import FALSE, TRUE, Apply, Const, Expr, Number, Table
 from attndsl.ir.ops import COMPARISONS, OPS
 from attndsl.passes.rewrite import rewrite, substitute
@@ -26,10 +28,11 @@ class ArithmeticMistake(Exception):
 
 def simplify(root: Expr) -> Expr:
     """An equal expression in which nothing constant is left to compute."""
-    return rewrite(root, _simplify_node)
+    return rewrite(root, simplify_node)
 
 
-def _simplify_node(node: Expr) -> Expr:
+def simplify_node(node: Expr) -> Expr:
+    """An equal node, given that its operands are simplified already."""
     match node:
         case Table(_, values, Const(int(index))) if 0 <= index < len(values):
             return Const(values[index])
@@ -50,7 +53,8 @@ def _fold(node: Apply) -> Const:
     """All operands are constants: the value itself."""
     values = [arg.value for arg in node.args if isinstance(arg, Const)]
     _refuse_impossible(node, values)
-    result: Number = OPS[node.op].evaluate(*map(_wide, values))
+    operands = map(_unlimited, values) if node.type == "int" else values
+    result = OPS[node.op].evaluate(*operands)
     value = result.item() if hasattr(result, "item") else result
     if node.type == "int" and not -LARGEST <= int(value) <= LARGEST:
         raise ArithmeticMistake(node, "the value does not fit into 64 bits")
@@ -59,10 +63,8 @@ def _fold(node: Apply) -> Const:
     return Const({"int": int, "real": float, "bool": bool}[node.type](value))
 
 
-def _wide(value: Number) -> object:
+def _unlimited(value: Number) -> object:
     """Integers fold in Python's unlimited arithmetic, so that an overflow is seen and not wrapped."""
-    import numpy as np
-
     return np.array(value, dtype=object) if type(value) is int else value
 
 

@@ -1,0 +1,179 @@
+"""Bind: a pattern and its numbers become bound IR, with every requirement and every range checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
+
+from attndsl.diagnostics import AttnBindError
+from attndsl.ir.bound import BoundIR, InputDeclaration, Region, Segment, Space
+from attndsl.ir.evaluate import evaluate
+from attndsl.ir.expr import Const, Element, Expr, Extent, Head, Side, Symbol
+from attndsl.ir.pattern import Arm, Parameter, PatternIR, Requirement
+from attndsl.passes import values
+from attndsl.passes.bind_expr import Numbers, bind_expr
+from attndsl.passes.bound_name import bound_name
+from attndsl.passes.ranges import check_ranges
+
+
+def bind(
+    pattern: PatternIR,
+    shape: object,
+    heads: object,
+    kv_heads: object,
+    key_shape: object,
+    given: Mapping[str, object],
+) -> BoundIR:
+    """Give a pattern its numbers. Raises AttnBindError (A04xx) for numbers that do not fit."""
+    values.refuse_unknown(pattern, given)
+    head_count, kv_head_count = values.check_heads(heads, heads if kv_heads is None else kv_heads)
+    query, key = _spaces(pattern, shape, key_shape, given)
+    numbers = _numbers(pattern, query, key, head_count, kv_head_count)
+    numbers = _parameters(pattern, given, numbers, head_count)
+    for requirement in pattern.requirements:
+        _check(requirement, numbers, head_count)
+    regions = tuple(
+        _region(pattern, q, k, query, key, numbers)
+        for q in range(len(query.segments))
+        for k in range(len(key.segments))
+    )
+    ir = BoundIR(
+        name=bound_name(pattern, numbers),
+        query_space=query,
+        key_space=key,
+        heads=head_count,
+        kv_heads=kv_head_count,
+        regions=regions,
+        inputs=tuple(InputDeclaration(each.name, each.kind, each.shape) for each in pattern.inputs),
+        spans=numbers.bound_spans,
+    )
+    check_ranges(ir)
+    return ir
+
+
+def _spaces(pattern: PatternIR, shape: object, key_shape: object, given: Mapping[str, object]) -> tuple[Space, Space]:
+    if shape is None:
+        axes = ", ".join(pattern.query_space[0].axes)
+        raise AttnBindError("A0401", f"pattern `{pattern.name}` needs a shape", help=f"pass shape=({axes},)")
+    query = values.space(pattern.query_space, shape, given, "shape")
+    if not pattern.cross:
+        if key_shape is not None:
+            raise AttnBindError(
+                "A0409",
+                f"queries and keys of pattern `{pattern.name}` live in one space",
+                help="leave out key_shape, or declare a `query space` and a `key space`",
+            )
+        return query, query
+    if key_shape is None:
+        axes = ", ".join(pattern.key_space[0].axes)
+        raise AttnBindError(
+            "A0409", f"the keys of pattern `{pattern.name}` live in a space of their own", help=f"pass key_shape=({axes},)"
+        )
+    return query, values.space(pattern.key_space, key_shape, given, "key_shape")
+
+
+def _numbers(pattern: PatternIR, query: Space, key: Space, heads: int, kv_heads: int) -> Numbers:
+    extents: dict[str, int] = {}
+    for segment in (*query.segments, *key.segments):
+        for axis, extent in zip(segment.axes, segment.extents, strict=True):
+            extents.setdefault(axis, extent)
+    main = query.segments[0]
+    counts = {"heads": heads, "kv_heads": kv_heads, "rank": len(main.axes), "group": heads // kv_heads}
+    return Numbers(
+        scalars={name: Const(count) for name, count in counts.items()},
+        arrays={},
+        extents=extents,
+        axes=main.axes,
+        axis_extents=main.extents,
+        segments={"q": main, "k": key.segments[0]},
+        spans=pattern.spans,
+    )
+
+
+def _parameters(pattern: PatternIR, given: Mapping[str, object], numbers: Numbers, heads: int) -> Numbers:
+    """Values of all parameters; a default may use parameters that stand before it."""
+    scalars, arrays = dict(numbers.scalars), dict(numbers.arrays)
+    for parameter in pattern.parameters:
+        numbers = replace(numbers, scalars=scalars, arrays=arrays)
+        elements = _parameter(pattern, parameter, given, numbers, heads)
+        if parameter.shape:
+            arrays[parameter.name] = elements
+        else:
+            scalars[parameter.name] = elements[0]
+    return replace(numbers, scalars=scalars, arrays=arrays)
+
+
+def _parameter(
+    pattern: PatternIR, parameter: Parameter, given: Mapping[str, object], numbers: Numbers, heads: int
+) -> tuple[Const, ...]:
+    if parameter.name in given:
+        value = given[parameter.name]
+    elif parameter.default is not None:
+        default = _default(parameter.default, parameter, numbers)
+        value = float(default.value) if parameter.kind == "real" else default.value
+    else:
+        raise AttnBindError(
+            "A0401",
+            f"pattern `{pattern.name}` needs `{parameter.name}`",
+            span=parameter.span,
+            help=f"pass {parameter.name}={values.example(parameter)}",
+        )
+    return values.convert(parameter, value, rank=len(numbers.axes), heads=heads)
+
+
+def _default(default: Expr, parameter: Parameter, numbers: Numbers) -> Const:
+    for leaf in default.leaves:
+        if isinstance(leaf, Symbol) and leaf.name not in numbers.scalars and leaf.name != "kv_head":
+            raise AttnBindError(
+                "A0415",
+                f"the default of `{parameter.name}` uses `{leaf.name}`, which comes later",
+                span=parameter.span,
+                help="order the parameters so that defaults use earlier ones",
+            )
+    return cast(Const, bind_expr(default, numbers))
+
+
+def _check(requirement: Requirement, numbers: Numbers, heads: int) -> None:
+    condition = bind_expr(requirement.condition, numbers)
+    holds = all(bool(evaluate(condition, lambda _, h=head: h)) for head in range(heads if _per_head(condition) else 1))
+    if not holds:
+        raise AttnBindError(
+            "A0410", requirement.message, span=requirement.span, note=_given(requirement.condition, numbers),
+            help="change the numbers so that the condition holds",
+        )  # fmt: skip
+
+
+def _per_head(condition: Expr) -> bool:
+    return any(isinstance(leaf, Head) for leaf in condition.leaves)
+
+
+def _given(condition: Expr, numbers: Numbers) -> str:
+    """The values of what the condition mentions: `window = (1, 24), stride = 2`."""
+    parts: dict[str, str] = {}
+    for node in sorted(condition.mentioned, key=repr):
+        match node:
+            case Symbol(name) if name in numbers.scalars:
+                parts[name] = str(numbers.scalars[name].value)
+            case Element(name, _, _):
+                elements = [str(each.value) for each in numbers.arrays[name]][:8]
+                parts[name] = f"({', '.join(elements)})" if len(elements) > 1 else elements[0]
+            case Extent(str(axis)):
+                parts[f"extent({axis})"] = str(numbers.extents[axis])
+            case Extent():
+                parts["shape"] = f"({', '.join(map(str, numbers.axis_extents))})"
+    return ", ".join(f"{name} = {value}" for name, value in sorted(parts.items()))
+
+
+def _region(pattern: PatternIR, q: int, k: int, query: Space, key: Space, numbers: Numbers) -> Region:
+    query_segment, key_segment = query.segments[q], key.segments[k]
+    arm = _arm(pattern.arms, query_segment, key_segment)
+    segments: dict[Side, Segment] = {"q": query_segment, "k": key_segment}
+    local = replace(numbers, segments=segments, axes=query_segment.axes, axis_extents=query_segment.extents)
+    return Region(q, k, bind_expr(arm.visible, local))
+
+
+def _arm(arms: tuple[Arm, ...], query: Segment, key: Segment) -> Arm:
+    """The arm of this pair of segments, or the `else` arm."""
+    exact = [arm for arm in arms if (arm.query, arm.key) == (query.name, key.name)]
+    return (exact or [arm for arm in arms if arm.query is None])[0]

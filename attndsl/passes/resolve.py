@@ -1,0 +1,297 @@
+"""Resolution: a syntax tree becomes pattern IR, with every name given its meaning and every type checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar, cast, get_args
+
+from attndsl.diagnostics import AttnNameError, AttnTypeError, AttnUnsupportedError
+from attndsl.ir.expr import Expr, FlatIndex, Head, InputAt, Position, Side, Symbol
+from attndsl.ir.ops import Scalar
+from attndsl.ir.pattern import Arm, Input, Parameter, PatternIR, SegmentShape
+from attndsl.passes import types
+from attndsl.passes.resolve_expr import Definition, Resolver, parameter_vector
+from attndsl.passes.scope import BUILTIN_FUNCTIONS, BUILTIN_SYMBOLS, Scope, Value, unknown_name
+from attndsl.source import Span
+from attndsl.syntax import ast
+
+ClauseType = TypeVar("ClauseType", bound=ast.Clause)
+RESERVED = ("shape", "heads", "kv_heads", "key_shape", "q", "k", "s", "head", "kv_head", "rank")
+LATER = {
+    ast.Score: "score",
+    ast.Decay: "decay",
+    ast.Weight: "weight",
+    ast.Gate: "gate",
+    ast.Normalize: "normalize",
+    ast.Blocks: "blocks",
+    ast.Route: "route",
+    ast.Branch: "branch",
+    ast.Combine: "combine",
+}
+
+
+def functions_of(file: ast.File, prelude: Mapping[str, Definition]) -> dict[str, Definition]:
+    """The functions that a file's patterns can call: the prelude's, and the file's own before them."""
+    visible: dict[str, Definition] = dict(prelude)
+    for each in file.definitions:
+        if isinstance(each, ast.Function):
+            _check_function(each)
+            visible[each.name] = Definition(each, visible)
+    return visible
+
+
+def resolve(file: ast.File, prelude: Mapping[str, Definition]) -> list[PatternIR]:
+    """The pattern IR of every pattern in the file, in order."""
+    _refuse_repeats([(each.name, each.span) for each in file.definitions], "definition", "A0205")
+    functions = functions_of(file, prelude)
+    return [_resolve_pattern(each, functions) for each in file.definitions if isinstance(each, ast.Pattern)]
+
+
+def _resolve_pattern(pattern: ast.Pattern, functions: Mapping[str, Definition]) -> PatternIR:
+    _refuse_later_clauses(pattern)
+    query, key, cross = _spaces(pattern)
+    inputs = {each.name: _input(each, query, key) for each in _clauses(pattern, ast.Input)}
+    resolver = Resolver(functions, {"q": query, "k": key}, inputs)
+    scope = _pattern_scope(pattern, resolver)
+    parameters = tuple(_parameter(each, resolver, scope) for each in pattern.parameters)
+    for name in list(scope.lets):
+        if name not in scope.values:
+            resolver.let(scope.lets[name], scope)
+    for clause in _clauses(pattern, ast.Require):
+        resolver.require(clause, scope)
+    arms = tuple(_arms(pattern, resolver, scope))
+    return PatternIR(
+        name=pattern.name,
+        parameters=parameters,
+        query_space=query,
+        key_space=key,
+        inputs=tuple(inputs.values()),
+        requirements=tuple(dict.fromkeys(resolver.requirements)),
+        arms=arms,
+        cross=cross,
+        documentation=pattern.documentation,
+        spans=resolver.spans,
+    )
+
+
+# ---------------------------------------------------------------- clauses
+
+
+def _clauses(pattern: ast.Pattern, kind: type[ClauseType]) -> list[ClauseType]:
+    return [clause for clause in pattern.clauses if isinstance(clause, kind)]
+
+
+def _refuse_later_clauses(pattern: ast.Pattern) -> None:
+    for clause in pattern.clauses:
+        if type(clause) in LATER:
+            word = LATER[type(clause)]
+            raise AttnUnsupportedError(
+                "A0901",
+                f"`{word}` is part of the language but is not compiled yet",
+                span=clause.span,
+                help="only masks (`attend`) are compiled so far; remove this clause",
+            )
+
+
+def _single(pattern: ast.Pattern, clauses: Sequence[ClauseType], word: str) -> ClauseType | None:
+    if len(clauses) > 1:
+        raise AttnNameError(
+            "A0206", f"pattern `{pattern.name}` has two `{word}` clauses", span=clauses[1].span, help="keep one"
+        )
+    return clauses[0] if clauses else None
+
+
+def _spaces(pattern: ast.Pattern) -> tuple[tuple[SegmentShape, ...], tuple[SegmentShape, ...], bool]:
+    by_role = {
+        role: _single(pattern, [each for each in _clauses(pattern, ast.Space) if each.role == role], word)
+        for role, word in (("both", "space"), ("query", "query space"), ("key", "key space"))
+    }
+    both, query, key = by_role["both"], by_role["query"], by_role["key"]
+    if both is not None and query is None and key is None:
+        segments = _segments(both)
+        return segments, segments, False
+    if both is None and query is not None and key is not None:
+        return _segments(query), _segments(key), True
+    raise AttnNameError(
+        "A0211",
+        f"pattern `{pattern.name}` must say where its tokens live",
+        span=next((each.span for each in (both, query, key) if each), pattern.span),
+        help="write one `space tokens(n)`, or both a `query space` and a `key space`",
+    )
+
+
+def _segments(space: ast.Space) -> tuple[SegmentShape, ...]:
+    _refuse_repeats([(each.name, each.span) for each in space.segments], "segment", "A0205")
+    axes = [(axis, each.span) for each in space.segments for axis in each.axes]
+    _refuse_repeats(axes, "axis", "A0205")
+    for axis, span in axes:
+        if axis == "index":
+            raise AttnNameError("A0207", "`index` cannot name an axis", span=span, help="choose another name")
+    for segment in space.segments[1:]:
+        if segment.variadic:
+            raise AttnTypeError(
+                "A0322", "only the first segment may have any number of axes", span=segment.span, help="name its axes"
+            )
+    return tuple(SegmentShape(each.name, each.axes, each.variadic) for each in space.segments)
+
+
+def _input(
+    clause: ast.Input, query: tuple[SegmentShape, ...], key: tuple[SegmentShape, ...]
+) -> Input:
+    kind = _kind(clause.type, clause.span)
+    whole = {"tokens", query[0].name} if query == key and len(query) == 1 else {"tokens"} if query == key else set()
+    shape = tuple("tokens" if each in whole else str(each) for each in clause.type.shape)
+    if shape in (("tokens",), ("query",), ("key",)):
+        return Input(clause.name, kind, shape)
+    choices = "`tokens`, `query` or `key`" if whole else "`query` or `key`"
+    raise AttnUnsupportedError(
+        "A0902",
+        f"input `{clause.name}` has a shape that is not compiled yet",
+        span=clause.type.span or clause.span,
+        help=f"a mask can read inputs that run over {choices}",
+    )
+
+
+def _kind(declared: ast.Type, span: Span | None) -> Scalar:
+    if declared.kind not in get_args(Scalar):
+        raise AttnTypeError(
+            "A0306", f"unknown type `{declared.kind}`", span=declared.span or span, help="use int, real or bool"
+        )
+    return cast(Scalar, declared.kind)
+
+
+def _pattern_scope(pattern: ast.Pattern, resolver: Resolver) -> Scope:
+    lets = _clauses(pattern, ast.Let)
+    named = [(each.name, each.span) for each in (*pattern.parameters, *lets, *_clauses(pattern, ast.Input))]
+    _refuse_repeats(named, "name", "A0205")
+    for name, span in named:
+        if name in RESERVED:
+            raise AttnNameError(
+                "A0207", f"`{name}` has a meaning of its own", span=span, help="choose another name"
+            )
+    values: dict[str, Value] = {each.name: _parameter_value(each) for each in pattern.parameters}
+    return Scope(values, {each.name: each for each in lets})
+
+
+def _parameter_value(parameter: ast.Parameter) -> Value:
+    assert parameter.type is not None, "the parser demands types of pattern parameters"
+    kind = _kind(parameter.type, parameter.span)
+    shape = parameter.type.shape
+    if not shape:
+        return Symbol(parameter.name, kind)
+    if len(shape) == 1 and (shape[0] in ("axes", "heads") or (isinstance(shape[0], int) and 1 <= shape[0] <= 64)):
+        return parameter_vector(parameter.name, kind, shape[0])
+    raise AttnTypeError(
+        "A0307",
+        f"`{parameter.name}` has a shape that parameters cannot have",
+        span=parameter.type.span or parameter.span,
+        help="use no shape, `[axes]`, `[heads]`, or one number such as `[3]`",
+    )
+
+
+def _parameter(parameter: ast.Parameter, resolver: Resolver, scope: Scope) -> Parameter:
+    assert parameter.type is not None
+    kind = _kind(parameter.type, parameter.span)
+    default: Expr | None = None
+    if parameter.default is not None:
+        value = resolver.expr(parameter.default, scope)
+        default = types.scalar(value, "a default", parameter.default.span)
+        if (default.type == "bool") != (kind == "bool") or (default.type == "real" and kind == "int"):
+            raise AttnTypeError(
+                "A0320",
+                f"the default of `{parameter.name}` must be {types.WORDS[kind]}",
+                span=parameter.default.span,
+                note=f"this is {types.WORDS[default.type]}",
+                help=f"`{parameter.name}` is declared as `{kind}`",
+            )
+        if any(isinstance(leaf, Position | FlatIndex | InputAt | Head) for leaf in default.leaves):
+            raise AttnTypeError(
+                "A0316", "a default is a number known at bind", span=parameter.default.span, help="use numbers"
+            )
+    return Parameter(parameter.name, kind, parameter.type.shape, default, parameter.span)
+
+
+def _arms(pattern: ast.Pattern, resolver: Resolver, scope: Scope) -> Iterable[Arm]:
+    attend = _single(pattern, _clauses(pattern, ast.Attend), "attend")
+    if attend is None:
+        raise AttnNameError(
+            "A0212", f"pattern `{pattern.name}` has no `attend` clause", span=pattern.span,
+            help="write `attend true` for full attention",
+        )  # fmt: skip
+    seen: set[tuple[str | None, str | None]] = set()
+    for arm in attend.arms:
+        _check_arm_names(arm, resolver)
+        if (arm.query, arm.key) in seen:
+            raise AttnNameError(
+                "A0213", "this pair of segments has an arm already", span=arm.span, help="merge the two arms"
+            )
+        seen.add((arm.query, arm.key))
+        visible = types.truth(resolver.expr(arm.condition, scope), "`attend`", arm.condition.span)
+        _check_coordinates(arm, visible, resolver)
+        yield Arm(arm.query, arm.key, visible)
+    _check_coverage(attend, seen, resolver)
+
+
+def _check_arm_names(arm: ast.Arm, resolver: Resolver) -> None:
+    for name, side in ((arm.query, "q"), (arm.key, "k")):
+        known = [segment.name for segment in resolver.spaces[cast(Side, side)]]
+        if name is not None and name not in known:
+            raise unknown_name("segment", name, known, arm.span, "A0204")
+
+
+def _check_coordinates(arm: ast.Arm, visible: Expr, resolver: Resolver) -> None:
+    """Every coordinate that the arm reads must exist in the segments that the arm is about."""
+    for leaf in visible.leaves:
+        if not isinstance(leaf, Position):
+            continue
+        segments = resolver.spaces[leaf.side]
+        name = arm.query if leaf.side == "q" else arm.key
+        relevant = [segment for segment in segments if name is None or segment.name == name]
+        lacking = [each for each in relevant if isinstance(leaf.axis, str) and leaf.axis not in each.axes]
+        if isinstance(leaf.axis, str) and lacking:
+            raise AttnNameError(
+                "A0214",
+                f"tokens of segment `{lacking[0].name}` have no coordinate `{leaf.axis}`",
+                span=resolver.spans.get(leaf, arm.span),
+                help=f"write an arm for each pair of segments, such as `{segments[0].name} -> {segments[0].name}: ...`",
+            )
+
+
+def _check_coverage(
+    attend: ast.Attend, seen: set[tuple[str | None, str | None]], resolver: Resolver
+) -> None:
+    if (None, None) in seen:
+        return
+    for query in resolver.spaces["q"]:
+        for key in resolver.spaces["k"]:
+            if (query.name, key.name) not in seen:
+                raise AttnNameError(
+                    "A0215",
+                    f"no arm says which tokens of `{key.name}` the tokens of `{query.name}` see",
+                    span=attend.span,
+                    help=f"add `{query.name} -> {key.name}: ...` or `else: true`",
+                )
+
+
+# ---------------------------------------------------------------- checks
+
+
+def _check_function(function: ast.Function) -> None:
+    if function.name in BUILTIN_FUNCTIONS or function.name in BUILTIN_SYMBOLS:
+        raise AttnNameError(
+            "A0207", f"`{function.name}` is built in", span=function.span, help="choose another name"
+        )
+    named = [(each.name, each.span) for each in function.parameters]
+    named += [(each.name, each.span) for each in function.clauses if isinstance(each, ast.Let)]
+    _refuse_repeats(named, "name", "A0205")
+    for parameter in function.parameters:
+        if parameter.type is not None:
+            _parameter_value(parameter)
+
+
+def _refuse_repeats(named: Sequence[tuple[str, Span | None]], kind: str, code: str) -> None:
+    seen: set[str] = set()
+    for name, span in named:
+        if name in seen:
+            raise AttnNameError(code, f"{kind} `{name}` is defined twice", span=span, help="rename one of them")
+        seen.add(name)

@@ -1,0 +1,414 @@
+"""Resolution of expressions: names get their meaning, functions are inlined, types are checked.
+
+`Resolver` carries what one pattern knows (functions, axes, inputs) and collects what expressions bring along: spans
+and the requirements of the functions they call. Local names live in `Scope`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, cast
+
+from attndsl.diagnostics import AttnNameError, AttnTypeError
+from attndsl.ir.expr import (
+    AxisVariable,
+    Const,
+    Element,
+    Expr,
+    Extent,
+    FlatIndex,
+    Head,
+    InputAt,
+    Position,
+    Quantified,
+    Side,
+    Symbol,
+    topological,
+)
+from attndsl.ir.pattern import Input, Requirement, SegmentShape
+from attndsl.passes import types
+from attndsl.passes.scope import BUILTIN_FUNCTIONS, BUILTIN_SYMBOLS, Scope, Value, Vector, unknown_name
+from attndsl.source import Span
+from attndsl.syntax import ast
+
+BINARY = {"+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floordiv", "%": "mod", "**": "pow", "and": "and", "or": "or"}
+COMPARE = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne"}
+MOST_STEPS = 50_000
+DEEPEST = 250
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A user function together with the functions that its own file can see."""
+
+    function: ast.Function
+    visible: Mapping[str, Definition]
+
+
+@dataclass
+class Resolver:
+    """What expressions of one pattern may refer to, and what they leave behind."""
+
+    functions: Mapping[str, Definition]
+    spaces: Mapping[Side, tuple[SegmentShape, ...]]
+    inputs: Mapping[str, Input]
+    spans: dict[Expr, Span] = field(default_factory=dict)
+    requirements: list[Requirement] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    steps: int = 0
+
+    def expr(self, node: ast.Expr, scope: Scope) -> Value:
+        """The meaning of an expression; its span is remembered."""
+        self.steps += 1
+        value = self._resolve(node, scope)
+        if isinstance(value, Expr):
+            if value.depth > DEEPEST or self.steps > MOST_STEPS:
+                raise AttnTypeError(
+                    "A0308",
+                    "this expression grows too large when its lets and functions are written out",
+                    span=node.span,
+                    help="use fewer nested functions and lets",
+                )
+            if node.span is not None:
+                self.spans.setdefault(value, node.span)
+        return value
+
+    def _resolve(self, node: ast.Expr, scope: Scope) -> Value:
+        match node:
+            case ast.Number(value) | ast.Boolean(value):
+                return Const(value)
+            case ast.Name():
+                return self._name(node, scope)
+            case ast.Field():
+                return self._field(node, scope)
+            case ast.Subscript():
+                return self._subscript(node, scope)
+            case ast.Call():
+                return self._call(node, scope)
+            case ast.Unary(operator, operand):
+                op = "not" if operator == "not" else "neg"
+                return self._apply(op, operator, (operand,), scope, node.span)
+            case ast.Binary(operator, left, right):
+                return self._apply(BINARY[operator], operator, (left, right), scope, node.span)
+            case ast.Compare():
+                return self._compare(node, scope)
+            case ast.IfElse(condition, value, other):
+                return self._apply("select", "if", (condition, value, other), scope, node.span)
+            case ast.Quantified():
+                return self._quantified(node, scope)
+        raise TypeError(f"no meaning for {type(node).__name__}")
+
+    def _apply(
+        self, op: str, spelling: str, operands: tuple[ast.Expr, ...], scope: Scope, span: Span | None
+    ) -> Value:
+        return types.apply(op, spelling, [(self.expr(each, scope), each.span) for each in operands], span)
+
+    def _compare(self, node: ast.Compare, scope: Scope) -> Value:
+        operands = [(self.expr(each, scope), each.span) for each in node.operands]
+        links = [
+            (types.apply(COMPARE[operator], operator, operands[i : i + 2], node.span), node.span)
+            for i, operator in enumerate(node.operators)
+        ]
+        result = links[0]
+        for link in links[1:]:
+            result = types.apply("and", "and", [result, link], node.span), node.span
+        return result[0]
+
+    def _quantified(self, node: ast.Quantified, scope: Scope) -> Value:
+        # Variables are numbered by nesting, so that patterns differing in the variable's name are equal.
+        variable = AxisVariable(f"#{scope.enclosing + len(scope.axis_variables)}")
+        inner = replace(scope, axis_variables={**scope.axis_variables, node.variable: variable})
+        body = types.truth(self.expr(node.body, inner), f"`{node.kind} axis`", node.body.span)
+        return Quantified(cast(Literal["all", "any"], node.kind), variable, body)
+
+    # ------------------------------------------------------------ names
+
+    def _name(self, node: ast.Name, scope: Scope) -> Value:
+        name = node.name
+        if name in scope.values:
+            return scope.values[name]
+        if name in scope.lets:
+            return self.let(scope.lets[name], scope)
+        if name in BUILTIN_SYMBOLS:
+            return builtin_symbol(name)
+        if name in self.functions:
+            return self._inline(self.functions[name], ast.Call(name, (), span=node.span), scope)
+        raise self._misused_name(node, scope)
+
+    def _misused_name(self, node: ast.Name, scope: Scope) -> AttnNameError:
+        misuse = {
+            "q": "`q` is a position, not a number", "k": "`k` is a position, not a number", "s": "`s` has a meaning only in `score` and `weight`"
+        }.get(node.name)  # fmt: skip
+        if node.name in self.inputs:
+            misuse = f"input `{node.name}` must be read at a token"
+            return AttnNameError("A0202", misuse, span=node.span, help=f"write `{node.name}[q]` or `{node.name}[k]`")
+        if node.name in scope.axis_variables:
+            misuse = f"`{node.name}` is an axis, not a number"
+        if misuse:
+            return AttnNameError(
+                "A0202", misuse, span=node.span, help="read a coordinate, such as `q.n`, or `extent(axis)`"
+            )
+        known = [*scope.names(), *BUILTIN_SYMBOLS, *self.functions]
+        return unknown_name("name", node.name, known, node.span)
+
+    def let(self, let: ast.Let, scope: Scope) -> Value:
+        """The value of a let, resolved once; a let that needs itself is an error."""
+        if let.name in scope.pending:
+            cycle = " -> ".join([*scope.pending[scope.pending.index(let.name) :], let.name])
+            raise AttnNameError(
+                "A0208", f"`{let.name}` is defined by itself: {cycle}", span=let.span, help="break the cycle"
+            )
+        scope.pending.append(let.name)
+        # A let is the same wherever it is used, so it cannot see the axis variables of the use.
+        scope.values[let.name] = self.expr(let.value, replace(scope, axis_variables={}))
+        scope.pending.pop()
+        return scope.values[let.name]
+
+    def _field(self, node: ast.Field, scope: Scope) -> Value:
+        side = cast(Side, node.side)
+        if node.name in scope.axis_variables:
+            return Position(side, scope.axis_variables[node.name])
+        if node.name in self.axes(side):
+            return Position(side, node.name)
+        if node.name == "index":
+            return FlatIndex(side)
+        known = [*self.axes(side), *scope.axis_variables, "index"]
+        raise unknown_name("axis", f"{side}.{node.name}", [f"{side}.{each}" for each in known], node.span, "A0203")
+
+    def axes(self, side: Side) -> list[str]:
+        """All axis names of one side's space."""
+        return [axis for segment in self.spaces[side] if not segment.variadic for axis in segment.axes]
+
+    def _subscript(self, node: ast.Subscript, scope: Scope) -> Value:
+        if len(node.indices) != 1:
+            raise AttnTypeError("A0309", f"`{node.name}` takes one index", span=node.span, help=f"write `{node.name}[i]`")
+        if node.name in self.inputs:
+            return self._read_input(self.inputs[node.name], node)
+        value = self._name(ast.Name(node.name, span=node.span), scope)
+        if not isinstance(value, Vector):
+            raise AttnTypeError(
+                "A0310",
+                f"`{node.name}` is a single value and has no elements",
+                span=node.span,
+                help=f"write `{node.name}` alone, or declare it with a shape, such as `int[axes]`",
+            )
+        return value.element(self._element_index(value, node.indices[0], scope))
+
+    def _element_index(self, vector: Vector, node: ast.Expr, scope: Scope) -> Expr:
+        if vector.shape == "axes" and isinstance(node, ast.Name):
+            if node.name in scope.axis_variables:
+                return scope.axis_variables[node.name]
+            if node.name in self.axes("q"):
+                return AxisVariable(node.name)
+        index = types.scalar(self.expr(node, scope), "an index", node.span)
+        if index.type != "int":
+            raise AttnTypeError("A0311", "an index must be an integer", span=node.span, help="write `floor(x)`")
+        return index
+
+    def _read_input(self, declared: Input, node: ast.Subscript) -> Expr:
+        index = node.indices[0]
+        if not (isinstance(index, ast.Name) and index.name in ("q", "k")):
+            raise AttnTypeError(
+                "A0312",
+                f"input `{declared.name}` is read at the query or the key",
+                span=index.span,
+                help=f"write `{declared.name}[q]` or `{declared.name}[k]`",
+            )
+        if (declared.shape[0], index.name) in (("query", "k"), ("key", "q")):
+            raise AttnTypeError(
+                "A0313",
+                f"input `{declared.name}` runs over the {declared.shape[0]} tokens",
+                span=index.span,
+                help=f"read it at `{'q' if index.name == 'k' else 'k'}`, or declare it over `tokens`",
+            )
+        return InputAt(declared.name, cast(Side, index.name), declared.kind)
+
+    # ------------------------------------------------------------ calls
+
+    def _call(self, node: ast.Call, scope: Scope) -> Value:
+        if node.function in self.functions:
+            return self._inline(self.functions[node.function], node, scope)
+        if node.function in BUILTIN_FUNCTIONS:
+            return self._builtin(node, scope)
+        known = [*self.functions, *BUILTIN_FUNCTIONS]
+        raise unknown_name("function", node.function, known, node.span)
+
+    def _builtin(self, node: ast.Call, scope: Scope) -> Value:
+        least, most = BUILTIN_FUNCTIONS[node.function]
+        if not least <= len(node.arguments) <= most or any(each.name for each in node.arguments):
+            count = str(least) if least == most else f"at least {least}"
+            raise AttnTypeError(
+                "A0314", f"`{node.function}` takes {count} positional arguments", span=node.span,
+                note=f"{len(node.arguments)} given here", help=f"call it as `{node.function}({', '.join('xyz'[:least])})`",
+            )  # fmt: skip
+        if node.function == "extent":
+            return self._extent(node.arguments[0].value, scope)
+        operands = [(self.expr(each.value, scope), each.span) for each in node.arguments]
+        return self._builtin_value(node.function, operands, node.span)
+
+    def _builtin_value(self, name: str, operands: list[types.Operand], span: Span | None) -> Value:
+        def apply(op: str, *values: types.Operand) -> types.Operand:
+            return types.apply(op, name, list(values), span), span
+
+        match name, operands:
+            case "clamp", [x, low, high]:
+                return apply("min", apply("max", x, low), high)[0]
+            case "ceildiv", [x, y]:
+                return apply("neg", apply("floordiv", apply("neg", x), y))[0]
+            case ("min" | "max"), [first, *rest]:
+                for other in rest:
+                    first = apply(name, first, other)
+                return first[0]
+        return apply(name, *operands)[0]
+
+    def _extent(self, node: ast.Expr, scope: Scope) -> Expr:
+        if isinstance(node, ast.Name):
+            if node.name in scope.axis_variables:
+                return Extent(scope.axis_variables[node.name])
+            known = [*self.axes("q"), *self.axes("k")]
+            if node.name in known:
+                return Extent(node.name)
+            raise unknown_name("axis", node.name, [*known, *scope.axis_variables], node.span, "A0203")
+        raise AttnTypeError("A0315", "`extent` takes the name of an axis", span=node.span, help="write `extent(n)`")
+
+    def _inline(self, definition: Definition, call: ast.Call, scope: Scope) -> Value:
+        function = definition.function
+        if function.name in self.calls:
+            cycle = " -> ".join([*self.calls[self.calls.index(function.name) :], function.name])
+            raise AttnNameError(
+                "A0209", f"function `{function.name}` calls itself: {cycle}", span=call.span, help="functions cannot recurse"
+            )
+        inner = self._arguments(function, call, scope)
+        outer_functions, self.functions = self.functions, definition.visible
+        self.calls.append(function.name)
+        try:
+            for clause in function.clauses:
+                if isinstance(clause, ast.Require):
+                    self.require(clause, inner, fallback=call.span)
+            return self.expr(function.result, inner)
+        finally:
+            self.calls.pop()
+            self.functions = outer_functions
+
+    def _arguments(self, function: ast.Function, call: ast.Call, scope: Scope) -> Scope:
+        given = match_arguments(function, call)
+        lets = {clause.name: clause for clause in function.clauses if isinstance(clause, ast.Let)}
+        inner = Scope(
+            {},
+            lets,
+            argument_spans={name: each.span for name, each in given.items()},
+            enclosing=scope.enclosing + len(scope.axis_variables),
+        )
+        for parameter in function.parameters:
+            argument = given.get(parameter.name)
+            if argument is not None:
+                value = self.expr(argument, scope)
+            else:
+                assert parameter.default is not None
+                value = self.expr(parameter.default, inner)
+            place = argument.span if argument is not None else call.span
+            inner.values[parameter.name] = _fit(parameter, value, place)
+        return inner
+
+    # ------------------------------------------------------------ requirements
+
+    def require(self, clause: ast.Require, scope: Scope, fallback: Span | None = None) -> None:
+        """Collect a requirement; inside a function the blame goes to the argument that it speaks of."""
+        condition = types.truth(self.expr(clause.condition, scope), "`require`", clause.condition.span)
+        for node in topological(condition):
+            if isinstance(node, Position | FlatIndex | InputAt):
+                raise AttnTypeError(
+                    "A0316",
+                    "`require` speaks about numbers known at bind, not about tokens",
+                    span=self.spans.get(node, clause.span),
+                    help="put conditions on tokens into `attend`",
+                )
+        for variable in _variables(condition):
+            condition = Quantified("all", variable, condition)
+        blamed = next((name for name in _names(clause.condition) if name in scope.argument_spans), None)
+        span = scope.argument_spans[blamed] if blamed else fallback or clause.span
+        self.requirements.append(Requirement(condition, clause.message, span or clause.span))
+
+
+def _variables(condition: Expr) -> list[AxisVariable]:
+    """The quantified variables that the condition mentions."""
+    axes = {leaf.axis if isinstance(leaf, Extent) else leaf for leaf in condition.leaves}
+    found = {each for each in axes if isinstance(each, AxisVariable) and each.name.startswith("#")}
+    return sorted(found, key=lambda variable: variable.name)
+
+
+def _names(node: ast.Expr) -> list[str]:
+    """Names in source order."""
+    own = [node.name] if isinstance(node, ast.Name | ast.Subscript) else []
+    return own + [name for child in node.children for name in _names(child)]
+
+
+def builtin_symbol(name: str) -> Expr:
+    """`head`, `heads`, `kv_head`, `kv_heads`, `rank`."""
+    if name == "head":
+        return Head()
+    return Symbol(name, "int")
+
+
+def match_arguments(function: ast.Function, call: ast.Call) -> dict[str, ast.Expr]:
+    """The argument expression of each parameter that the call gives."""
+    names = [parameter.name for parameter in function.parameters]
+    given: dict[str, ast.Expr] = {}
+    for position, argument in enumerate(call.arguments):
+        if argument.name is None and position >= len(names):
+            raise _call_error("A0317", function, f"takes at most {len(names)} arguments", argument.span)
+        name = argument.name or names[position]
+        if name not in names:
+            raise unknown_name(f"argument of `{function.name}`", name, names, argument.span, "A0210")
+        if name in given:
+            raise _call_error("A0318", function, f"is given `{name}` twice", argument.span)
+        given[name] = argument.value
+    for parameter in function.parameters:
+        if parameter.name not in given and parameter.default is None:
+            raise _call_error("A0319", function, f"needs `{parameter.name}`", call.span)
+    return given
+
+
+def _call_error(code: str, function: ast.Function, problem: str, span: Span | None) -> AttnTypeError:
+    parameters = ", ".join(
+        parameter.name if parameter.default is None else f"{parameter.name} = ..." for parameter in function.parameters
+    )
+    return AttnTypeError(
+        code, f"`{function.name}` {problem}", span=span, help=f"its parameters are `{function.name}({parameters})`"
+    )
+
+
+def _fit(parameter: ast.Parameter, value: Value, span: Span | None) -> Value:
+    """An argument in the type its parameter declares; scalars apply to every element."""
+    declared = parameter.type
+    if declared is None:
+        return value
+    kind = value.kind if isinstance(value, Vector) else value.type
+    if (kind == "bool") != (declared.kind == "bool") or (kind == "real" and declared.kind == "int"):
+        raise AttnTypeError(
+            "A0320",
+            f"`{parameter.name}` must be {types.WORDS.get(declared.kind, declared.kind)}",
+            span=span,
+            note=f"this is {types.WORDS[kind]}",
+            help=f"`{parameter.name}` is declared as `{declared.kind}`",
+        )
+    if not declared.shape:
+        return types.scalar(value, f"`{parameter.name}`", span)
+    if isinstance(value, Expr):
+        return Vector(declared.shape[0], kind, lambda index: value)
+    if value.shape != declared.shape[0]:
+        raise AttnTypeError(
+            "A0321",
+            f"`{parameter.name}` needs a value {types.describe_shape(declared.shape[0])}",
+            span=span,
+            note=f"this has a value {types.describe_shape(value.shape)}",
+            help="pass a parameter of the same shape, or one number for all",
+        )
+    return value
+
+
+def parameter_vector(name: str, kind: str, shape: str | int) -> Vector:
+    """The value of a pattern's array parameter."""
+    scalar_kind = cast(Literal["int", "real", "bool"], kind)
+    return Vector(shape, scalar_kind, lambda index: Element(name, index, scalar_kind))
