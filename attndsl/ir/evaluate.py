@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR, Segment
 from attndsl.ir.expr import Apply, Const, Expr, Head, InputAt, Position, Table, topological
 from attndsl.ir.ops import OPS
@@ -47,6 +48,27 @@ def mask_rows(ir: BoundIR, head: int, start: int, stop: int, inputs: Mapping[str
             block = np.broadcast_to(evaluate(region.visible, leaf), (len(rows), len(columns)))
             mask[first - start : last - start, key.offset : key.offset + key.size] = block
     return mask
+
+
+def check_inputs(ir: BoundIR, inputs: Mapping[str, Any]) -> dict[str, Array]:
+    """The declared inputs as arrays [tokens]. Raises AttnCallError (A06xx) if one is missing, unknown or misshapen."""
+    declared = {each.name: each for each in ir.inputs}
+    for name in inputs:
+        if name not in declared:
+            known = ", ".join(declared) or "none"
+            raise AttnCallError("A0610", f"pattern `{ir.name}` has no input `{name}`", help=f"its inputs: {known}")
+    arrays: dict[str, Array] = {}
+    for name, each in declared.items():
+        if name not in inputs:
+            raise AttnCallError("A0611", f"pattern `{ir.name}` needs the input `{name}`", help=f"pass {name}=")
+        arrays[name] = np.asarray(inputs[name])
+        tokens = (ir.key_space if each.shape == ("key",) else ir.query_space).size
+        if arrays[name].shape != (tokens,):
+            raise AttnCallError(
+                "A0612", f"input `{name}` must have the shape ({tokens},), {arrays[name].shape} given",
+                help="one value per token, in the order of the flattened space",
+            )  # fmt: skip
+    return arrays
 
 
 def coordinates(segment: Segment, tokens: NDArray[np.integer[Any]]) -> tuple[Array, ...]:

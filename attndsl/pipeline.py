@@ -1,0 +1,263 @@
+"""The whole compiler on one page.
+
+    text --parse--> syntax tree --resolve--> pattern IR --bind--> bound IR
+         --build--> schedule (block map) --compile--> kernel
+                                         \\--simulate--> report
+
+`Pattern` is a pattern without numbers, `Bound` one with numbers; everything a user calls is a method of these two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attndsl import library
+from attndsl.diagnostics import AttnBindError, AttnNameError
+from attndsl.ir.bound import BoundIR
+from attndsl.ir.evaluate import check_inputs, mask_rows
+from attndsl.ir.expr import Head, Symbol, Table
+from attndsl.ir.pattern import PatternIR
+from attndsl.passes.bind import bind
+from attndsl.schedule.build import build
+from attndsl.schedule.schedule import Schedule
+from attndsl.source import Source
+from attndsl.syntax.files import read_source
+
+if TYPE_CHECKING:
+    import torch
+
+    from attndsl.runtime.compiled import CompiledAttention
+    from attndsl.simulate.report import Report
+
+Extents = int | Sequence[int]
+LARGEST_MASK = 2**28
+
+
+def patterns() -> list[str]:
+    """Names of the shipped patterns, sorted."""
+    return library.names()
+
+
+def pattern(name: str) -> Pattern:
+    """A shipped pattern. Raises AttnFileError A0805 for an unknown name."""
+    return Pattern(library.load(name))
+
+
+def load(path: str | Path) -> Pattern | SimpleNamespace:
+    """The pattern of a `.attn` file; a namespace with one attribute per pattern if the file has several."""
+    return _patterns_of(read_source(path))
+
+
+def parse(text: str, name: str = "<text>") -> Pattern | SimpleNamespace:
+    """The pattern (or namespace of patterns) that the text defines. name: what errors call the text."""
+    return _patterns_of(Source(name, text))
+
+
+def _patterns_of(source: Source) -> Pattern | SimpleNamespace:
+    found = library.resolve_source(source)
+    if not found:
+        raise AttnNameError("A0216", f"`{source.name}` defines no pattern", help="add `pattern name: ...`")
+    if len(found) == 1:
+        return Pattern(found[0])
+    return SimpleNamespace(**{each.name: Pattern(each) for each in found})
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A pattern without numbers; `bind` gives it its numbers. `ir` is the pattern IR."""
+
+    ir: PatternIR
+
+    @property
+    def name(self) -> str:
+        """The name in the text."""
+        return self.ir.name
+
+    @property
+    def documentation(self) -> str:
+        """The docstring."""
+        return self.ir.documentation
+
+    def bind(
+        self,
+        shape: Extents | None = None,
+        heads: int | None = None,
+        kv_heads: int | None = None,
+        key_shape: Extents | None = None,
+        **values: Any,
+    ) -> Bound:
+        """The pattern with all its numbers.
+
+        shape: extents of the main space, in tokens per axis, in order. heads, kv_heads: query and key/value heads
+        (kv_heads defaults to heads; heads may be left out where the mask is the same for every head, the bound
+        pattern then takes tensors with any number of heads). key_shape: extents of the key space, for patterns that
+        declare one. values: parameters by name, and extents of further segments by the segment's name (default 0).
+        Raises AttnBindError (A04xx) for numbers that do not fit.
+        """
+        if heads is None and _depends_on_heads(self.ir):
+            raise AttnBindError("A0407", f"pattern `{self.name}` depends on the heads", help="pass heads=")
+        fixed = heads if heads is not None else kv_heads if kv_heads is not None else 1
+        ir = bind(self.ir, shape, fixed, kv_heads, key_shape, values)
+        return Bound(ir, any_heads=heads is None and kv_heads is None)
+
+
+def _depends_on_heads(ir: PatternIR) -> bool:
+    leaves = frozenset().union(*(arm.visible.leaves for arm in ir.arms))
+    names = {leaf.name for leaf in leaves if isinstance(leaf, Symbol)}
+    per_head = any("heads" in parameter.shape for parameter in ir.parameters)
+    return per_head or Head() in leaves or bool(names & {"heads", "kv_heads", "kv_head"})
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A pattern with all its numbers: look at its mask, schedule and prediction, or call it on tensors."""
+
+    ir: BoundIR
+    any_heads: bool = False
+    _schedules: dict[object, Schedule] = field(default_factory=dict, repr=False, compare=False)
+    _kernels: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The pattern's name with its parameters, such as `gna_w18x24x24_s16x8x8`."""
+        return self.ir.name
+
+    def mask(self, **inputs: Any) -> NDArray[np.bool_]:
+        """The mask, bool [heads or 1, Nq, Nk], by direct evaluation. inputs: arrays [tokens] by name.
+
+        Raises AttnBindError A0408 above 2**28 entries.
+        """
+        heads = self.ir.heads if self.per_head else 1
+        entries = heads * self.ir.query_space.size * self.ir.key_space.size
+        if entries > LARGEST_MASK:
+            raise AttnBindError(
+                "A0408",
+                f"this mask has {entries:,} entries, at most {LARGEST_MASK:,} are written out",
+                help="use `schedule()`, which never writes out the mask, or a smaller shape",
+            )
+        arrays = check_inputs(self.ir, inputs)
+        rows = self.ir.query_space.size
+        return np.stack([mask_rows(self.ir, head, 0, rows, arrays) for head in range(heads)])
+
+    @cached_property
+    def per_head(self) -> bool:
+        """Whether heads may have different masks."""
+        return any(Head() in region.visible.leaves for region in self.ir.regions)
+
+    def schedule(self, q_tile: Extents | None = None, kv_tile: Extents | None = None) -> Schedule:
+        """The block map. q_tile, kv_tile: tokens per axis of the main space; chosen by predicted cost if left out."""
+        key = (_frozen(q_tile), _frozen(kv_tile))
+        if key not in self._schedules:
+            self._schedules[key] = build(self.ir, q_tile=q_tile, kv_tile=kv_tile)
+        return self._schedules[key]
+
+    def reference(
+        self,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        scale: float | None = None,
+        return_lse: bool = False,
+        **inputs: torch.Tensor,
+    ) -> Any:
+        """The denotation in torch: float64 inside, differentiable, any device. Shapes as for `__call__`."""
+        from attndsl.runtime.reference import reference
+
+        return reference(self.for_tensors(q, k).ir, q, k, v, scale=scale, return_lse=return_lse, **inputs)
+
+    def __call__(
+        self,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        scale: float | None = None,
+        return_lse: bool = False,
+        **inputs: torch.Tensor,
+    ) -> Any:
+        """Attention of q [batch, heads, Nq, D] over k [batch, kv_heads, Nk, D] and v [batch, kv_heads, Nk, Dv].
+
+        Returns the output [batch, heads, Nq, Dv] in q's type, and with return_lse also the natural log-sum-exp,
+        float32 [batch, heads, Nq]. scale defaults to D**-0.5. The backend follows the tensors' device; the kernel is
+        compiled once per type and head size, and cached. Raises AttnCallError (A06xx) for tensors that do not fit.
+        """
+        kernel = self._kernels.get((q.dtype, q.device.type, q.shape[1:], k.shape[1:], v.shape[-1]))
+        if kernel is None:
+            kernel = self._kernel_for(q, k, v)
+        return kernel(q, k, v, scale=scale, return_lse=return_lse, **inputs)
+
+    def _kernel_for(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> CompiledAttention:
+        from attndsl.runtime.checks import check_tensors
+
+        bound = self.for_tensors(q, k)
+        check_tensors(bound.ir, q, k, v)
+        kernel = bound.compile(head_dim=q.shape[-1], value_dim=v.shape[-1], dtype=q.dtype, device=q.device.type)
+        self._kernels[(q.dtype, q.device.type, q.shape[1:], k.shape[1:], v.shape[-1])] = kernel
+        return kernel
+
+    def for_tensors(self, q: torch.Tensor, k: torch.Tensor) -> Bound:
+        """This bound pattern, with the tensors' head counts where bind left them open."""
+        if not self.any_heads or q.ndim != 4 or k.ndim != 4 or q.shape[1] % max(k.shape[1], 1):
+            return self
+        return self.with_heads(q.shape[1], k.shape[1])
+
+    def with_heads(self, heads: int, kv_heads: int) -> Bound:
+        """The same mask for other head counts; schedules are shared."""
+        from dataclasses import replace
+
+        return Bound(replace(self.ir, heads=heads, kv_heads=kv_heads))
+
+    def compile(
+        self,
+        backend: str = "auto",
+        *,
+        head_dim: int,
+        dtype: Any = None,
+        value_dim: int | None = None,
+        device: str = "cpu",
+    ) -> CompiledAttention:
+        """A callable for one head size and type. backend: 'cpu' (C++), 'reference' (torch), or 'auto'.
+
+        dtype: a torch dtype or its name, default float32. device: where the tensors will be, for 'auto'.
+        Raises AttnBackendError (A07xx) where the backend cannot do it.
+        """
+        from attndsl.runtime.compile import compile_attention
+
+        return compile_attention(
+            self.ir,
+            self.schedule,
+            backend=backend,
+            head_dim=head_dim,
+            value_dim=head_dim if value_dim is None else value_dim,
+            dtype=dtype,
+            device=device,
+        )
+
+    def simulate(
+        self,
+        device: str = "b200",
+        q_tile: Extents | None = None,
+        kv_tile: Extents | None = None,
+        attention_share: float | None = None,
+    ) -> Report:
+        """Predicted density, tile and end-to-end speedup; nothing is run.
+
+        attention_share: the fraction of the model's time that dense attention takes, for the end-to-end figures.
+        """
+        from attndsl.simulate.report import simulate
+
+        return simulate(self.ir, device=device, q_tile=q_tile, kv_tile=kv_tile, attention_share=attention_share)
+
+
+def _frozen(extents: Extents | None) -> object:
+    return tuple(extents) if isinstance(extents, Sequence) else extents
+
+
+__all__ = ["Bound", "Pattern", "load", "parse", "pattern", "patterns"]
