@@ -1,15 +1,15 @@
 """The whole compiler on one page.
 
     text --parse--> syntax tree --resolve--> pattern IR --bind--> bound IR
-         --build--> schedule (block map) --compile--> kernel
-                                         \\--simulate--> report
+         --build--> schedule (block map) --compile--> kernel, or --simulate--> report
 
-`Pattern` is a pattern without numbers, `Bound` one with numbers; everything a user calls is a method of these two.
+`Pattern` is a pattern without numbers, `Bound` one with numbers; everything a user calls is a method of
+these two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from attndsl import library
 from attndsl.diagnostics import AttnBindError, AttnNameError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.evaluate import check_inputs, mask_rows
-from attndsl.ir.expr import Head, Symbol, Table
+from attndsl.ir.expr import Head, Symbol
 from attndsl.ir.pattern import PatternIR
 from attndsl.passes.bind import bind
 from attndsl.schedule.build import build
@@ -96,11 +96,11 @@ class Pattern:
     ) -> Bound:
         """The pattern with all its numbers.
 
-        shape: extents of the main space, in tokens per axis, in order. heads, kv_heads: query and key/value heads
-        (kv_heads defaults to heads; heads may be left out where the mask is the same for every head, the bound
-        pattern then takes tensors with any number of heads). key_shape: extents of the key space, for patterns that
-        declare one. values: parameters by name, and extents of further segments by the segment's name (default 0).
-        Raises AttnBindError (A04xx) for numbers that do not fit.
+        shape: extents of the main space, in tokens per axis, in order. heads, kv_heads: query and key/value
+        heads (kv_heads defaults to heads; heads may be left out where the mask is the same for every head,
+        the bound pattern then takes tensors with any number of heads). key_shape: extents of the key space,
+        for patterns that declare one. values: parameters by name, and extents of further segments by the
+        segment's name (default 0). Raises AttnBindError (A04xx) for numbers that do not fit.
         """
         if heads is None and _depends_on_heads(self.ir):
             raise AttnBindError("A0407", f"pattern `{self.name}` depends on the heads", help="pass heads=")
@@ -153,7 +153,7 @@ class Bound:
         return any(Head() in region.visible.leaves for region in self.ir.regions)
 
     def schedule(self, q_tile: Extents | None = None, kv_tile: Extents | None = None) -> Schedule:
-        """The block map. q_tile, kv_tile: tokens per axis of the main space; chosen by predicted cost if left out."""
+        """The block map; q_tile, kv_tile: tokens per axis, chosen by predicted cost if left out."""
         key = (_frozen(q_tile), _frozen(kv_tile))
         if key not in self._schedules:
             self._schedules[key] = build(self.ir, q_tile=q_tile, kv_tile=kv_tile)
@@ -182,11 +182,13 @@ class Bound:
         return_lse: bool = False,
         **inputs: torch.Tensor,
     ) -> Any:
-        """Attention of q [batch, heads, Nq, D] over k [batch, kv_heads, Nk, D] and v [batch, kv_heads, Nk, Dv].
+        """Attention of every query over the keys that the pattern lets it see.
 
-        Returns the output [batch, heads, Nq, Dv] in q's type, and with return_lse also the natural log-sum-exp,
-        float32 [batch, heads, Nq]. scale defaults to D**-0.5. The backend follows the tensors' device; the kernel is
-        compiled once per type and head size, and cached. Raises AttnCallError (A06xx) for tensors that do not fit.
+        q: [batch, heads, Nq, D]; k: [batch, kv_heads, Nk, D]; v: [batch, kv_heads, Nk, Dv]. Returns the output
+        [batch, heads, Nq, Dv] in q's type, and with return_lse also the natural log-sum-exp, float32
+        [batch, heads, Nq]. scale defaults to D**-0.5. inputs: declared inputs, [tokens] or [batch, tokens].
+        The backend follows the tensors' device; a kernel is compiled once per type and head size, and cached.
+        Raises AttnCallError (A06xx) for tensors that do not fit.
         """
         kernel = self._kernels.get((q.dtype, q.device.type, q.shape[1:], k.shape[1:], v.shape[-1]))
         if kernel is None:
@@ -198,7 +200,9 @@ class Bound:
 
         bound = self.for_tensors(q, k)
         check_tensors(bound.ir, q, k, v)
-        kernel = bound.compile(head_dim=q.shape[-1], value_dim=v.shape[-1], dtype=q.dtype, device=q.device.type)
+        kernel = bound.compile(
+            head_dim=q.shape[-1], value_dim=v.shape[-1], dtype=q.dtype, device=q.device.type
+        )
         self._kernels[(q.dtype, q.device.type, q.shape[1:], k.shape[1:], v.shape[-1])] = kernel
         return kernel
 
@@ -249,11 +253,14 @@ class Bound:
     ) -> Report:
         """Predicted density, tile and end-to-end speedup; nothing is run.
 
-        attention_share: the fraction of the model's time that dense attention takes, for the end-to-end figures.
+        attention_share: the fraction of the model's time that dense attention takes, for the end-to-end
+        figures.
         """
         from attndsl.simulate.report import simulate
 
-        return simulate(self.ir, device=device, q_tile=q_tile, kv_tile=kv_tile, attention_share=attention_share)
+        return simulate(
+            self.ir, device=device, q_tile=q_tile, kv_tile=kv_tile, attention_share=attention_share
+        )
 
 
 def _frozen(extents: Extents | None) -> object:

@@ -1,2 +1,1 @@
-"""The intermediate representation: expressions, patterns before bind, patterns after bind, and the interpreter
-that gives them their meaning (the oracle of every later stage)."""
+"""The intermediate representation: expressions, patterns before and after bind, and their interpreter."""

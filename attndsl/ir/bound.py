@@ -1,8 +1,8 @@
 """The bound IR: a pattern with all its numbers, ready to be scheduled.
 
-The mask of a bound pattern is given region by region: a region is a pair (query segment, key segment) and holds one
-boolean expression over `Position('q', axis number)`, `Position('k', axis number)`, `Head()`, per-head tables and
-declared inputs. Regions cover every pair of segments exactly once.
+The mask of a bound pattern is given region by region: a region is a pair (query segment, key segment) and
+holds one boolean expression over `Position('q', axis number)`, `Position('k', axis number)`, `Head()`,
+per-head tables and declared inputs. Regions cover every pair of segments exactly once.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Region:
 
 @dataclass(frozen=True)
 class InputDeclaration:
-    """A tensor that the caller passes: `shape` names what each dimension runs over ('query', 'key', 'heads')."""
+    """A tensor that the caller passes; `shape` names what each dimension runs over."""
 
     name: str
     kind: Scalar

@@ -1,6 +1,7 @@
 """The direct interpreter: evaluates bound expressions and masks in NumPy, entry by entry.
 
-This is the denotation in executable form, written to be obviously right, and the oracle for everything below it.
+This is the denotation in executable form, written to be obviously right, and the oracle for everything below
+it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Array = NDArray[Any]
 
 
 def evaluate(expr: Expr, leaf: Callable[[Expr], Any]) -> Any:
-    """The value of a bound expression; `leaf` gives the (broadcastable) values of Position, Head and InputAt."""
+    """The value of a bound expression; `leaf` gives the (broadcastable) values of its leaves."""
     values: dict[Expr, Any] = {}
     for node in topological(expr):
         match node:
@@ -35,7 +36,9 @@ def evaluate(expr: Expr, leaf: Callable[[Expr], Any]) -> Any:
     return values[expr]
 
 
-def mask_rows(ir: BoundIR, head: int, start: int, stop: int, inputs: Mapping[str, Array]) -> NDArray[np.bool_]:
+def mask_rows(
+    ir: BoundIR, head: int, start: int, stop: int, inputs: Mapping[str, Array]
+) -> NDArray[np.bool_]:
     """Rows `start` to `stop` of one head's mask, bool [stop - start, Nk]. inputs: arrays [tokens] by name."""
     mask = np.zeros((stop - start, ir.key_space.size), dtype=bool)
     for region in ir.regions:
@@ -51,16 +54,20 @@ def mask_rows(ir: BoundIR, head: int, start: int, stop: int, inputs: Mapping[str
 
 
 def check_inputs(ir: BoundIR, inputs: Mapping[str, Any]) -> dict[str, Array]:
-    """The declared inputs as arrays [tokens]. Raises AttnCallError (A06xx) if one is missing, unknown or misshapen."""
+    """The declared inputs as arrays [tokens]; raises AttnCallError (A06xx) for wrong ones."""
     declared = {each.name: each for each in ir.inputs}
     for name in inputs:
         if name not in declared:
             known = ", ".join(declared) or "none"
-            raise AttnCallError("A0610", f"pattern `{ir.name}` has no input `{name}`", help=f"its inputs: {known}")
+            raise AttnCallError(
+                "A0610", f"pattern `{ir.name}` has no input `{name}`", help=f"its inputs: {known}"
+            )
     arrays: dict[str, Array] = {}
     for name, each in declared.items():
         if name not in inputs:
-            raise AttnCallError("A0611", f"pattern `{ir.name}` needs the input `{name}`", help=f"pass {name}=")
+            raise AttnCallError(
+                "A0611", f"pattern `{ir.name}` needs the input `{name}`", help=f"pass {name}="
+            )
         arrays[name] = np.asarray(inputs[name])
         tokens = (ir.key_space if each.shape == ("key",) else ir.query_space).size
         if arrays[name].shape != (tokens,):

@@ -1,8 +1,8 @@
 """Expression nodes of the pattern IR: frozen and hash-consed, so that equal expressions are the same object.
 
-Before bind an expression may mention parameters, extents and quantifiers; `BOUND_NODES` lists what is left after
-bind: numbers, token coordinates, the head, tables indexed by head, and declared inputs. Where a node came from in the
-text is kept beside the IR (`PatternIR.spans`), so that identity does not depend on it.
+Before bind an expression may mention parameters, extents and quantifiers; `BOUND_NODES` lists what is left
+after bind: numbers, token coordinates, the head, tables indexed by head, and declared inputs. Where a node
+came from in the text is kept beside the IR (`PatternIR.spans`), so that identity does not depend on it.
 """
 
 from __future__ import annotations
@@ -170,7 +170,10 @@ class FlatIndex(Expr):
 
 @dataclass(frozen=True, eq=False)
 class Position(Expr):
-    """A coordinate of the query or key. axis: a name or variable before bind, the axis number in its segment after."""
+    """A coordinate of the query or key.
+
+    axis: a name or variable before bind, the axis number in its segment after.
+    """
 
     side: Side
     axis: str | AxisVariable | int

@@ -1,8 +1,8 @@
 """The operators of the language: types, exact meaning in NumPy, and spelling.
 
-The interpreter, the interval analysis and every code printer share this table of names; a test asserts that each of
-them covers it. `//` and `%` round to minus infinity. Division by zero cannot happen: bind proves that no divisor of a
-bound pattern can be zero.
+The interpreter, the interval analysis and every code printer share this table of names; a test asserts that
+each of them covers it. `//` and `%` round to minus infinity. Division by zero cannot happen: bind proves
+that no divisor of a bound pattern can be zero.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Scalar = Literal["int", "real", "bool"]
 
 @dataclass(frozen=True)
 class Op:
-    """One operator. result: type of the value, from operand types. operands: what it takes ('number', 'int', 'bool', 'any')."""
+    """One operator. operands: what it takes; 'same' is all numbers or all truth values."""
 
     arity: int
     operands: Literal["number", "int", "bool", "same"]
@@ -87,6 +87,7 @@ OPS: dict[str, Op] = {
     "not": Op(1, "bool", _bool, np.logical_not, "not"),
     "select": Op(3, "same", _branches, np.where),
 }
-"""`select(condition, value, other)` is `value if condition else other`; `clamp` and `ceildiv` are built from these."""
+"""`select(condition, value, other)` is `value if condition else other`; `clamp` and `ceildiv` are built from
+these."""
 
 COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")

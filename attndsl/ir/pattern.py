@@ -1,7 +1,7 @@
 """The pattern IR: one pattern with names resolved, functions inlined and types checked, but no numbers yet.
 
-Text, the import hook and the Python decorator all produce this; equal patterns compare equal whatever they were
-written in, because documentation and spans do not take part.
+Text, the import hook and the Python decorator all produce this; equal patterns compare equal whatever they
+were written in, because documentation and spans do not take part.
 """
 
 from __future__ import annotations

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
+import numpy as np
+
 from attndsl.diagnostics import AttnBindError
 from attndsl.ir.bound import BoundIR, InputDeclaration, Region, Segment, Space
 from attndsl.ir.evaluate import evaluate
-from attndsl.ir.expr import Const, Element, Expr, Extent, Head, Side, Symbol
+from attndsl.ir.expr import Const, Element, Expr, Extent, Side, Symbol
 from attndsl.ir.pattern import Arm, Parameter, PatternIR, Requirement
 from attndsl.passes import values
-from attndsl.passes.bind_expr import Numbers, bind_expr
+from attndsl.passes.bind_expr import QUERY_HEADS_PER_KV_HEAD, Numbers, bind_expr
 from attndsl.passes.bound_name import bound_name
 from attndsl.passes.ranges import check_ranges
 
@@ -52,7 +54,9 @@ def bind(
     return ir
 
 
-def _spaces(pattern: PatternIR, shape: object, key_shape: object, given: Mapping[str, object]) -> tuple[Space, Space]:
+def _spaces(
+    pattern: PatternIR, shape: object, key_shape: object, given: Mapping[str, object]
+) -> tuple[Space, Space]:
     if shape is None:
         axes = ", ".join(pattern.query_space[0].axes)
         raise AttnBindError("A0401", f"pattern `{pattern.name}` needs a shape", help=f"pass shape=({axes},)")
@@ -68,7 +72,9 @@ def _spaces(pattern: PatternIR, shape: object, key_shape: object, given: Mapping
     if key_shape is None:
         axes = ", ".join(pattern.key_space[0].axes)
         raise AttnBindError(
-            "A0409", f"the keys of pattern `{pattern.name}` live in a space of their own", help=f"pass key_shape=({axes},)"
+            "A0409",
+            f"the keys of pattern `{pattern.name}` live in a space of their own",
+            help=f"pass key_shape=({axes},)",
         )
     return query, values.space(pattern.key_space, key_shape, given, "key_shape")
 
@@ -79,11 +85,17 @@ def _numbers(pattern: PatternIR, query: Space, key: Space, heads: int, kv_heads:
         for axis, extent in zip(segment.axes, segment.extents, strict=True):
             extents.setdefault(axis, extent)
     main = query.segments[0]
-    counts = {"heads": heads, "kv_heads": kv_heads, "rank": len(main.axes), "group": heads // kv_heads}
+    counts = {
+        "heads": heads,
+        "kv_heads": kv_heads,
+        "rank": len(main.axes),
+        QUERY_HEADS_PER_KV_HEAD: heads // kv_heads,
+    }
     return Numbers(
         scalars={name: Const(count) for name, count in counts.items()},
         arrays={},
         extents=extents,
+        main_axes=main.axes,
         axes=main.axes,
         axis_extents=main.extents,
         segments={"q": main, "k": key.segments[0]},
@@ -136,16 +148,11 @@ def _default(default: Expr, parameter: Parameter, numbers: Numbers) -> Const:
 
 def _check(requirement: Requirement, numbers: Numbers, heads: int) -> None:
     condition = bind_expr(requirement.condition, numbers)
-    holds = all(bool(evaluate(condition, lambda _, h=head: h)) for head in range(heads if _per_head(condition) else 1))
-    if not holds:
+    if not np.all(evaluate(condition, lambda _: np.arange(heads))):
         raise AttnBindError(
             "A0410", requirement.message, span=requirement.span, note=_given(requirement.condition, numbers),
             help="change the numbers so that the condition holds",
         )  # fmt: skip
-
-
-def _per_head(condition: Expr) -> bool:
-    return any(isinstance(leaf, Head) for leaf in condition.leaves)
 
 
 def _given(condition: Expr, numbers: Numbers) -> str:

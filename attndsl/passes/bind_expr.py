@@ -1,4 +1,4 @@
-"""Binding of expressions: parameters, extents and quantifiers are replaced by numbers, and the result simplified."""
+"""Binding of expressions: parameters, extents and quantifiers become numbers; the result is simplified."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from attndsl.diagnostics import AttnBindError
 from attndsl.ir.bound import Segment
 from attndsl.ir.expr import (
-    FALSE,
-    TRUE,
     Apply,
     AxisVariable,
     Const,
@@ -26,17 +24,21 @@ from attndsl.ir.expr import (
     topological,
 )
 from attndsl.passes.rewrite import rebuild
-from attndsl.passes.simplify import ArithmeticMistake, simplify_node
+from attndsl.passes.simplify import ImpossibleValueError, simplify_node
 from attndsl.source import Span
+
+QUERY_HEADS_PER_KV_HEAD = "heads / kv_heads"
+"""A name that no text can spell."""
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """Everything bind knows: values of parameters, extents by axis name, the axes that quantifiers run over."""
+    """Everything bind knows: values of parameters, extents, the axes that quantifiers run over."""
 
     scalars: Mapping[str, Const]
     arrays: Mapping[str, tuple[Const, ...]]
     extents: Mapping[str, int]
+    main_axes: tuple[str, ...]
     axes: tuple[str, ...]
     axis_extents: tuple[int, ...]
     segments: Mapping[Side, Segment]
@@ -51,7 +53,7 @@ def bind_expr(root: Expr, numbers: Numbers) -> Expr:
     for node in _outside_quantifiers(root):
         try:
             done[node] = simplify_node(_replace(node, done, numbers))
-        except ArithmeticMistake as mistake:
+        except ImpossibleValueError as mistake:
             raise AttnBindError(
                 "A0411",
                 f"this has no value with the numbers given: {mistake.problem}",
@@ -88,7 +90,11 @@ def _replace(node: Expr, done: Mapping[Expr, Expr], numbers: Numbers) -> Expr:
         case Quantified():
             return _expand(node, numbers)
         case Symbol(name):
-            return Apply("floordiv", (Head(), numbers.scalars["group"])) if name == "kv_head" else numbers.scalars[name]
+            return (
+                Apply("floordiv", (Head(), numbers.scalars[QUERY_HEADS_PER_KV_HEAD]))
+                if name == "kv_head"
+                else numbers.scalars[name]
+            )
         case Extent(axis):
             return Const(_extent(axis, numbers))
         case AxisVariable():
@@ -104,7 +110,8 @@ def _replace(node: Expr, done: Mapping[Expr, Expr], numbers: Numbers) -> Expr:
 
 def _expand(node: Quantified, numbers: Numbers) -> Expr:
     """The body once per axis, joined by `and` or `or`."""
-    op, result = ("and", TRUE) if node.kind == "all" else ("or", FALSE)
+    op = "and" if node.kind == "all" else "or"
+    result: Expr = Const(node.kind == "all")
     for axis in range(len(numbers.axes)):
         inner = replace(numbers, variables={**numbers.variables, node.variable: axis})
         result = simplify_node(Apply(op, (result, bind_expr(node.body, inner))))
@@ -114,7 +121,7 @@ def _expand(node: Quantified, numbers: Numbers) -> Expr:
 def _axis(variable: AxisVariable, numbers: Numbers) -> int:
     if variable in numbers.variables:
         return numbers.variables[variable]
-    return numbers.axes.index(variable.name)
+    return numbers.main_axes.index(variable.name)
 
 
 def _extent(axis: str | AxisVariable, numbers: Numbers) -> int:
@@ -131,7 +138,7 @@ def _coordinate(side: Side, axis: str | AxisVariable, numbers: Numbers) -> int:
     if number >= len(segment.axes):
         raise AttnBindError(
             "A0413",
-            f"`axis` runs over {len(numbers.axes)} axes, but segment `{segment.name}` has {len(segment.axes)}",
+            f"`axis` runs over {len(numbers.axes)} axes, segment `{segment.name}` has {len(segment.axes)}",
             span=numbers.spans.get(Position(side, axis)),
             help="write an arm of its own for this pair of segments",
         )

@@ -45,5 +45,11 @@ def _spell(elements: Sequence[Const]) -> str:
 
 
 def _spell_one(value: object) -> str:
-    text = str(int(value)) if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+    text = (
+        str(int(value))
+        if isinstance(value, bool)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
     return text.replace("-", "m").replace(".", "p").replace("+", "")

@@ -1,7 +1,7 @@
 """Range check at bind: proves that no integer of a mask overflows and that no operand leaves its domain.
 
-Bounds come from the interval analysis over whole regions, so the proof may fail for an expression that is fine in
-fact; the help then says how to write it so that it is plainly fine.
+Bounds come from the interval analysis over whole regions, so the proof may fail for an expression that is
+fine in fact; the help then says how to write it so that it is plainly fine.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _check_index(node: Table, index: Value, ir: BoundIR) -> None:
     if index.lo.min() < 0 or index.hi.max() >= len(node.values):
         raise AttnBindError(
             "A0414",
-            f"`{node.name}` has {len(node.values)} elements, its index runs from {index.lo.min()} to {index.hi.max()}",
+            f"`{node.name}` has {len(node.values)} elements; for its index, {_range(index)}",
             span=ir.spans.get(node) or ir.spans.get(node.index),
             help="indices start at 0",
         )
@@ -77,22 +77,40 @@ def _problem(node: Apply, operands: list[Value], result: Value) -> tuple[str, st
     """What may go wrong in one operation and how to avoid it."""
     last = operands[-1]
     if node.op in ("div", "floordiv", "mod") and _may_be(last, 0, 0):
-        return f"this divides by a number that may be 0 ({_range(last)})", "write `max(x, 1)` for a divisor that is positive"
+        return (
+            f"this divides by a number that may be 0 ({_range(last)})",
+            "write `max(x, 1)` for a divisor that is positive",
+        )
     if node.op == "pow" and node.type == "int" and _may_be(last, -np.inf, -1):
-        return f"the exponent may be negative ({_range(last)})", "write `max(x, 0)`, or a real base such as `2.0`"
+        return (
+            f"the exponent may be negative ({_range(last)})",
+            "write `max(x, 0)`, or a real base such as `2.0`",
+        )
     if node.op == "log2" and _may_be(last, -np.inf, 0):
         return f"log2 of a number that may not be positive ({_range(last)})", "write `log2(max(x, 1))`"
     if node.op == "sqrt" and _may_be(last, -np.inf, -1e-300):
         return f"sqrt of a number that may be negative ({_range(last)})", "write `sqrt(max(x, 0))`"
-    if node.op == "pow" and node.type == "real" and _may_be(operands[0], -np.inf, -1e-300) and not _whole(last):
+    if (
+        node.op == "pow"
+        and node.type == "real"
+        and _may_be(operands[0], -np.inf, -1e-300)
+        and not _whole(last)
+    ):
         return "a negative number has no real power", "use a base that is not negative"
-    if isinstance(result, Strided) and node.type == "int" and max(abs(result.lo.min()), abs(result.hi.max())) > LIMIT:
-        return f"this integer may not fit into 64 bits ({_range(result)})", "use smaller numbers, or `real(x)`"
+    if (
+        isinstance(result, Strided)
+        and node.type == "int"
+        and max(abs(result.lo.min()), abs(result.hi.max())) > LIMIT
+    ):
+        return (
+            f"this integer may not fit into 64 bits ({_range(result)})",
+            "use smaller numbers, or `real(x)`",
+        )
     return None
 
 
 def _may_be(value: Value, low: float, high: float) -> bool:
-    """Whether some member may lie between low and high (a set that avoids 0 by its stride counts as avoiding it)."""
+    """Whether some member may lie between low and high; a set may avoid 0 by its stride."""
     assert isinstance(value, Strided)
     if low == high == 0 and value.stride is not None and np.all(value.stride > 1):
         return bool(np.any((value.lo <= 0) & (value.hi >= 0) & (value.lo % np.maximum(value.stride, 1) == 0)))

@@ -96,7 +96,10 @@ def _refuse_later_clauses(pattern: ast.Pattern) -> None:
 def _single(pattern: ast.Pattern, clauses: Sequence[ClauseType], word: str) -> ClauseType | None:
     if len(clauses) > 1:
         raise AttnNameError(
-            "A0206", f"pattern `{pattern.name}` has two `{word}` clauses", span=clauses[1].span, help="keep one"
+            "A0206",
+            f"pattern `{pattern.name}` has two `{word}` clauses",
+            span=clauses[1].span,
+            help="keep one",
         )
     return clauses[0] if clauses else None
 
@@ -130,16 +133,23 @@ def _segments(space: ast.Space) -> tuple[SegmentShape, ...]:
     for segment in space.segments[1:]:
         if segment.variadic:
             raise AttnTypeError(
-                "A0322", "only the first segment may have any number of axes", span=segment.span, help="name its axes"
+                "A0322",
+                "only the first segment may have any number of axes",
+                span=segment.span,
+                help="name its axes",
             )
     return tuple(SegmentShape(each.name, each.axes, each.variadic) for each in space.segments)
 
 
-def _input(
-    clause: ast.Input, query: tuple[SegmentShape, ...], key: tuple[SegmentShape, ...]
-) -> Input:
+def _input(clause: ast.Input, query: tuple[SegmentShape, ...], key: tuple[SegmentShape, ...]) -> Input:
     kind = _kind(clause.type, clause.span)
-    whole = {"tokens", query[0].name} if query == key and len(query) == 1 else {"tokens"} if query == key else set()
+    whole = (
+        {"tokens", query[0].name}
+        if query == key and len(query) == 1
+        else {"tokens"}
+        if query == key
+        else set()
+    )
     shape = tuple("tokens" if each in whole else str(each) for each in clause.type.shape)
     if shape in (("tokens",), ("query",), ("key",)):
         return Input(clause.name, kind, shape)
@@ -155,14 +165,18 @@ def _input(
 def _kind(declared: ast.Type, span: Span | None) -> Scalar:
     if declared.kind not in get_args(Scalar):
         raise AttnTypeError(
-            "A0306", f"unknown type `{declared.kind}`", span=declared.span or span, help="use int, real or bool"
+            "A0306",
+            f"unknown type `{declared.kind}`",
+            span=declared.span or span,
+            help="use int, real or bool",
         )
     return cast(Scalar, declared.kind)
 
 
 def _pattern_scope(pattern: ast.Pattern, resolver: Resolver) -> Scope:
     lets = _clauses(pattern, ast.Let)
-    named = [(each.name, each.span) for each in (*pattern.parameters, *lets, *_clauses(pattern, ast.Input))]
+    named = [(each.name, each.span) for each in pattern.parameters]
+    named += [(each.name, each.span) for each in (*lets, *_clauses(pattern, ast.Input))]
     _refuse_repeats(named, "name", "A0205")
     for name, span in named:
         if name in RESERVED:
@@ -179,7 +193,9 @@ def _parameter_value(parameter: ast.Parameter) -> Value:
     shape = parameter.type.shape
     if not shape:
         return Symbol(parameter.name, kind)
-    if len(shape) == 1 and (shape[0] in ("axes", "heads") or (isinstance(shape[0], int) and 1 <= shape[0] <= 64)):
+    if len(shape) == 1 and (
+        shape[0] in ("axes", "heads") or (isinstance(shape[0], int) and 1 <= shape[0] <= 64)
+    ):
         return parameter_vector(parameter.name, kind, shape[0])
     raise AttnTypeError(
         "A0307",
@@ -206,7 +222,10 @@ def _parameter(parameter: ast.Parameter, resolver: Resolver, scope: Scope) -> Pa
             )
         if any(isinstance(leaf, Position | FlatIndex | InputAt | Head) for leaf in default.leaves):
             raise AttnTypeError(
-                "A0316", "a default is a number known at bind", span=parameter.default.span, help="use numbers"
+                "A0316",
+                "a default is a number known at bind",
+                span=parameter.default.span,
+                help="use numbers",
             )
     return Parameter(parameter.name, kind, parameter.type.shape, default, parameter.span)
 
@@ -253,13 +272,11 @@ def _check_coordinates(arm: ast.Arm, visible: Expr, resolver: Resolver) -> None:
                 "A0214",
                 f"tokens of segment `{lacking[0].name}` have no coordinate `{leaf.axis}`",
                 span=resolver.spans.get(leaf, arm.span),
-                help=f"write an arm for each pair of segments, such as `{segments[0].name} -> {segments[0].name}: ...`",
+                help=f"write one arm per pair of segments: `{segments[0].name} -> {segments[0].name}: ...`",
             )
 
 
-def _check_coverage(
-    attend: ast.Attend, seen: set[tuple[str | None, str | None]], resolver: Resolver
-) -> None:
+def _check_coverage(attend: ast.Attend, seen: set[tuple[str | None, str | None]], resolver: Resolver) -> None:
     if (None, None) in seen:
         return
     for query in resolver.spaces["q"]:
@@ -293,5 +310,7 @@ def _refuse_repeats(named: Sequence[tuple[str, Span | None]], kind: str, code: s
     seen: set[str] = set()
     for name, span in named:
         if name in seen:
-            raise AttnNameError(code, f"{kind} `{name}` is defined twice", span=span, help="rename one of them")
+            raise AttnNameError(
+                code, f"{kind} `{name}` is defined twice", span=span, help="rename one of them"
+            )
         seen.add(name)

@@ -1,7 +1,7 @@
 """Resolution of expressions: names get their meaning, functions are inlined, types are checked.
 
-`Resolver` carries what one pattern knows (functions, axes, inputs) and collects what expressions bring along: spans
-and the requirements of the functions they call. Local names live in `Scope`.
+`Resolver` carries what one pattern knows (functions, axes, inputs) and collects what expressions bring
+along: spans and the requirements of the functions they call. Local names live in `Scope`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,23 @@ from attndsl.passes.scope import BUILTIN_FUNCTIONS, BUILTIN_SYMBOLS, Scope, Valu
 from attndsl.source import Span
 from attndsl.syntax import ast
 
-BINARY = {"+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floordiv", "%": "mod", "**": "pow", "and": "and", "or": "or"}
+BINARY = {
+    "+": "add",
+    "-": "sub",
+    "*": "mul",
+    "/": "div",
+    "//": "floordiv",
+    "%": "mod",
+    "**": "pow",
+    "and": "and",
+    "or": "or",
+}
 COMPARE = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne"}
+MISUSED = {
+    "q": "`q` is a position, not a number",
+    "k": "`k` is a position, not a number",
+    "s": "`s` has a meaning only in `score` and `weight`",
+}
 MOST_STEPS = 50_000
 DEEPEST = 250
 
@@ -137,12 +152,12 @@ class Resolver:
         raise self._misused_name(node, scope)
 
     def _misused_name(self, node: ast.Name, scope: Scope) -> AttnNameError:
-        misuse = {
-            "q": "`q` is a position, not a number", "k": "`k` is a position, not a number", "s": "`s` has a meaning only in `score` and `weight`"
-        }.get(node.name)  # fmt: skip
+        misuse = MISUSED.get(node.name)
         if node.name in self.inputs:
             misuse = f"input `{node.name}` must be read at a token"
-            return AttnNameError("A0202", misuse, span=node.span, help=f"write `{node.name}[q]` or `{node.name}[k]`")
+            return AttnNameError(
+                "A0202", misuse, span=node.span, help=f"write `{node.name}[q]` or `{node.name}[k]`"
+            )
         if node.name in scope.axis_variables:
             misuse = f"`{node.name}` is an axis, not a number"
         if misuse:
@@ -174,7 +189,9 @@ class Resolver:
         if node.name == "index":
             return FlatIndex(side)
         known = [*self.axes(side), *scope.axis_variables, "index"]
-        raise unknown_name("axis", f"{side}.{node.name}", [f"{side}.{each}" for each in known], node.span, "A0203")
+        raise unknown_name(
+            "axis", f"{side}.{node.name}", [f"{side}.{each}" for each in known], node.span, "A0203"
+        )
 
     def axes(self, side: Side) -> list[str]:
         """All axis names of one side's space."""
@@ -182,7 +199,9 @@ class Resolver:
 
     def _subscript(self, node: ast.Subscript, scope: Scope) -> Value:
         if len(node.indices) != 1:
-            raise AttnTypeError("A0309", f"`{node.name}` takes one index", span=node.span, help=f"write `{node.name}[i]`")
+            raise AttnTypeError(
+                "A0309", f"`{node.name}` takes one index", span=node.span, help=f"write `{node.name}[i]`"
+            )
         if node.name in self.inputs:
             return self._read_input(self.inputs[node.name], node)
         value = self._name(ast.Name(node.name, span=node.span), scope)
@@ -203,7 +222,9 @@ class Resolver:
                 return AxisVariable(node.name)
         index = types.scalar(self.expr(node, scope), "an index", node.span)
         if index.type != "int":
-            raise AttnTypeError("A0311", "an index must be an integer", span=node.span, help="write `floor(x)`")
+            raise AttnTypeError(
+                "A0311", "an index must be an integer", span=node.span, help="write `floor(x)`"
+            )
         return index
 
     def _read_input(self, declared: Input, node: ast.Subscript) -> Expr:
@@ -239,9 +260,12 @@ class Resolver:
         if not least <= len(node.arguments) <= most or any(each.name for each in node.arguments):
             count = str(least) if least == most else f"at least {least}"
             raise AttnTypeError(
-                "A0314", f"`{node.function}` takes {count} positional arguments", span=node.span,
-                note=f"{len(node.arguments)} given here", help=f"call it as `{node.function}({', '.join('xyz'[:least])})`",
-            )  # fmt: skip
+                "A0314",
+                f"`{node.function}` takes {count} positional arguments",
+                span=node.span,
+                note=f"{len(node.arguments)} given here",
+                help=f"call it as `{node.function}({', '.join('xyz'[:least])})`",
+            )
         if node.function == "extent":
             return self._extent(node.arguments[0].value, scope)
         operands = [(self.expr(each.value, scope), each.span) for each in node.arguments]
@@ -256,7 +280,7 @@ class Resolver:
                 return apply("min", apply("max", x, low), high)[0]
             case "ceildiv", [x, y]:
                 return apply("neg", apply("floordiv", apply("neg", x), y))[0]
-            case ("min" | "max"), [first, *rest]:
+            case (("min" | "max"), [first, *rest]):
                 for other in rest:
                     first = apply(name, first, other)
                 return first[0]
@@ -270,14 +294,19 @@ class Resolver:
             if node.name in known:
                 return Extent(node.name)
             raise unknown_name("axis", node.name, [*known, *scope.axis_variables], node.span, "A0203")
-        raise AttnTypeError("A0315", "`extent` takes the name of an axis", span=node.span, help="write `extent(n)`")
+        raise AttnTypeError(
+            "A0315", "`extent` takes the name of an axis", span=node.span, help="write `extent(n)`"
+        )
 
     def _inline(self, definition: Definition, call: ast.Call, scope: Scope) -> Value:
         function = definition.function
         if function.name in self.calls:
             cycle = " -> ".join([*self.calls[self.calls.index(function.name) :], function.name])
             raise AttnNameError(
-                "A0209", f"function `{function.name}` calls itself: {cycle}", span=call.span, help="functions cannot recurse"
+                "A0209",
+                f"function `{function.name}` calls itself: {cycle}",
+                span=call.span,
+                help="functions cannot recurse",
             )
         inner = self._arguments(function, call, scope)
         outer_functions, self.functions = self.functions, definition.visible
@@ -372,10 +401,14 @@ def match_arguments(function: ast.Function, call: ast.Call) -> dict[str, ast.Exp
 
 def _call_error(code: str, function: ast.Function, problem: str, span: Span | None) -> AttnTypeError:
     parameters = ", ".join(
-        parameter.name if parameter.default is None else f"{parameter.name} = ..." for parameter in function.parameters
+        parameter.name if parameter.default is None else f"{parameter.name} = ..."
+        for parameter in function.parameters
     )
     return AttnTypeError(
-        code, f"`{function.name}` {problem}", span=span, help=f"its parameters are `{function.name}({parameters})`"
+        code,
+        f"`{function.name}` {problem}",
+        span=span,
+        help=f"its parameters are `{function.name}({parameters})`",
     )
 
 

@@ -34,5 +34,3 @@ def rewrite(root: Expr, rule: Callable[[Expr], Expr]) -> Expr:
 def substitute(root: Expr, values: Mapping[Expr, Expr]) -> Expr:
     """Replace the given nodes wherever they stand."""
     return rewrite(root, lambda node: values.get(node, node))
-
-

@@ -1,4 +1,4 @@
-"""Names in scope while a pattern is resolved: what each name means, and a suggestion for one that means nothing."""
+"""Names in scope while a pattern is resolved: what each means, and suggestions for unknown ones."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ class Scope:
         return [*self.values, *self.lets]
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], span: Span | None, code: str = "A0201") -> AttnNameError:
+def unknown_name(
+    kind: str, name: str, known: Iterable[str], span: Span | None, code: str = "A0201"
+) -> AttnNameError:
     """The error for a name that means nothing, with the closest known names as help."""
     choices = sorted(set(known))
     close = get_close_matches(name, choices, n=1, cutoff=0.6)

@@ -17,7 +17,7 @@ LARGEST = 2**63 - 1
 """Integers are 64 bits wide."""
 
 
-class ArithmeticMistake(Exception):
+class ImpossibleValueError(Exception):
     """Folding met a value that does not exist (division by zero, overflow); bind adds the place."""
 
     def __init__(self, expr: Expr, problem: str) -> None:
@@ -57,9 +57,9 @@ def _fold(node: Apply) -> Const:
     result = OPS[node.op].evaluate(*operands)
     value = result.item() if hasattr(result, "item") else result
     if node.type == "int" and not -LARGEST <= int(value) <= LARGEST:
-        raise ArithmeticMistake(node, "the value does not fit into 64 bits")
+        raise ImpossibleValueError(node, "the value does not fit into 64 bits")
     if node.type == "real" and not math.isfinite(value):
-        raise ArithmeticMistake(node, "the value is not a finite number")
+        raise ImpossibleValueError(node, "the value is not a finite number")
     return Const({"int": int, "real": float, "bool": bool}[node.type](value))
 
 
@@ -70,20 +70,22 @@ def _unlimited(value: Number) -> object:
 
 def _refuse_impossible(node: Apply, values: list[Number]) -> None:
     match node.op, values:
-        case ("div" | "floordiv" | "mod"), [_, divisor] if divisor == 0:
-            raise ArithmeticMistake(node, "this divides by zero")
+        case (("div" | "floordiv" | "mod"), [_, divisor]) if divisor == 0:
+            raise ImpossibleValueError(node, "this divides by zero")
         case "pow", [base, exponent] if node.type == "int" and exponent < 0:
-            raise ArithmeticMistake(node, "an integer has no integer power with a negative exponent")
+            raise ImpossibleValueError(node, "an integer has no integer power with a negative exponent")
         case "pow", [base, exponent] if abs(base) > 1 and exponent * math.log2(abs(base)) > 1000:
-            raise ArithmeticMistake(node, "the value does not fit into 64 bits")
-        case "pow", [base, exponent] if (base < 0 and exponent != int(exponent)) or (base == 0 and exponent < 0):
-            raise ArithmeticMistake(node, "this power has no real value")
+            raise ImpossibleValueError(node, "the value does not fit into 64 bits")
+        case "pow", [base, exponent] if (base < 0 and exponent != int(exponent)) or (
+            base == 0 and exponent < 0
+        ):
+            raise ImpossibleValueError(node, "this power has no real value")
         case "log2", [value] if value <= 0:
-            raise ArithmeticMistake(node, "log2 needs a positive number")
+            raise ImpossibleValueError(node, "log2 needs a positive number")
         case "sqrt", [value] if value < 0:
-            raise ArithmeticMistake(node, "sqrt needs a number that is not negative")
+            raise ImpossibleValueError(node, "sqrt needs a number that is not negative")
         case "exp", [value] if value > 700:
-            raise ArithmeticMistake(node, "the value is not a finite number")
+            raise ImpossibleValueError(node, "the value is not a finite number")
 
 
 def _simplify_logic(node: Apply) -> Expr:
@@ -136,10 +138,10 @@ def _simplify_arithmetic(node: Apply) -> Expr:
         case "sub", (x, y) if x is y and x.type == "int":
             return Const(0)
         # min(x, x) = max(x, x) = x
-        case ("min" | "max"), (x, y) if x is y:
+        case (("min" | "max"), (x, y)) if x is y:
             return x
         # rounding an integer
-        case ("floor" | "ceil" | "round" | "int"), (x,) if x.type == "int":
+        case (("floor" | "ceil" | "round" | "int"), (x,)) if x.type == "int":
             return x
     return node
 
@@ -149,4 +151,4 @@ def _as_type(value: Expr, node: Expr) -> Expr:
     return Apply("real", (value,)) if value.type == "int" and node.type == "real" else value
 
 
-__all__ = ["ArithmeticMistake", "simplify", "substitute"]
+__all__ = ["ImpossibleValueError", "simplify", "substitute"]

@@ -79,7 +79,10 @@ def _expect_number(pair: tuple[Scalar, Span | None], spelling: str) -> None:
 
 def _expect(wanted: str, pair: tuple[Scalar, Span | None], what: str) -> None:
     if pair[0] != wanted:
-        fix = {"bool": "compare it with something, for example `x > 0`", "int": "write `floor(x)` or `int(x)`"}[wanted]
+        fix = {
+            "bool": "compare it with something, for example `x > 0`",
+            "int": "write `floor(x)` or `int(x)`",
+        }[wanted]
         raise AttnTypeError(
             "A0302", f"{what} needs {WORDS[wanted]}", span=pair[1], note=f"this is {WORDS[pair[0]]}", help=fix
         )
@@ -93,7 +96,9 @@ def describe_shape(shape: str | int) -> str:
 def scalar(value: Value, what: str, span: Span | None) -> Expr:
     """The value itself, if it is a single one."""
     if isinstance(value, Vector):
-        reading = {"axes": "`all axis a: ...` and `x[a]`", "heads": "`x[head]`"}.get(str(value.shape), "`x[0]`")
+        reading = {"axes": "`all axis a: ...` and `x[a]`", "heads": "`x[head]`"}.get(
+            str(value.shape), "`x[0]`"
+        )
         raise AttnTypeError(
             "A0304",
             f"{what} must be a single value",

@@ -30,7 +30,9 @@ def convert(parameter: Parameter, value: object, *, rank: int, heads: int) -> tu
         return (_element(parameter, value),) * length
     elements = as_list(value)
     if len(elements) != length:
-        per = {"axes": "one per axis", "heads": "one per head"}.get(str(parameter.shape[0]), "its declared length")
+        per = {"axes": "one per axis", "heads": "one per head"}.get(
+            str(parameter.shape[0]), "its declared length"
+        )
         raise AttnBindError(
             "A0404",
             f"`{parameter.name}` needs {length} values ({per}), {len(elements)} given",
@@ -71,7 +73,7 @@ def _fits(kind: Scalar, value: object) -> bool:
         return False
     if kind == "int":
         return isinstance(value, numbers.Integral) and abs(int(value)) <= LARGEST_INT
-    return bool(np.isfinite(float(value))) if abs(value) < 1e300 else False
+    return abs(float(value)) < 1e300
 
 
 def _shorten(value: object) -> str:
@@ -103,17 +105,21 @@ def refuse_unknown(pattern: PatternIR, given: Mapping[str, object]) -> None:
 def space(
     segments: tuple[SegmentShape, ...], shape: object, given: Mapping[str, object], argument: str
 ) -> Space:
-    """The segments with their extents: `shape` for the first one, by name for the others (0 where not given)."""
+    """The segments with their extents: `shape` for the first one, by name (default 0) for the others."""
     bound: list[Segment] = []
     for number, segment in enumerate(segments):
         value = shape if number == 0 else given.get(segment.name, (0,) * len(segment.axes))
-        extents = _extents(segment, value, argument if number == 0 else segment.name, least=1 if number == 0 else 0)
+        extents = _extents(
+            segment, value, argument if number == 0 else segment.name, least=1 if number == 0 else 0
+        )
         axes = tuple(f"axis{i}" for i in range(len(extents))) if segment.variadic else segment.axes
         bound.append(Segment(segment.name, axes, extents, sum(each.size for each in bound)))
     result = Space(tuple(bound))
     if result.size > MOST_TOKENS:
         raise AttnBindError(
-            "A0406", f"{argument} gives {result.size:,} tokens", help=f"at most {MOST_TOKENS:,} tokens are supported"
+            "A0406",
+            f"{argument} gives {result.size:,} tokens",
+            help=f"at most {MOST_TOKENS:,} tokens are supported",
         )
     return result
 
@@ -143,8 +149,10 @@ def _extents(segment: SegmentShape, value: object, argument: str, least: int) ->
 def check_heads(heads: object, kv_heads: object) -> tuple[int, int]:
     """Both head counts; grouped-query attention needs one to divide the other."""
     for name, value in (("heads", heads), ("kv_heads", kv_heads)):
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= value <= 65536:
-            raise AttnBindError("A0407", f"{name} must be an integer from 1 to 65536, {_shorten(value)} given")
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= int(value) <= 65536:
+            raise AttnBindError(
+                "A0407", f"{name} must be an integer from 1 to 65536, {_shorten(value)} given"
+            )
     assert isinstance(heads, numbers.Integral)
     assert isinstance(kv_heads, numbers.Integral)
     if int(heads) % int(kv_heads):

@@ -1,0 +1,200 @@
+"""Readable text of the IR: expressions in the language's spelling, patterns as listings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import singledispatch
+
+from attndsl.ir.bound import BoundIR, Region, Space
+from attndsl.ir.expr import (
+    Apply,
+    AxisVariable,
+    Const,
+    Element,
+    Expr,
+    Extent,
+    FlatIndex,
+    Head,
+    InputAt,
+    Number,
+    Position,
+    Quantified,
+    Symbol,
+    Table,
+)
+from attndsl.ir.ops import COMPARISONS, OPS
+from attndsl.ir.pattern import Parameter, PatternIR, SegmentShape
+
+AxisNames = Callable[[Position], str]
+PRECEDENCE = {
+    "quantifier": 0, "select": 1, "or": 2, "and": 3, "not": 4, **dict.fromkeys(COMPARISONS, 5),
+    "add": 6, "sub": 6, "mul": 7, "div": 7, "floordiv": 7, "mod": 7, "neg": 8, "pow": 9, "atom": 10,
+}  # fmt: skip
+"""Binding strength of each operator; functions are atoms."""
+
+
+def expression(expr: Expr, axis_name: AxisNames | None = None) -> str:
+    """An expression as `.attn` text. axis_name: names a bound coordinate's axis (default: its number)."""
+    return _Printer(axis_name or _numbered).print(expr, 0)
+
+
+def _numbered(position: Position) -> str:
+    axis = position.axis
+    return (
+        axis.name.lstrip("#")
+        if isinstance(axis, AxisVariable)
+        else f"axis{axis}"
+        if isinstance(axis, int)
+        else axis
+    )
+
+
+class _Printer:
+    def __init__(self, axis_name: AxisNames) -> None:
+        self.axis_name = axis_name
+
+    def print(self, node: Expr, least: int) -> str:
+        """The text of a node, in parentheses where it binds less tightly than `least`."""
+        strength, text = self.node(node)
+        return f"({text})" if strength < least else text
+
+    def node(self, node: Expr) -> tuple[int, str]:
+        atom = PRECEDENCE["atom"]
+        match node:
+            case Const(value):
+                negative = not isinstance(value, bool) and value < 0
+                return PRECEDENCE["neg"] if negative else atom, number(value)
+            case Position(side):
+                return atom, f"{side}.{self.axis_name(node)}"
+            case Apply():
+                return self.apply(node)
+            case Table(name, _, index) | Element(name, index):
+                return atom, f"{name}[{self.print(index, 0)}]"
+            case Quantified(kind, variable, body):
+                return 0, f"{kind} axis {_variable(variable)}: {self.print(body, 0)}"
+        return atom, leaf(node)
+
+    def apply(self, node: Apply) -> tuple[int, str]:
+        op, args = node.op, node.args
+        if op == "select":
+            condition, value, other = args
+            parts = self.print(value, 2), self.print(condition, 2), self.print(other, 1)
+            return 1, "{} if {} else {}".format(*parts)
+        spelling = OPS[op].spelling
+        if not spelling:
+            return PRECEDENCE["atom"], f"{op}({', '.join(self.print(arg, 0) for arg in args)})"
+        strength = PRECEDENCE[op]
+        if len(args) == 1:
+            gap = " " if op == "not" else ""
+            return strength, f"{spelling}{gap}{self.print(args[0], strength)}"
+        # a comparison of comparisons and the base of a power need parentheses on the left, the others on the
+        # right
+        left = strength + (op in COMPARISONS or op == "pow")
+        right = strength + (op not in ("pow", "and", "or"))
+        return strength, f"{self.print(args[0], left)} {spelling} {self.print(args[1], right)}"
+
+
+def number(value: Number) -> str:
+    """A literal of the language."""
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _variable(variable: AxisVariable) -> str:
+    return variable.name.replace("#", "a")
+
+
+@singledispatch
+def leaf(node: Expr) -> str:
+    """The text of a node without operands."""
+    raise TypeError(f"no text for {type(node).__name__}")
+
+
+@leaf.register
+def _(node: Symbol) -> str:
+    return node.name
+
+
+@leaf.register
+def _(node: AxisVariable) -> str:
+    return _variable(node)
+
+
+@leaf.register
+def _(node: Extent) -> str:
+    return f"extent({node.axis if isinstance(node.axis, str) else _variable(node.axis)})"
+
+
+@leaf.register
+def _(node: FlatIndex) -> str:
+    return f"{node.side}.index"
+
+
+@leaf.register
+def _(node: Head) -> str:
+    return "head"
+
+
+@leaf.register
+def _(node: InputAt) -> str:
+    return f"{node.name}[{node.side}]"
+
+
+# ---------------------------------------------------------------- listings
+
+
+def pattern_text(ir: PatternIR) -> str:
+    """A pattern before bind: parameters, spaces, requirements and the mask, with functions written out."""
+    lines = [f"pattern {ir.name}({', '.join(map(_parameter, ir.parameters))}):"]
+    if ir.cross:
+        lines += [f"    query space {_shapes(ir.query_space)}", f"    key space {_shapes(ir.key_space)}"]
+    else:
+        lines.append(f"    space {_shapes(ir.query_space)}")
+    lines += [f"    input {each.name}: {each.kind}[{', '.join(each.shape)}]" for each in ir.inputs]
+    lines += [f'    require {expression(each.condition)}, "{each.message}"' for each in ir.requirements]
+    for arm in ir.arms:
+        head = "attend" if arm.query is None else f"attend {arm.query} -> {arm.key}:"
+        lines.append(f"    {head} {expression(arm.visible)}")
+    return "\n".join(lines)
+
+
+def _parameter(parameter: Parameter) -> str:
+    shape = f"[{parameter.shape[0]}]" if parameter.shape else ""
+    default = f" = {expression(parameter.default)}" if parameter.default is not None else ""
+    return f"{parameter.name}: {parameter.kind}{shape}{default}"
+
+
+def _shapes(segments: Sequence[SegmentShape]) -> str:
+    return " ++ ".join(
+        f"{each.name}({', '.join(each.axes)}{'...' if each.variadic else ''})" for each in segments
+    )
+
+
+def bound_text(ir: BoundIR) -> str:
+    """A pattern after bind: its spaces with extents, and one mask per pair of segments."""
+    lines = [f"bound {ir.name}: heads {ir.heads}, kv_heads {ir.kv_heads}"]
+    lines += [f"    queries {_space(ir.query_space)}", f"    keys    {_space(ir.key_space)}"]
+    lines += [f"    input {each.name}: {each.kind}[{', '.join(each.shape)}]" for each in ir.inputs]
+    lines += [f"    {_region(ir, region)}" for region in ir.regions]
+    return "\n".join(lines)
+
+
+def _space(space: Space) -> str:
+    def extents(axes: tuple[str, ...], sizes: tuple[int, ...]) -> str:
+        return ", ".join(f"{axis} = {size}" for axis, size in zip(axes, sizes, strict=True))
+
+    return " ++ ".join(f"{each.name}({extents(each.axes, each.extents)})" for each in space.segments)
+
+
+def _region(ir: BoundIR, region: Region) -> str:
+    query, key = ir.query_space.segments[region.query], ir.key_space.segments[region.key]
+    return f"attend {query.name} -> {key.name}: {expression(region.visible, region_axis_names(ir, region))}"
+
+
+def region_axis_names(ir: BoundIR, region: Region) -> AxisNames:
+    """How coordinates are called in a region: by the axes of its two segments."""
+    axes = {"q": ir.query_space.segments[region.query].axes, "k": ir.key_space.segments[region.key].axes}
+
+    def name(position: Position) -> str:
+        return axes[position.side][position.axis] if isinstance(position.axis, int) else _numbered(position)
+
+    return name
