@@ -10,7 +10,7 @@ these two.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,8 +26,6 @@ from attndsl.ir.evaluate import check_inputs, mask_rows
 from attndsl.ir.expr import Head, Symbol
 from attndsl.ir.pattern import PatternIR
 from attndsl.passes.bind import bind
-from attndsl.schedule.build import build
-from attndsl.schedule.schedule import Schedule
 from attndsl.source import Source
 from attndsl.syntax.files import read_source
 
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     import torch
 
     from attndsl.runtime.compiled import CompiledAttention
+    from attndsl.schedule.schedule import Schedule
     from attndsl.simulate.report import Report
 
 Extents = int | Sequence[int]
@@ -156,6 +155,8 @@ class Bound:
         """The block map; q_tile, kv_tile: tokens per axis, chosen by predicted cost if left out."""
         key = (_frozen(q_tile), _frozen(kv_tile))
         if key not in self._schedules:
+            from attndsl.schedule.build import build
+
             self._schedules[key] = build(self.ir, q_tile=q_tile, kv_tile=kv_tile)
         return self._schedules[key]
 
@@ -187,7 +188,7 @@ class Bound:
         q: [batch, heads, Nq, D]; k: [batch, kv_heads, Nk, D]; v: [batch, kv_heads, Nk, Dv]. Returns the output
         [batch, heads, Nq, Dv] in q's type, and with return_lse also the natural log-sum-exp, float32
         [batch, heads, Nq]. scale defaults to D**-0.5. inputs: declared inputs, [tokens] or [batch, tokens].
-        The backend follows the tensors' device; a kernel is compiled once per type and head size, and cached.
+        The backend follows the tensors' device; a kernel is compiled once per type and head size.
         Raises AttnCallError (A06xx) for tensors that do not fit.
         """
         kernel = self._kernels.get((q.dtype, q.device.type, q.shape[1:], k.shape[1:], v.shape[-1]))
@@ -214,8 +215,6 @@ class Bound:
 
     def with_heads(self, heads: int, kv_heads: int) -> Bound:
         """The same mask for other head counts; schedules are shared."""
-        from dataclasses import replace
-
         return Bound(replace(self.ir, heads=heads, kv_heads=kv_heads))
 
     def compile(

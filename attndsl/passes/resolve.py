@@ -176,7 +176,8 @@ def _kind(declared: ast.Type, span: Span | None) -> Scalar:
 def _pattern_scope(pattern: ast.Pattern, resolver: Resolver) -> Scope:
     lets = _clauses(pattern, ast.Let)
     named = [(each.name, each.span) for each in pattern.parameters]
-    named += [(each.name, each.span) for each in (*lets, *_clauses(pattern, ast.Input))]
+    named += [(each.name, each.span) for each in lets]
+    named += [(each.name, each.span) for each in _clauses(pattern, ast.Input)]
     _refuse_repeats(named, "name", "A0205")
     for name, span in named:
         if name in RESERVED:
