@@ -58,7 +58,9 @@ def gna(
     return product(gna_tables(shape, window, stride, dilation, causal))
 
 
-def neighborhood(shape: tuple[int, ...], window: int | Sequence[int], dilation: int | Sequence[int] = 1) -> Mask:
+def neighborhood(
+    shape: tuple[int, ...], window: int | Sequence[int], dilation: int | Sequence[int] = 1
+) -> Mask:
     """Every query leads a group of one."""
     return gna(shape, window, dilation=dilation)
 

@@ -20,9 +20,9 @@ def causal(shape: tuple[int]) -> Mask:
 
 
 def sliding_window(shape: tuple[int], left: int, right: int = 0) -> Mask:
-    """A band: the lower triangle moved right, less the one moved left."""
+    """A band: the lower triangle moved right, cut off `left` below the diagonal."""
     n = shape[0]
-    return np.tri(n, k=right, dtype=bool) & ~np.tri(n, k=-left - 1, dtype=bool)
+    return np.triu(np.tri(n, k=right, dtype=bool), k=-left)
 
 
 def dilated_window(shape: tuple[int], left: int, dilation: int, right: int = 0) -> Mask:
@@ -33,7 +33,7 @@ def dilated_window(shape: tuple[int], left: int, dilation: int, right: int = 0) 
 
 
 def streaming(shape: tuple[int], sink: int, window: int) -> Mask:
-    """The last `window` keys, the query among them, and the first `sink`, none of them later than the query."""
+    """The last `window` keys, the query among them, and the first `sink`; none after the query."""
     n = shape[0]
     recent = [set(range(max(i - window + 1, 0), i + 1)) for i in range(n)]
     first = [set(range(min(sink, i + 1))) for i in range(n)]

@@ -32,11 +32,18 @@ def moa_head(n: int, alpha: float, beta: float, block: int, sink: int, minimum: 
     for row in range(len(blocks)):
         blocks[row, :first] = True
         blocks[row, max(row - last + 1, 0) : row + 1] = True
-    return blow_up(blocks, block, n) & np.tri(n, dtype=bool)
+    return np.tril(blow_up(blocks, block, n))
 
 
 def s2_blocks(
-    count: int, local: int, stride: int, heads: int, kv_heads: int, homo_head: bool, offset: int, dense_heads: int
+    count: int,
+    local: int,
+    stride: int,
+    heads: int,
+    kv_heads: int,
+    homo_head: bool,
+    offset: int,
+    dense_heads: int,
 ) -> Mask:
     """The causal block mask [kv_heads, count, count]: a band of blocks, and every `stride`-th column."""
     step = max(1, stride // heads)
@@ -48,7 +55,7 @@ def s2_blocks(
         mask[head] |= ~np.tri(count, k=-local, dtype=bool)
         if head >= kv_heads - dense_heads:
             mask[head] = True
-    return mask & np.tri(count, dtype=bool)
+    return np.tril(mask)
 
 
 def s2_relative(count: int, local: int, stride: int) -> Mask:
@@ -79,7 +86,7 @@ def s2(
     if not causal:
         return blow_up(s2_relative(count, local, stride), block, n).repeat(heads, axis=0)
     blocks = s2_blocks(count, local, stride, heads, groups, homo_head, offset, dense_heads)
-    return blow_up(blocks, block, n).repeat(heads // groups, axis=0) & np.tri(n, dtype=bool)
+    return np.tril(blow_up(blocks, block, n).repeat(heads // groups, axis=0))
 
 
 def longlora(shape: tuple[int], heads: int, ratio: float = 0.25, wrap: bool = False) -> Mask:
@@ -110,4 +117,4 @@ def sink_longlora(shape: tuple[int], ratio: float, sink: int) -> Mask:
     n = shape[0]
     mask = causal_runs([*range(n)], [*range(0, n, int(n * ratio))])
     mask[:, :sink] = True
-    return mask & np.tri(n, dtype=bool)
+    return np.tril(mask)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from math import floor
 
 import numpy as np
@@ -22,7 +22,7 @@ def block_kept(offset: int, width: float, block: int) -> bool:
     return bool(10 * well_inside > 6 * entered)
 
 
-@lru_cache(maxsize=None)
+@cache
 def radial_pair(distance: int, tokens: int, decay: float, block: int) -> Mask:
     """The blocks [tokens / block, tokens / block] that a frame keeps of another, `distance` frames off."""
     count = tokens // block
@@ -37,14 +37,18 @@ def radial_pair(distance: int, tokens: int, decay: float, block: int) -> Mask:
 
 
 def radial_blocks(shape: tuple[int, int], decay: float = 1.0, block: int = 128, sink: bool = False) -> Mask:
-    """The video part in blocks: [frames, frames, tokens / block, tokens / block], queries first in each pair."""
+    """The video part in blocks: [frames, frames, tokens / block, tokens / block], each pair queries first."""
     frames, tokens = shape
-    pairs = np.array([[radial_pair(abs(q - k), tokens, decay, block) for k in range(frames)] for q in range(frames)])
+    pairs = np.array(
+        [[radial_pair(abs(q - k), tokens, decay, block) for k in range(frames)] for q in range(frames)]
+    )
     pairs[:, 0] |= sink
     return pairs
 
 
-def radial(shape: tuple[int, int], text: int, decay: float = 1.0, block: int = 128, sink: bool = False) -> Mask:
+def radial(
+    shape: tuple[int, int], text: int, decay: float = 1.0, block: int = 128, sink: bool = False
+) -> Mask:
     """The video part blown up to tokens, framed by the text."""
     n = shape[0] * shape[1]
     pairs = radial_blocks(shape, decay, block, sink)
@@ -83,8 +87,8 @@ def svg_spatial(shape: tuple[int, int], block: int = 128, multiple: float = 2) -
     n = frames * tokens
     count = -(-n // block)
     width = floor(multiple * tokens / block)
-    band = np.tri(count, k=width - 1, dtype=bool) & np.tri(count, k=width - 1, dtype=bool).T
-    mask = blow_up(band if width > 0 else np.zeros_like(band), block, n)
+    band = np.triu(np.tri(count, k=width - 1, dtype=bool), k=1 - width)
+    mask = blow_up(band, block, n)
     mask[:, :tokens] = True
     return mask
 
@@ -93,7 +97,8 @@ def svg_temporal(shape: tuple[int, int], block: int = 128, multiple: float = 2) 
     """The spatial mask read in token-major order, and put back into frame-major order."""
     frames, tokens = shape
     swapped = svg_spatial(shape, block, multiple).reshape(tokens, frames, tokens, frames)
-    return swapped.transpose(1, 0, 3, 2).reshape(frames * tokens, frames * tokens)
+    mask: Mask = swapped.transpose(1, 0, 3, 2).reshape(frames * tokens, frames * tokens)
+    return mask
 
 
 def attention_tile(shape: tuple[int, int], reference: int) -> Mask:

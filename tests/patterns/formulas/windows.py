@@ -1,8 +1,9 @@
-"""Window partitions of images and video: tokens get the number of their window, equal numbers see each other."""
+"""Windows of images and video: tokens get the number of their window, and equal numbers see each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from itertools import product as pairs
 
 import numpy as np
@@ -13,7 +14,7 @@ from tests.patterns.formulas.tables import Mask, Numbers, per_axis, product, sam
 def number_boxes(shape: tuple[int, int], cuts: tuple[Sequence[int], Sequence[int]]) -> Numbers:
     """An image [height, width] in which each box between two cuts has its own number."""
     labels = np.full(shape, -1, dtype=np.int64)
-    rows, columns = ([*zip(cut[:-1], cut[1:], strict=True)] for cut in cuts)
+    rows, columns = ([*pairwise(cut)] for cut in cuts)
     for number, ((top, bottom), (left, right)) in enumerate(pairs(rows, columns)):
         labels[top:bottom, left:right] = number
     return labels
