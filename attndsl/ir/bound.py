@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 
-from attndsl.ir.expr import Expr
+from attndsl.ir.expr import Expr, Number
 from attndsl.ir.ops import Scalar
+from attndsl.ir.pattern import PatternIR
 from attndsl.source import Span
 
 
@@ -45,11 +46,12 @@ class Space:
 
 @dataclass(frozen=True)
 class Region:
-    """Which keys of segment `key` a query of segment `query` sees (segment numbers)."""
+    """Which keys of segment `key` a query of segment `query` sees (segment numbers), and where it says so."""
 
     query: int
     key: int
     visible: Expr
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,11 @@ class InputDeclaration:
 
 @dataclass(frozen=True)
 class BoundIR:
-    """One attention pattern with all numbers. `name` carries the parameters: `gna_w18x24x24_s16x8x8`."""
+    """One attention pattern with all numbers. `name` carries the parameters: `gna_w18x24x24_s16x8x8`.
+
+    `pattern` and `parameters` (the elements of each value, also of defaults) tell where it came from; they
+    take no part in equality.
+    """
 
     name: str
     query_space: Space
@@ -73,3 +79,5 @@ class BoundIR:
     regions: tuple[Region, ...]
     inputs: tuple[InputDeclaration, ...] = ()
     spans: Mapping[Expr, Span] = field(default_factory=dict, compare=False, repr=False)
+    pattern: PatternIR | None = field(default=None, compare=False, repr=False)
+    parameters: Mapping[str, tuple[Number, ...]] = field(default_factory=dict, compare=False, repr=False)
