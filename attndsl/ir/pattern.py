@@ -36,11 +36,12 @@ class SegmentShape:
 
 @dataclass(frozen=True)
 class Requirement:
-    """A condition on the numbers, checked at bind; `span` is what the message blames."""
+    """A condition on the numbers, checked at bind; `span` is what the message blames, `text` its spelling."""
 
     condition: Expr
     message: str
     span: Span | None = field(default=None, compare=False, repr=False)
+    text: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Arm:
     query: str | None
     key: str | None
     visible: Expr
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

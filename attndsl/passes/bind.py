@@ -11,7 +11,7 @@ import numpy as np
 from attndsl.diagnostics import AttnBindError
 from attndsl.ir.bound import BoundIR, InputDeclaration, Region, Segment, Space
 from attndsl.ir.evaluate import evaluate
-from attndsl.ir.expr import Const, Element, Expr, Extent, Side, Symbol
+from attndsl.ir.expr import Const, Element, Expr, Extent, Number, Side, Symbol
 from attndsl.ir.pattern import Arm, Parameter, PatternIR, Requirement
 from attndsl.passes import values
 from attndsl.passes.bind_expr import QUERY_HEADS_PER_KV_HEAD, Numbers, bind_expr
@@ -49,6 +49,8 @@ def bind(
         regions=regions,
         inputs=tuple(InputDeclaration(each.name, each.kind, each.shape) for each in pattern.inputs),
         spans=numbers.bound_spans,
+        pattern=pattern,
+        parameters=_parameter_values(pattern, numbers),
     )
     check_ranges(ir)
     return ir
@@ -58,8 +60,8 @@ def _spaces(
     pattern: PatternIR, shape: object, key_shape: object, given: Mapping[str, object]
 ) -> tuple[Space, Space]:
     if shape is None:
-        axes = ", ".join(pattern.query_space[0].axes)
-        raise AttnBindError("A0401", f"pattern `{pattern.name}` needs a shape", help=f"pass shape=({axes},)")
+        axes = values.spelled(pattern.query_space[0].axes)
+        raise AttnBindError("A0401", f"pattern `{pattern.name}` needs a shape", help=f"pass shape={axes}")
     query = values.space(pattern.query_space, shape, given, "shape")
     if not pattern.cross:
         if key_shape is not None:
@@ -70,11 +72,11 @@ def _spaces(
             )
         return query, query
     if key_shape is None:
-        axes = ", ".join(pattern.key_space[0].axes)
+        axes = values.spelled(pattern.key_space[0].axes)
         raise AttnBindError(
             "A0409",
             f"the keys of pattern `{pattern.name}` live in a space of their own",
-            help=f"pass key_shape=({axes},)",
+            help=f"pass key_shape={axes}",
         )
     return query, values.space(pattern.key_space, key_shape, given, "key_shape")
 
@@ -116,6 +118,16 @@ def _parameters(pattern: PatternIR, given: Mapping[str, object], numbers: Number
     return replace(numbers, scalars=scalars, arrays=arrays)
 
 
+def _parameter_values(pattern: PatternIR, numbers: Numbers) -> dict[str, tuple[Number, ...]]:
+    """The elements of every parameter, by name."""
+    return {
+        each.name: tuple(
+            element.value for element in numbers.arrays.get(each.name) or (numbers.scalars[each.name],)
+        )
+        for each in pattern.parameters
+    }
+
+
 def _parameter(
     pattern: PatternIR, parameter: Parameter, given: Mapping[str, object], numbers: Numbers, heads: int
 ) -> tuple[Const, ...]:
@@ -151,7 +163,7 @@ def _check(requirement: Requirement, numbers: Numbers, heads: int) -> None:
     if not np.all(evaluate(condition, lambda _: np.arange(heads))):
         raise AttnBindError(
             "A0410", requirement.message, span=requirement.span, note=_given(requirement.condition, numbers),
-            help="change the numbers so that the condition holds",
+            help=f"choose numbers for which `{requirement.text}` holds",
         )  # fmt: skip
 
 
@@ -177,7 +189,7 @@ def _region(pattern: PatternIR, q: int, k: int, query: Space, key: Space, number
     arm = _arm(pattern.arms, query_segment, key_segment)
     segments: dict[Side, Segment] = {"q": query_segment, "k": key_segment}
     local = replace(numbers, segments=segments, axes=query_segment.axes, axis_extents=query_segment.extents)
-    return Region(q, k, bind_expr(arm.visible, local))
+    return Region(q, k, bind_expr(arm.visible, local), arm.span)
 
 
 def _arm(arms: tuple[Arm, ...], query: Segment, key: Segment) -> Arm:

@@ -58,7 +58,7 @@ def bind_expr(root: Expr, numbers: Numbers) -> Expr:
                 "A0411",
                 f"this has no value with the numbers given: {mistake.problem}",
                 span=numbers.spans.get(node),
-                help="guard it, for example with `max(x, 1)`",
+                help="choose other numbers, or guard it, for example with `max(x, 1)` or `min(x, 62)`",
             ) from None
         if node in numbers.spans and not isinstance(done[node], Const):
             numbers.bound_spans.setdefault(done[node], numbers.spans[node])

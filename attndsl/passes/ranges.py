@@ -67,7 +67,7 @@ def _check_index(node: Table, index: Value, ir: BoundIR) -> None:
     if index.lo.min() < 0 or index.hi.max() >= len(node.values):
         raise AttnBindError(
             "A0414",
-            f"`{node.name}` has {len(node.values)} elements; for its index, {_range(index)}",
+            f"`{node.name}` has {len(node.values)} elements, its index {_range(index)}",
             span=ir.spans.get(node) or ir.spans.get(node.index),
             help="indices start at 0",
         )
@@ -78,18 +78,18 @@ def _problem(node: Apply, operands: list[Value], result: Value) -> tuple[str, st
     last = operands[-1]
     if node.op in ("div", "floordiv", "mod") and _may_be(last, 0, 0):
         return (
-            f"this divides by a number that may be 0 ({_range(last)})",
+            f"this divides by a number that {_range(last)}",
             "write `max(x, 1)` for a divisor that is positive",
         )
     if node.op == "pow" and node.type == "int" and _may_be(last, -np.inf, -1):
         return (
-            f"the exponent may be negative ({_range(last)})",
+            f"this exponent {_range(last)}, and an integer has no such power",
             "write `max(x, 0)`, or a real base such as `2.0`",
         )
     if node.op == "log2" and _may_be(last, -np.inf, 0):
-        return f"log2 of a number that may not be positive ({_range(last)})", "write `log2(max(x, 1))`"
+        return f"this is the logarithm of a number that {_range(last)}", "write `log2(max(x, 1))`"
     if node.op == "sqrt" and _may_be(last, -np.inf, -1e-300):
-        return f"sqrt of a number that may be negative ({_range(last)})", "write `sqrt(max(x, 0))`"
+        return f"this is the square root of a number that {_range(last)}", "write `sqrt(max(x, 0))`"
     if (
         node.op == "pow"
         and node.type == "real"
@@ -103,7 +103,7 @@ def _problem(node: Apply, operands: list[Value], result: Value) -> tuple[str, st
         and max(abs(result.lo.min()), abs(result.hi.max())) > LIMIT
     ):
         return (
-            f"this integer may not fit into 64 bits ({_range(result)})",
+            f"this integer {_range(result)}, which does not fit into 64 bits",
             "use smaller numbers, or `real(x)`",
         )
     return None
@@ -125,4 +125,12 @@ def _whole(value: Value) -> bool:
 def _range(value: Value) -> str:
     assert isinstance(value, Strided)
     low, high = value.lo.min(), value.hi.max()
-    return f"it is {low}" if low == high else f"it runs from {low} to {high}"
+    return f"is {_shorten(low)}" if low == high else f"may run from {_shorten(low)} to {_shorten(high)}"
+
+
+def _shorten(value: float) -> str:
+    return (
+        str(value)
+        if abs(value) < 10**20
+        else f"about {'-' if value < 0 else ''}10**{len(str(abs(int(value)))) - 1}"
+    )

@@ -248,7 +248,7 @@ def _arms(pattern: ast.Pattern, resolver: Resolver, scope: Scope) -> Iterable[Ar
         seen.add((arm.query, arm.key))
         visible = types.truth(resolver.expr(arm.condition, scope), "`attend`", arm.condition.span)
         _check_coordinates(arm, visible, resolver)
-        yield Arm(arm.query, arm.key, visible)
+        yield Arm(arm.query, arm.key, visible, arm.condition.span)
     _check_coverage(attend, seen, resolver)
 
 

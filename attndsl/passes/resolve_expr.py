@@ -27,7 +27,7 @@ from attndsl.ir.expr import (
     topological,
 )
 from attndsl.ir.pattern import Input, Requirement, SegmentShape
-from attndsl.passes import types
+from attndsl.passes import calls, types
 from attndsl.passes.scope import BUILTIN_FUNCTIONS, BUILTIN_SYMBOLS, Scope, Value, Vector, unknown_name
 from attndsl.source import Span
 from attndsl.syntax import ast
@@ -269,22 +269,7 @@ class Resolver:
         if node.function == "extent":
             return self._extent(node.arguments[0].value, scope)
         operands = [(self.expr(each.value, scope), each.span) for each in node.arguments]
-        return self._builtin_value(node.function, operands, node.span)
-
-    def _builtin_value(self, name: str, operands: list[types.Operand], span: Span | None) -> Value:
-        def apply(op: str, *values: types.Operand) -> types.Operand:
-            return types.apply(op, name, list(values), span), span
-
-        match name, operands:
-            case "clamp", [x, low, high]:
-                return apply("min", apply("max", x, low), high)[0]
-            case "ceildiv", [x, y]:
-                return apply("neg", apply("floordiv", apply("neg", x), y))[0]
-            case (("min" | "max"), [first, *rest]):
-                for other in rest:
-                    first = apply(name, first, other)
-                return first[0]
-        return apply(name, *operands)[0]
+        return calls.builtin(node.function, operands, node.span)
 
     def _extent(self, node: ast.Expr, scope: Scope) -> Expr:
         if isinstance(node, ast.Name):
@@ -314,21 +299,22 @@ class Resolver:
         try:
             for clause in function.clauses:
                 if isinstance(clause, ast.Require):
-                    self.require(clause, inner, fallback=call.span)
+                    self.require(clause, inner)
             return self.expr(function.result, inner)
         finally:
             self.calls.pop()
             self.functions = outer_functions
 
     def _arguments(self, function: ast.Function, call: ast.Call, scope: Scope) -> Scope:
-        given = match_arguments(function, call)
+        given = calls.match_arguments(function, call)
         lets = {clause.name: clause for clause in function.clauses if isinstance(clause, ast.Let)}
         inner = Scope(
             {},
             lets,
-            argument_spans={name: each.span for name, each in given.items()},
             enclosing=scope.enclosing + len(scope.axis_variables),
+            call_span=scope.call_span or call.span,
         )
+        inner.argument_spans = {name: blame(each, scope) for name, each in given.items()}
         for parameter in function.parameters:
             argument = given.get(parameter.name)
             if argument is not None:
@@ -336,13 +322,13 @@ class Resolver:
             else:
                 assert parameter.default is not None
                 value = self.expr(parameter.default, inner)
-            place = argument.span if argument is not None else call.span
-            inner.values[parameter.name] = _fit(parameter, value, place)
+            place = inner.argument_spans.get(parameter.name, inner.call_span)
+            inner.values[parameter.name] = calls.fit(parameter, value, place)
         return inner
 
     # ------------------------------------------------------------ requirements
 
-    def require(self, clause: ast.Require, scope: Scope, fallback: Span | None = None) -> None:
+    def require(self, clause: ast.Require, scope: Scope) -> None:
         """Collect a requirement; inside a function the blame goes to the argument that it speaks of."""
         condition = types.truth(self.expr(clause.condition, scope), "`require`", clause.condition.span)
         for node in topological(condition):
@@ -355,9 +341,17 @@ class Resolver:
                 )
         for variable in _variables(condition):
             condition = Quantified("all", variable, condition)
-        blamed = next((name for name in _names(clause.condition) if name in scope.argument_spans), None)
-        span = scope.argument_spans[blamed] if blamed else fallback or clause.span
-        self.requirements.append(Requirement(condition, clause.message, span or clause.span))
+        place = blame(clause.condition, scope) if scope.call_span else clause.span
+        text = clause.condition.span.text if clause.condition.span else ""
+        self.requirements.append(Requirement(condition, clause.message, place, " ".join(text.split())))
+
+
+def blame(node: ast.Expr, scope: Scope) -> Span | None:
+    """The place in the pattern's own text that an expression inside functions speaks of."""
+    for name in _names(node):
+        if name in scope.argument_spans:
+            return scope.argument_spans[name]
+    return scope.call_span or node.span
 
 
 def _variables(condition: Expr) -> list[AxisVariable]:
@@ -378,67 +372,6 @@ def builtin_symbol(name: str) -> Expr:
     if name == "head":
         return Head()
     return Symbol(name, "int")
-
-
-def match_arguments(function: ast.Function, call: ast.Call) -> dict[str, ast.Expr]:
-    """The argument expression of each parameter that the call gives."""
-    names = [parameter.name for parameter in function.parameters]
-    given: dict[str, ast.Expr] = {}
-    for position, argument in enumerate(call.arguments):
-        if argument.name is None and position >= len(names):
-            raise _call_error("A0317", function, f"takes at most {len(names)} arguments", argument.span)
-        name = argument.name or names[position]
-        if name not in names:
-            raise unknown_name(f"argument of `{function.name}`", name, names, argument.span, "A0210")
-        if name in given:
-            raise _call_error("A0318", function, f"is given `{name}` twice", argument.span)
-        given[name] = argument.value
-    for parameter in function.parameters:
-        if parameter.name not in given and parameter.default is None:
-            raise _call_error("A0319", function, f"needs `{parameter.name}`", call.span)
-    return given
-
-
-def _call_error(code: str, function: ast.Function, problem: str, span: Span | None) -> AttnTypeError:
-    parameters = ", ".join(
-        parameter.name if parameter.default is None else f"{parameter.name} = ..."
-        for parameter in function.parameters
-    )
-    return AttnTypeError(
-        code,
-        f"`{function.name}` {problem}",
-        span=span,
-        help=f"its parameters are `{function.name}({parameters})`",
-    )
-
-
-def _fit(parameter: ast.Parameter, value: Value, span: Span | None) -> Value:
-    """An argument in the type its parameter declares; scalars apply to every element."""
-    declared = parameter.type
-    if declared is None:
-        return value
-    kind = value.kind if isinstance(value, Vector) else value.type
-    if (kind == "bool") != (declared.kind == "bool") or (kind == "real" and declared.kind == "int"):
-        raise AttnTypeError(
-            "A0320",
-            f"`{parameter.name}` must be {types.WORDS.get(declared.kind, declared.kind)}",
-            span=span,
-            note=f"this is {types.WORDS[kind]}",
-            help=f"`{parameter.name}` is declared as `{declared.kind}`",
-        )
-    if not declared.shape:
-        return types.scalar(value, f"`{parameter.name}`", span)
-    if isinstance(value, Expr):
-        return Vector(declared.shape[0], kind, lambda index: value)
-    if value.shape != declared.shape[0]:
-        raise AttnTypeError(
-            "A0321",
-            f"`{parameter.name}` needs a value {types.describe_shape(declared.shape[0])}",
-            span=span,
-            note=f"this has a value {types.describe_shape(value.shape)}",
-            help="pass a parameter of the same shape, or one number for all",
-        )
-    return value
 
 
 def parameter_vector(name: str, kind: str, shape: str | int) -> Vector:

@@ -56,6 +56,8 @@ class Scope:
     argument_spans: Mapping[str, Span | None] = field(default_factory=dict)
     enclosing: int = 0
     """Number of axis variables of the callers; their numbers are taken."""
+    call_span: Span | None = None
+    """The call in the pattern's own text that led here; None in the pattern itself."""
     pending: list[str] = field(default_factory=list)
 
     def names(self) -> list[str]:

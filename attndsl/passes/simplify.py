@@ -15,6 +15,7 @@ from attndsl.passes.rewrite import rewrite, substitute
 
 LARGEST = 2**63 - 1
 """Integers are 64 bits wide."""
+TOO_LARGE = "it does not fit into 64 bits"
 
 
 class ImpossibleValueError(Exception):
@@ -57,9 +58,9 @@ def _fold(node: Apply) -> Const:
     result = OPS[node.op].evaluate(*operands)
     value = result.item() if hasattr(result, "item") else result
     if node.type == "int" and not -LARGEST <= int(value) <= LARGEST:
-        raise ImpossibleValueError(node, "the value does not fit into 64 bits")
+        raise ImpossibleValueError(node, TOO_LARGE)
     if node.type == "real" and not math.isfinite(value):
-        raise ImpossibleValueError(node, "the value is not a finite number")
+        raise ImpossibleValueError(node, "it is not a finite number")
     return Const({"int": int, "real": float, "bool": bool}[node.type](value))
 
 
@@ -71,21 +72,21 @@ def _unlimited(value: Number) -> object:
 def _refuse_impossible(node: Apply, values: list[Number]) -> None:
     match node.op, values:
         case (("div" | "floordiv" | "mod"), [_, divisor]) if divisor == 0:
-            raise ImpossibleValueError(node, "this divides by zero")
+            raise ImpossibleValueError(node, "it divides by zero")
         case "pow", [base, exponent] if node.type == "int" and exponent < 0:
-            raise ImpossibleValueError(node, "an integer has no integer power with a negative exponent")
+            raise ImpossibleValueError(node, "an integer has no power with a negative exponent")
         case "pow", [base, exponent] if abs(base) > 1 and exponent * math.log2(abs(base)) > 1000:
-            raise ImpossibleValueError(node, "the value does not fit into 64 bits")
+            raise ImpossibleValueError(node, TOO_LARGE)
         case "pow", [base, exponent] if (base < 0 and exponent != int(exponent)) or (
             base == 0 and exponent < 0
         ):
-            raise ImpossibleValueError(node, "this power has no real value")
+            raise ImpossibleValueError(node, "it is no real number")
         case "log2", [value] if value <= 0:
             raise ImpossibleValueError(node, "log2 needs a positive number")
         case "sqrt", [value] if value < 0:
             raise ImpossibleValueError(node, "sqrt needs a number that is not negative")
         case "exp", [value] if value > 700:
-            raise ImpossibleValueError(node, "the value is not a finite number")
+            raise ImpossibleValueError(node, "it is not a finite number")
 
 
 def _simplify_logic(node: Apply) -> Expr:

@@ -26,7 +26,7 @@ def convert(parameter: Parameter, value: object, *, rank: int, heads: int) -> tu
         return (_element(parameter, value),)
     length = {"axes": rank, "heads": heads}.get(str(parameter.shape[0]), parameter.shape[0])
     assert isinstance(length, int)
-    if not isinstance(value, Sequence | np.ndarray) and not hasattr(value, "tolist"):
+    if isinstance(value, str) or not (isinstance(value, Sequence) or getattr(value, "ndim", 0)):
         return (_element(parameter, value),) * length
     elements = as_list(value)
     if len(elements) != length:
@@ -136,7 +136,7 @@ def _extents(segment: SegmentShape, value: object, argument: str, least: int) ->
         raise AttnBindError(
             "A0405",
             f"{argument} has {len(numbers_given)} extents, segment `{segment.name}` has {wanted}",
-            help=f"pass {argument}=({', '.join(['n'] * len(segment.axes))},)",
+            help=f"pass {argument}={spelled(segment.axes)}",
         )
     for extent in numbers_given:
         if not least <= extent <= MOST_TOKENS:
@@ -146,12 +146,19 @@ def _extents(segment: SegmentShape, value: object, argument: str, least: int) ->
     return numbers_given
 
 
+def spelled(axes: Sequence[str]) -> str:
+    """A tuple of extents as one would write it: `(t, h)`, `(n,)`."""
+    return f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"
+
+
 def check_heads(heads: object, kv_heads: object) -> tuple[int, int]:
     """Both head counts; grouped-query attention needs one to divide the other."""
     for name, value in (("heads", heads), ("kv_heads", kv_heads)):
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= int(value) <= 65536:
             raise AttnBindError(
-                "A0407", f"{name} must be an integer from 1 to 65536, {_shorten(value)} given"
+                "A0407",
+                f"{name} must be an integer from 1 to 65536, {_shorten(value)} given",
+                help="pass the number of heads that the tensors have",
             )
     assert isinstance(heads, numbers.Integral)
     assert isinstance(kv_heads, numbers.Integral)
