@@ -6,6 +6,8 @@ fine in fact; the help then says how to write it so that it is plainly fine.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from attndsl.diagnostics import AttnBindError
@@ -129,8 +131,7 @@ def _range(value: Value) -> str:
 
 
 def _shorten(value: float) -> str:
-    return (
-        str(value)
-        if abs(value) < 10**20
-        else f"about {'-' if value < 0 else ''}10**{len(str(abs(int(value)))) - 1}"
-    )
+    """The number, or its sign and power of ten when it is long."""
+    if abs(value) < 10**20:
+        return str(value)
+    return f"about {'-' if value < 0 else ''}10**{math.floor(math.log10(abs(value)))}"

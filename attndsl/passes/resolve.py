@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar, cast, get_args
 
 from attndsl.diagnostics import AttnNameError, AttnTypeError, AttnUnsupportedError
-from attndsl.ir.expr import Expr, FlatIndex, Head, InputAt, Position, Side, Symbol
+from attndsl.ir.expr import Expr, FlatIndex, Head, InputAt, Position, Side, Symbol, topological
 from attndsl.ir.ops import Scalar
 from attndsl.ir.pattern import Arm, Input, Parameter, PatternIR, SegmentShape
 from attndsl.passes import types
@@ -261,9 +261,8 @@ def _check_arm_names(arm: ast.Arm, resolver: Resolver) -> None:
 
 def _check_coordinates(arm: ast.Arm, visible: Expr, resolver: Resolver) -> None:
     """Every coordinate that the arm reads must exist in the segments that the arm is about."""
-    for leaf in visible.leaves:
-        if not isinstance(leaf, Position):
-            continue
+    positions = [leaf for leaf in topological(visible) if isinstance(leaf, Position)]
+    for leaf in positions:
         segments = resolver.spaces[leaf.side]
         name = arm.query if leaf.side == "q" else arm.key
         relevant = [segment for segment in segments if name is None or segment.name == name]

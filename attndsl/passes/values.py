@@ -26,7 +26,7 @@ def convert(parameter: Parameter, value: object, *, rank: int, heads: int) -> tu
         return (_element(parameter, value),)
     length = {"axes": rank, "heads": heads}.get(str(parameter.shape[0]), parameter.shape[0])
     assert isinstance(length, int)
-    if isinstance(value, str) or not (isinstance(value, Sequence) or getattr(value, "ndim", 0)):
+    if isinstance(value, str) or not (isinstance(value, Sequence) or hasattr(value, "tolist")):
         return (_element(parameter, value),) * length
     elements = as_list(value)
     if len(elements) != length:
