@@ -1,4 +1,4 @@
-// attndsl tile runtime, 4 of 6: matrix products of tiles.
+// attndsl tile runtime, 5 of 7: matrix products of tiles.
 //
 // All products go through one microkernel, a register block of MR rows x NR vectors that runs over the
 // whole inner extent: each step broadcasts MR numbers of the left operand and loads NR vectors of the right.

@@ -1,4 +1,4 @@
-// attndsl tile runtime, 5 of 6: elementwise work on tiles of scores: masks, maps and the online softmax.
+// attndsl tile runtime, 6 of 7: elementwise work on tiles of scores: masks, maps and the online softmax.
 //
 // Scores are in base 2 (log2 e is folded into the query tile's scale or the score map). A tile's row is a
 // loop over j < Columns in which generated code is inlined and vectorised.
@@ -52,26 +52,33 @@ struct SoftmaxState {
     }
 };
 
-// The largest score of row i over its existing columns.
-template <int Columns>
-ATTN_INLINE float row_maximum(float* row) {
-    for (int j = Columns; j < padded(Columns); ++j) row[j] = -infinity;
-    Vector largest = load(row);
-    for (int j = vector_width; j < Columns; j += vector_width) largest = maximum(largest, load(row + j));
-    return horizontal_maximum(largest);
+// Lane r of the result is the largest score of row first + r (-inf past the tile's last row).
+template <int Rows, int Columns>
+ATTN_INLINE Vector row_maxima(const Tile<float, Rows, Columns>& scores, int first) {
+    Vector largest[vector_width];
+    ATTN_UNROLL
+    for (int lane = 0; lane < vector_width; ++lane) {
+        if (first + lane < Rows) {
+            const float* row = scores.row(first + lane);
+            largest[lane] = load(row);
+            for (int j = vector_width; j < Columns; j += vector_width) largest[lane] = maximum(largest[lane], load(row + j));
+        } else {
+            largest[lane] = broadcast(-infinity);
+        }
+    }
+    return maximum_of_each(largest);
 }
 
 // Turns scores into weights exp2(score - running maximum) in place, updates the state and returns the
 // weights as a dot's left operand. Then: dot_accumulate(output, state.alpha, weights, values).
 template <class Operand, int Rows, int Columns>
 inline const Tile<float, Rows, Columns>& online_softmax(Tile<float, Rows, Columns>& scores, SoftmaxState<Rows>& state) {
-    for (int i = 0; i < Rows; ++i) {
-        const float found = row_maximum<Columns>(scores.row(i));
-        state.alpha[i] = state.maximum[i];
-        state.maximum[i] = found > state.maximum[i] ? found : state.maximum[i];
+    for (int first = 0; first < Rows; first += vector_width) {
+        const Vector before = load(state.maximum + first);
+        const Vector now = maximum(before, row_maxima(scores, first));
+        store(state.maximum + first, now);
+        store(state.alpha + first, exp2(before - now));
     }
-    for (int i = 0; i < Rows; i += vector_width)
-        store(state.alpha + i, exp2(load(state.alpha + i) - load(state.maximum + i)));
     for (int i = 0; i < Rows; ++i) {
         float* row = scores.row(i);
         const Vector largest = broadcast(state.maximum[i]);
@@ -91,7 +98,8 @@ inline const Tile<float, Rows, Columns>& online_softmax(Tile<float, Rows, Column
 template <int Rows, int Columns>
 inline void finish_softmax(Tile<float, Rows, Columns>& output, SoftmaxState<Rows>& state, float* lse) {
     for (int i = 0; i < Rows; ++i) {
-        const float sum = horizontal_sum(load(state.sums + i * vector_width));
+        float sum = 0.0f;
+        for (int lane = 0; lane < vector_width; ++lane) sum += state.sums[i * vector_width + lane];
         lse[i] = sum > 0.0f ? (state.maximum[i] + __builtin_log2f(sum)) * ln_2 : -infinity;
         const float factor = sum > 0.0f ? 1.0f / sum : 0.0f;
         float* row = output.row(i);

@@ -1,4 +1,4 @@
-// attndsl tile runtime, 1 of 6: one machine vector of float32 and its elementary functions.
+// attndsl tile runtime, 1 of 7: one machine vector of float32 and its elementary functions.
 //
 // Everything above this file is written in `Vector` (16, 8 or 4 lanes, from the compiler's target
 // macros), so that it reads the same for AVX-512, AVX2 and portable builds. Works with g++ and clang++.
@@ -66,16 +66,79 @@ ATTN_INLINE Vector minimum(Vector a, Vector b) {
 #endif
 }
 
-ATTN_INLINE float horizontal_maximum(Vector value) {
-    float result = value[0];
-    for (int lane = 1; lane < vector_width; ++lane) result = value[lane] > result ? value[lane] : result;
-    return result;
+// a where chosen (all bits set), else b.
+ATTN_INLINE Vector blend(IntVector chosen, Vector a, Vector b) {
+    const IntVector from_a = chosen & reinterpret_cast<IntVector>(a);
+    return reinterpret_cast<Vector>(from_a | (~chosen & reinterpret_cast<IntVector>(b)));
 }
 
-ATTN_INLINE float horizontal_sum(Vector value) {
-    float result = value[0];
-    for (int lane = 1; lane < vector_width; ++lane) result += value[lane];
-    return result;
+// The lanes of (a, b) numbered 0 .. 2 * vector_width - 1, in the given order.
+template <int... Lanes>
+ATTN_INLINE Vector shuffle(Vector a, Vector b) {
+#if defined(__clang__)
+    return __builtin_shufflevector(a, b, Lanes...);
+#else
+    return __builtin_shuffle(a, b, IntVector{Lanes...});
+#endif
+}
+
+// The lower halves of a and b with their lanes in turn (a0 b0 a1 b1 ..), and the upper halves.
+ATTN_INLINE Vector interleave_low(Vector a, Vector b) {
+#if defined(ATTN_AVX512)
+    return shuffle<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(a, b);
+#elif defined(ATTN_AVX2)
+    return shuffle<0, 8, 1, 9, 2, 10, 3, 11>(a, b);
+#else
+    return shuffle<0, 4, 1, 5>(a, b);
+#endif
+}
+ATTN_INLINE Vector interleave_high(Vector a, Vector b) {
+#if defined(ATTN_AVX512)
+    return shuffle<8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(a, b);
+#elif defined(ATTN_AVX2)
+    return shuffle<4, 12, 5, 13, 6, 14, 7, 15>(a, b);
+#else
+    return shuffle<2, 6, 3, 7>(a, b);
+#endif
+}
+
+// rows becomes its transpose, in log2(vector_width) rounds of perfect shuffles.
+ATTN_INLINE void transpose(Vector (&rows)[vector_width]) {
+    ATTN_UNROLL
+    for (int distance = 1; distance < vector_width; distance *= 2) {
+        Vector shuffled[vector_width];
+        ATTN_UNROLL
+        for (int row = 0; row < vector_width / 2; ++row) {
+            shuffled[2 * row] = interleave_low(rows[row], rows[row + vector_width / 2]);
+            shuffled[2 * row + 1] = interleave_high(rows[row], rows[row + vector_width / 2]);
+        }
+        ATTN_UNROLL
+        for (int row = 0; row < vector_width; ++row) rows[row] = shuffled[row];
+    }
+}
+
+// Lane r of the result is the largest lane of rows[r]. Folding two rows into one halves both, so that
+// all vector_width rows cost about as many steps as they have lanes; rows is overwritten.
+ATTN_INLINE Vector maximum_of_each(Vector (&rows)[vector_width]) {
+    ATTN_UNROLL
+    for (int count = vector_width / 2; count > 0; count /= 2) {
+        ATTN_UNROLL
+        for (int row = 0; row < count; ++row)
+            rows[row] = maximum(interleave_low(rows[row], rows[row + count]),
+                                interleave_high(rows[row], rows[row + count]));
+    }
+    return rows[0];
+}
+
+// Lane r of the result is the sum of the lanes of rows[r]; rows is overwritten.
+ATTN_INLINE Vector sum_of_each(Vector (&rows)[vector_width]) {
+    ATTN_UNROLL
+    for (int count = vector_width / 2; count > 0; count /= 2) {
+        ATTN_UNROLL
+        for (int row = 0; row < count; ++row)
+            rows[row] = interleave_low(rows[row], rows[row + count]) + interleave_high(rows[row], rows[row + count]);
+    }
+    return rows[0];
 }
 
 // 2**fraction for fraction in [0, 1]: minimax polynomial, relative error 8.3e-8, exactly 1 at 0.
@@ -109,9 +172,12 @@ ATTN_INLINE Vector exp2(Vector x) {
     const Vector power = exp2_of_fraction(reinterpret_cast<Vector>(fraction));
     return reinterpret_cast<Vector>(_mm512_maskz_scalef_ps(every_lane, reinterpret_cast<__m512>(power), exponent));
 #else
-    Vector result;
-    for (int lane = 0; lane < vector_width; ++lane) result[lane] = exp2(x[lane]);
-    return result;
+    const Vector clamped = minimum(maximum(x, broadcast(-126.0f)), broadcast(127.9999f));
+    const Vector nearest = (clamped + 12582912.0f) - 12582912.0f;
+    const Vector floor = nearest - blend(nearest > clamped, broadcast(1.0f), Vector{});
+    const IntVector bits = (__builtin_convertvector(floor, IntVector) + 127) << 23;
+    const Vector power = exp2_of_fraction(clamped - floor) * reinterpret_cast<Vector>(bits);
+    return blend(x < -126.0f, Vector{}, power);
 #endif
 }
 

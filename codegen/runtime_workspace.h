@@ -1,4 +1,4 @@
-// attndsl tile runtime, 6 of 6: the memory that holds packed tiles during one call.
+// attndsl tile runtime, 7 of 7: the memory that holds packed tiles during one call.
 #pragma once
 #include <cstdint>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-// attndsl tile runtime: what generated C++ attention kernels call. Includes its six parts in order.
+// attndsl tile runtime: what generated C++ attention kernels call. Includes its seven parts in order.
 //
 //     g++ -O3 -march=native -fopenmp -std=c++17 -shared -fPIC kernel.cpp
 //
@@ -25,6 +25,7 @@
 //         attn::store_column(lse, 1, tokens, count, lse_rows);
 #pragma once
 #include "runtime_vector.h"
+#include "runtime_convert.h"
 #include "runtime_tile.h"
 #include "runtime_gather.h"
 #include "runtime_dot.h"
