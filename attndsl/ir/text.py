@@ -40,13 +40,9 @@ def expression(expr: Expr, axis_name: AxisNames | None = None) -> str:
 
 def _numbered(position: Position) -> str:
     axis = position.axis
-    return (
-        axis.name.lstrip("#")
-        if isinstance(axis, AxisVariable)
-        else f"axis{axis}"
-        if isinstance(axis, int)
-        else axis
-    )
+    if isinstance(axis, AxisVariable):
+        return _variable(axis)
+    return f"axis{axis}" if isinstance(axis, int) else axis
 
 
 class _Printer:

@@ -26,7 +26,7 @@ def convert(parameter: Parameter, value: object, *, rank: int, heads: int) -> tu
         return (_element(parameter, value),)
     length = {"axes": rank, "heads": heads}.get(str(parameter.shape[0]), parameter.shape[0])
     assert isinstance(length, int)
-    if isinstance(value, str) or not (isinstance(value, Sequence) or hasattr(value, "tolist")):
+    if isinstance(value, str) or not (isinstance(value, Sequence) or _is_array(value)):
         return (_element(parameter, value),) * length
     elements = as_list(value)
     if len(elements) != length:
@@ -40,6 +40,11 @@ def convert(parameter: Parameter, value: object, *, rank: int, heads: int) -> tu
             help=f"pass {length} values, or one for all",
         )
     return tuple(_element(parameter, element) for element in elements)
+
+
+def _is_array(value: object) -> bool:
+    """Whether this is a NumPy array or a tensor with at least one dimension."""
+    return hasattr(value, "tolist") and getattr(value, "ndim", None) != 0
 
 
 def as_list(value: object) -> list[object]:
