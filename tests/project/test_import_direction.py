@@ -24,10 +24,11 @@ MAY_SEE: dict[str, set[str]] = {
     "syntax": LEAVES | {"grammar"},
     "ir": LEAVES,
     "passes": LEAVES | {"syntax", "ir"},
-    "schedule": LEAVES | {"ir"},
-    "simulate": LEAVES | {"ir", "schedule"},
+    "library": LEAVES | {"syntax", "ir", "passes", "patterns"},
+    "schedule": LEAVES | {"ir", "passes"},
+    "simulate": LEAVES | {"ir", "passes", "schedule"},
     "codegen": LEAVES | {"ir", "schedule"},
-    "runtime": LEAVES | {"ir", "schedule", "codegen"},
+    "runtime": LEAVES | {"ir", "passes", "schedule", "codegen"},
     "__init__": LEAVES | {"pipeline"},
     "__main__": {"cli"},
 }
@@ -43,15 +44,24 @@ def part_of(path: Path) -> str:
 
 
 def imported_modules(path: Path) -> Iterator[str]:
-    """Full names of all modules that a file imports, also inside functions."""
+    """Full names of all modules that a file imports, also inside functions, but not for annotations alone."""
     package = ("attndsl", *path.relative_to(PACKAGE).parent.parts)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in executed_nodes(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join((*base, *filter(None, [node.module])))
             yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def executed_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those under `if TYPE_CHECKING:`."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from executed_nodes(child)
 
 
 def python_files() -> list[Path]:
