@@ -27,6 +27,7 @@ MAY_SEE: dict[str, set[str]] = {
     "library": LEAVES | {"syntax", "ir", "passes", "patterns"},
     "schedule": LEAVES | {"ir", "passes"},
     "simulate": LEAVES | {"ir", "passes", "schedule"},
+    "show": LEAVES | {"ir", "passes", "schedule", "simulate"},
     "codegen": LEAVES | {"ir", "schedule"},
     "runtime": LEAVES | {"ir", "passes", "schedule", "codegen"},
     "__init__": LEAVES | {"pipeline"},
