@@ -78,7 +78,7 @@ def fit(parameter: ast.Parameter, value: Value, span: Span | None) -> Value:
         return types.scalar(value, f"`{parameter.name}`", span)
     if isinstance(value, Expr):
         return Vector(declared.shape[0], kind, lambda index: value)
-    if value.shape != declared.shape[0]:
+    if "heads" in {value.shape, declared.shape[0]} and value.shape != declared.shape[0]:
         raise AttnTypeError(
             "A0321",
             f"`{parameter.name}` needs a value {types.describe_shape(declared.shape[0])}",

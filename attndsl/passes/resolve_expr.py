@@ -215,7 +215,7 @@ class Resolver:
         return value.element(self._element_index(value, node.indices[0], scope))
 
     def _element_index(self, vector: Vector, node: ast.Expr, scope: Scope) -> Expr:
-        if vector.shape == "axes" and isinstance(node, ast.Name):
+        if vector.shape != "heads" and isinstance(node, ast.Name):
             if node.name in scope.axis_variables:
                 return scope.axis_variables[node.name]
             if node.name in self.axes("q"):
