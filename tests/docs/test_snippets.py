@@ -1,4 +1,4 @@
-"""Every snippet of the README and the documentation is executed: `attn` blocks resolve, `python` blocks run."""
+"""Every snippet of the README and the docs is executed: `attn` blocks resolve, `python` blocks run."""
 
 from __future__ import annotations
 
