@@ -48,6 +48,7 @@ class TreeBuilder(ExpressionBuilder):
         clauses: tuple[ast.Clause, ...],
     ) -> ast.Pattern:
         """`pattern name(...): clauses`."""
+        _refuse_untyped(parameters or ())
         span = self._until(meta, clauses[-1])
         return ast.Pattern(str(name), parameters or (), documentation or "", clauses, span=span)
 
@@ -202,18 +203,34 @@ class TreeBuilder(ExpressionBuilder):
         )
 
     def _refuse_routing_operators(self) -> None:
+        """`.` and `in` are operators of routes; elsewhere a dot is the try to read a part of a value."""
         for node in self._routing_only:
+            is_dot = node.operator == "."
             raise AttnSyntaxError(
                 "A0137",
-                f"`{node.operator}` has a meaning only in a `route`",
+                f"`{node.operator}` has a meaning only {'after `q` or `k`' if is_dot else 'in a `route`'}",
                 span=node.span,
-                help="coordinates are written `q.axis` and `k.axis`, without blanks around the dot",
+                help="write a coordinate as `q.axis` or `k.axis`, a value per axis as `window[a]`"
+                if is_dot
+                else "compare with each value: `x == a or x == b`",
             )
 
 
 def _start(node: ast.Node) -> int:
     assert node.span is not None
     return node.span.start
+
+
+def _refuse_untyped(parameters: tuple[ast.Parameter, ...]) -> None:
+    """A pattern's parameters come from outside, so each says what it is."""
+    for parameter in parameters:
+        if parameter.type is None:
+            raise AttnSyntaxError(
+                "A0120",
+                f"the parameter `{parameter.name}` has no type",
+                span=parameter.span,
+                help=f"write `{parameter.name}: int`, or `real`, `bool`, `int[axes]`, `real[heads]`",
+            )
 
 
 def _check_else(arms: tuple[ast.Arm, ...]) -> None:

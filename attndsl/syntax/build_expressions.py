@@ -21,6 +21,9 @@ from attndsl.syntax.literals import read_number
 DEEPEST_EXPRESSION = 200
 """Later stages recurse over expressions; deeper ones are refused here."""
 
+WIDEST_EXPRESSION = 200
+"""The most operands of a chain of comparisons, arguments of a call or subscripts: stages may fold them."""
+
 Expression = TypeVar("Expression", bound=ast.Expr)
 
 
@@ -111,6 +114,14 @@ class ExpressionBuilder(Transformer_NonRecursive[Token, ast.File]):
 
     def _bounded(self, node: Expression) -> Expression:
         """The same node, once it is known not to be nested too deeply."""
+        if len(node.children) > WIDEST_EXPRESSION:
+            raise AttnSyntaxError(
+                "A0130",
+                "expression has too many parts",
+                span=node.span,
+                note=f"more than {WIDEST_EXPRESSION} parts",
+                help="name groups of them with `let`",
+            )
         depth = 1 + max((self._depths[id(child)] for child in node.children), default=0)
         if depth > DEEPEST_EXPRESSION:
             raise AttnSyntaxError(

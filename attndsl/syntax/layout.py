@@ -69,7 +69,7 @@ def _end_line(newline: Token, blocks: list[int]) -> Iterator[Token]:
 
 
 def _end_file(last: Token, blocks: list[int]) -> Iterator[Token]:
-    if last.type != "_NEWLINE":
-        yield Token.new_borrow_pos("_NEWLINE", "", last)
-    for _ in blocks[1:]:
-        yield Token.new_borrow_pos("_DEDENT", "", last)
+    """Ends the last line and all open blocks."""
+    ends = ["_NEWLINE"] * (last.type != "_NEWLINE") + ["_DEDENT"] * (len(blocks) - 1)
+    for kind in ends:
+        yield Token(kind, "", last.end_pos, last.end_line, last.end_column)

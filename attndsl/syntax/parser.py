@@ -12,27 +12,26 @@ from importlib.resources import files
 from lark import Lark
 from lark.exceptions import UnexpectedInput, VisitError
 
-from attndsl.diagnostics import AttnSyntaxError
-from attndsl.source import Source, Span
+from attndsl.source import Source
 from attndsl.syntax import ast
 from attndsl.syntax.build_definitions import TreeBuilder
+from attndsl.syntax.explain import explain
 from attndsl.syntax.layout import Layout, LayoutError
+from attndsl.syntax.whole_text import check_text, indentation_error
 
 
 def parse(source: Source) -> ast.File:
     """The syntax tree of a source. Raises AttnSyntaxError for any text that is not a `.attn` file."""
+    check_text(source)
     text = source.text.rstrip(" \t\r\n")
     try:
         return TreeBuilder(source).transform(lark_parser().parse(text))
     except VisitError as error:
         raise error.orig_exc from None
     except LayoutError as error:
-        raise AttnSyntaxError(
-            "A0110", f"wrong indentation ({error.kind})", span=Span(source, error.start, error.end)
-        ) from None
+        raise indentation_error(error, source) from None
     except UnexpectedInput as error:
-        start = error.pos_in_stream if isinstance(error.pos_in_stream, int) else len(text)
-        raise AttnSyntaxError("A0101", "unexpected text", span=Span(source, start, start + 1)) from None
+        raise explain(error, source, text, lark_parser()) from None
 
 
 @cache
