@@ -41,7 +41,10 @@ _LINE_START = ("CLAUSE", "STATEMENT", "DEFINITION")
 _CLAUSE_WORD = (
     r"(?:space|let|require|input|attend|score|weight|gate|decay|normalize|blocks|route|branch|combine)\b"
 )
-_RESERVED_WORD = r"(?:pattern|def|return|let|require|attend|if|else|and|or|not|all|any|in|true|false|True|False|None|lambda)\b"
+_RESERVED_WORD = (
+    r"(?:pattern|def|return|let|require|attend|if|else|and|or|not|all|any|in|true|false"
+    r"|True|False|None|lambda)\b"
+)
 _IN_PARENTHESES = "put parentheses around an expression that goes on over several lines"
 
 QUOTES = (

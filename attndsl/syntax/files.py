@@ -7,14 +7,18 @@ from pathlib import Path
 from attndsl.diagnostics import AttnFileError
 from attndsl.source import Source
 
+LARGEST_FILE = 256 * 1024
+"""The largest file that is read, in bytes."""
+
 
 def read_source(path: str | Path) -> Source:
     """The text of the file at `path`, named by its path as the user gave it.
 
-    Errors: A0801 no such file, A0802 a directory, A0803 not readable, A0804 not UTF-8.
+    Errors: A0801 no such file, A0802 a directory, A0803 not readable, A0804 not UTF-8, A0805 too large.
     """
     try:
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise AttnFileError("A0801", f"there is no file `{path}`", help="check the path") from None
     except IsADirectoryError:
@@ -25,6 +29,12 @@ def read_source(path: str | Path) -> Source:
         raise AttnFileError(
             "A0803", f"`{path}` cannot be read: {error}", help="check the path and its permissions"
         ) from None
+    if len(data) > LARGEST_FILE:
+        raise AttnFileError(
+            "A0805",
+            f"`{path}` is larger than {LARGEST_FILE // 1024} KiB",
+            help="check that it is an `.attn` file, or split it",
+        )
     try:
         return Source(str(path), data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
