@@ -23,17 +23,21 @@ Array = NDArray[Any]
 def evaluate(expr: Expr, leaf: Callable[[Expr], Any]) -> Any:
     """The value of a bound expression; `leaf` gives the (broadcastable) values of its leaves."""
     values: dict[Expr, Any] = {}
-    for node in topological(expr):
-        match node:
-            case Const(value):
-                values[node] = value
-            case Apply(op, args):
-                values[node] = OPS[op].evaluate(*(values[arg] for arg in args))
-            case Table(_, entries, index):
-                values[node] = np.asarray(entries)[values[index]]
-            case _:
-                values[node] = leaf(node)
+    with np.errstate(over="ignore", under="ignore"):  # reals may reach infinity or zero
+        for node in topological(expr):
+            values[node] = _evaluate_node(node, values, leaf)
     return values[expr]
+
+
+def _evaluate_node(node: Expr, values: Mapping[Expr, Any], leaf: Callable[[Expr], Any]) -> Any:
+    match node:
+        case Const(value):
+            return value
+        case Apply(op, args):
+            return OPS[op].evaluate(*(values[arg] for arg in args))
+        case Table(_, entries, index):
+            return np.asarray(entries)[values[index]]
+    return leaf(node)
 
 
 def mask_rows(

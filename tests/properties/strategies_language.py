@@ -1,7 +1,7 @@
 """Random patterns as text of the language, with numbers to bind them: whole patterns, not only parameters.
 
-Divisors, exponents and shapes are chosen so that every pattern binds; all operators, spaces of one to three axes,
-segments, lets, functions, per-axis and per-head parameters occur.
+Divisors, exponents and shapes are chosen so that every pattern binds; all operators, spaces of one to three
+axes, segments, lets, functions, per-axis and per-head parameters occur.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The meaning of random patterns: the interpreter agrees with Python's own evaluation of the same text, pair by pair."""
+"""The meaning of random patterns: the interpreter agrees with Python's own evaluation of the text."""
 
 from __future__ import annotations
 
@@ -13,6 +13,16 @@ from hypothesis import given, settings
 
 import attndsl
 from tests.properties.strategies_language import AXES, RandomPattern, patterns
+
+BUILTINS = {
+    "abs": abs,
+    "min": min,
+    "max": max,
+    "clamp": lambda x, low, high: min(max(x, low), high),
+    "bit_length": lambda x: abs(x).bit_length(),
+    "floor": math.floor,
+    "ceildiv": lambda x, y: -(-x // y),
+}
 
 
 def python_text(condition: str) -> str:
@@ -39,13 +49,9 @@ def python_mask(pattern: RandomPattern) -> np.ndarray:
         token.index = index
     mask = np.zeros((pattern.heads, len(tokens), len(tokens)), dtype=bool)
     for head, q, k in itertools.product(range(pattern.heads), tokens, tokens):
-        names = dict(
-            q=q, k=k, head=head, width=numbers["width"], size=numbers["size"], alpha=numbers.get("alpha"),
-            near=numbers["width"] + shape[0] // 2, axes=range(len(shape)), every=all, abs=abs, min=min, max=max,
-            clamp=lambda x, low, high: min(max(x, low), high), bit_length=lambda x: abs(x).bit_length(),
-            floor=math.floor, ceildiv=lambda x, y: -(-x // y),
-            nearby=lambda reach, q=q, k=k: q.index - reach <= k.index <= q.index + reach,
-        )  # fmt: skip
+        names = {**BUILTINS, **numbers, "q": q, "k": k, "head": head, "axes": range(len(shape)), "every": all}
+        names["near"] = numbers["width"] + shape[0] // 2
+        names["nearby"] = lambda reach, q=q, k=k: q.index - reach <= k.index <= q.index + reach
         arm = codes[0] if len(codes) == 1 or not (hasattr(q, "text") or hasattr(k, "text")) else codes[1]
         mask[head, q.index, k.index] = eval(arm, names)
     return mask
