@@ -80,6 +80,10 @@ class AttnUnsupportedError(AttnError):
     """The language has this construct, but the compiler does not compile it yet (A09xx)."""
 
 
+class AttnWarning(UserWarning):
+    """Something works, but not as fast as it could; the text says how to get the fast way."""
+
+
 def _rebuild(
     kind: type[AttnError], code: str, message: str, span: Span | None, note: str, help: str
 ) -> AttnError:

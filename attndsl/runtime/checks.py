@@ -1,0 +1,142 @@
+"""What callers may get wrong about tensors: each mistake is one error with its cause and its fix (A0601 to A0619)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from attndsl.diagnostics import AttnCallError
+from attndsl.ir.bound import BoundIR, InputDeclaration
+
+SUPPORTED = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+INPUT_TYPES = {"int": torch.int64, "real": torch.float64, "bool": torch.bool}
+
+
+def check_tensors(ir: BoundIR, q: Any, k: Any, v: Any) -> None:
+    """Refuse tensors whose shape, type or device does not fit the pattern or one another."""
+    for name, tensor in (("q", q), ("k", k), ("v", v)):
+        _check_kind(name, tensor)
+    _check_shapes(ir, q.shape, k.shape, v.shape)
+    for name, tensor in (("k", k), ("v", v)):
+        if tensor.dtype != q.dtype:
+            raise AttnCallError(
+                "A0607", f"q is {_name(q.dtype)} and {name} is {_name(tensor.dtype)}",
+                help=f"convert them to one type, as {name}.to(q.dtype)",
+            )  # fmt: skip
+        if tensor.device != q.device:
+            raise AttnCallError(
+                "A0609", f"q is on {q.device} and {name} is on {tensor.device}",
+                help=f"move them to one device, as {name}.to(q.device)",
+            )  # fmt: skip
+
+
+def _check_kind(name: str, tensor: Any) -> None:
+    if not isinstance(tensor, torch.Tensor):
+        raise AttnCallError(
+            "A0601", f"{name} must be a torch tensor, {type(tensor).__name__} given",
+            help=f"torch.as_tensor({name}) converts arrays",
+        )  # fmt: skip
+    if tensor.ndim != 4:
+        raise AttnCallError(
+            "A0602", f"{name} must have 4 dimensions [batch, heads, tokens, head_dim], its shape is {_shape(tensor)}",
+            help="add the missing dimensions with unsqueeze, or split heads with unflatten and transpose",
+        )  # fmt: skip
+    if tensor.dtype not in SUPPORTED:
+        raise AttnCallError(
+            "A0608", f"{name} is {_name(tensor.dtype)}, which attention is not computed in",
+            help=f"use one of {', '.join(map(_name, SUPPORTED))}",
+        )  # fmt: skip
+
+
+def _check_shapes(ir: BoundIR, q: torch.Size, k: torch.Size, v: torch.Size) -> None:
+    queries, keys = ir.query_space.size, ir.key_space.size
+    for name, shape in (("k", k), ("v", v)):
+        if shape[0] != q[0]:
+            raise AttnCallError(
+                "A0603", f"q has batch size {q[0]} and {name} has {shape[0]}",
+                help=f"give both the same batch size, as {name}.expand({q[0]}, -1, -1, -1)",
+            )  # fmt: skip
+    _check_size("A0604", "q", "heads", q[1], ir.heads, "bind the pattern with heads={0}")
+    for name, shape in (("k", k), ("v", v)):
+        _check_size("A0604", name, "heads", shape[1], ir.kv_heads, "bind the pattern with kv_heads={0}")
+    _check_size("A0605", "q", "tokens", q[2], queries, _SPACE_HELP)
+    for name, shape in (("k", k), ("v", v)):
+        _check_size("A0605", name, "tokens", shape[2], keys, _SPACE_HELP)
+    if q[3] != k[3]:
+        raise AttnCallError(
+            "A0606", f"q has head_dim {q[3]} and k has {k[3]}", help="q and k need the same size in dimension 3"
+        )
+    for name, shape in (("q", q), ("v", v)):
+        if not shape[3]:
+            raise AttnCallError("A0606", f"{name} has head_dim 0", help="the head dimension must be at least 1")
+
+
+_SPACE_HELP = "bind the pattern with a shape of {0} tokens, or pass the tokens of the bound shape in row-major order"
+
+
+def _check_size(code: str, name: str, what: str, found: int, wanted: int, fix: str) -> None:
+    if found != wanted:
+        raise AttnCallError(
+            code, f"{name} has {found} {what}, the pattern is bound to {wanted}", help=fix.format(found)
+        )
+
+
+def check_scale(scale: Any, head_dim: int) -> float:
+    """The factor of q k^T: head_dim**-0.5 unless given."""
+    if scale is None:
+        return float(head_dim**-0.5)
+    try:
+        factor = float(scale)
+    except (TypeError, ValueError):
+        factor = math.nan
+    if not math.isfinite(factor):
+        raise AttnCallError("A0613", f"scale must be a finite number, {scale!r} given", help="leave it out for head_dim**-0.5")
+    return factor
+
+
+def check_inputs(ir: BoundIR, inputs: Mapping[str, Any], batch: int) -> dict[str, torch.Tensor]:
+    """The declared inputs, in order, as contiguous tensors [tokens] or [batch, tokens] of int64, float64 or bool."""
+    known = ", ".join(each.name for each in ir.inputs) or "none"
+    for name in inputs:
+        if all(each.name != name for each in ir.inputs):
+            raise AttnCallError(
+                "A0610", f"pattern `{ir.name}` has no input `{name}`", help=f"its inputs: {known}"
+            )
+    return {each.name: _check_input(ir, each, inputs.get(each.name), batch) for each in ir.inputs}
+
+
+def _check_input(ir: BoundIR, declared: InputDeclaration, value: Any, batch: int) -> torch.Tensor:
+    name = declared.name
+    if value is None:
+        raise AttnCallError("A0611", f"pattern `{ir.name}` needs the input `{name}`", help=f"pass {name}=")
+    tensor = torch.as_tensor(np.asarray(value) if isinstance(value, (list, tuple)) else value)
+    tokens = (ir.key_space if declared.shape == ("key",) else ir.query_space).size
+    if tuple(tensor.shape) not in ((tokens,), (batch, tokens)):
+        raise AttnCallError(
+            "A0612", f"input `{name}` must have the shape ({tokens},) or ({batch}, {tokens}), {_shape(tensor)} given",
+            help="one value per token, in the order of the flattened space",
+        )  # fmt: skip
+    if not _fits(tensor.dtype, declared.kind):
+        raise AttnCallError(
+            "A0614", f"input `{name}` holds {declared.kind} values, {_name(tensor.dtype)} given",
+            help=f"convert it with .to(torch.{_name(INPUT_TYPES[declared.kind])})",
+        )  # fmt: skip
+    return tensor.detach().to(INPUT_TYPES[declared.kind]).contiguous()
+
+
+def _fits(dtype: torch.dtype, kind: str) -> bool:
+    if kind == "bool" or dtype == torch.bool:
+        return kind == "bool" and dtype == torch.bool
+    return not dtype.is_complex and (kind == "real" or not dtype.is_floating_point)
+
+
+def _shape(tensor: torch.Tensor) -> tuple[int, ...]:
+    return tuple(tensor.shape)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,94 @@
+"""The reference backend: the denotation in torch, float64 inside, differentiable, on any device.
+
+It evaluates the mask with the direct interpreter and knows nothing of tiles. Query rows are taken in chunks, so that a
+long sequence never needs all pairs of tokens at once, neither forward nor backward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.checkpoint import checkpoint
+
+from attndsl.ir.bound import BoundIR
+from attndsl.ir.evaluate import mask_rows
+from attndsl.ir.expr import Head
+from attndsl.runtime.checks import check_inputs, check_scale, check_tensors
+
+CHUNK = 2**24
+"""The most scores that one chunk of query rows may have."""
+
+Outputs = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
+
+
+def reference(
+    ir: BoundIR,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    scale: float | None = None,
+    return_lse: bool = False,
+    **inputs: Any,
+) -> Outputs:
+    """Attention of every query over the keys it sees; queries that see nothing give 0 and LSE -inf.
+
+    q: [batch, heads, Nq, D]; k: [batch, kv_heads, Nk, D]; v: [batch, kv_heads, Nk, Dv]. Returns [batch, heads, Nq, Dv]
+    in q's type, and with return_lse also the natural log-sum-exp [batch, heads, Nq], float64 for float64 tensors, else
+    float32. inputs: declared inputs, [tokens] or [batch, tokens]. Raises AttnCallError (A06xx).
+    """
+    check_tensors(ir, q, k, v)
+    factor = check_scale(scale, q.shape[-1])
+    arrays = {name: value.cpu().numpy() for name, value in check_inputs(ir, inputs, len(q)).items()}
+    q64, k64, v64 = q.double(), k.double(), v.double()
+    step = max(1, CHUNK // max(1, q.shape[0] * q.shape[1] * k.shape[2]))
+    parts = [
+        checkpoint(_rows, ir, q64[:, :, start : start + step], k64, v64, factor, start, arrays, use_reentrant=False)
+        for start in range(0, max(q.shape[2], 1), step)
+    ]
+    out = torch.cat([part[0] for part in parts], dim=2).to(q.dtype)
+    if not return_lse:
+        return out
+    lse = torch.cat([part[1] for part in parts], dim=2)
+    return out, lse if q.dtype == torch.float64 else lse.float()
+
+
+def _rows(
+    ir: BoundIR, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float, start: int, arrays: Mapping[str, Any]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Output and LSE of a chunk of query rows, float64."""
+    if not k.shape[2]:
+        nothing = q[..., :0].sum(-1)
+        return nothing.unsqueeze(-1).expand(*nothing.shape, v.shape[-1]), nothing - torch.inf
+    batch, heads, rows, _ = q.shape
+    grouped = q.unflatten(1, (ir.kv_heads, heads // ir.kv_heads))
+    scores = (grouped @ k.unsqueeze(2).mT).flatten(1, 2) * scale
+    visible = _mask(ir, start, rows, batch, arrays).to(q.device)
+    scores = scores.masked_fill(~visible, -torch.inf)
+    highest = scores.amax(-1, keepdim=True).detach()
+    highest = torch.where(highest == -torch.inf, 0.0, highest)
+    weights = torch.exp(scores - highest)
+    total = weights.sum(-1, keepdim=True)
+    empty = total == 0
+    divisor = torch.where(empty, 1.0, total)
+    sums = (weights.unflatten(1, (ir.kv_heads, heads // ir.kv_heads)) @ v.unsqueeze(2)).flatten(1, 2)
+    lse = torch.where(empty, -torch.inf, highest + torch.log(divisor))
+    return sums / divisor, lse.squeeze(-1)
+
+
+def _mask(ir: BoundIR, start: int, rows: int, batch: int, arrays: Mapping[str, Any]) -> torch.Tensor:
+    """[batch or 1, heads or 1, rows, Nk]."""
+    heads = range(ir.heads if any(Head() in region.visible.leaves for region in ir.regions) else 1)
+    batches = range(batch if any(array.ndim == 2 for array in arrays.values()) else 1)
+    return torch.from_numpy(
+        np.stack([
+            np.stack([mask_rows(ir, head, start, start + rows, _element(arrays, b)) for head in heads])
+            for b in batches
+        ])
+    )  # fmt: skip
+
+
+def _element(arrays: Mapping[str, Any], batch: int) -> dict[str, Any]:
+    return {name: array[batch] if array.ndim == 2 else array for name, array in arrays.items()}

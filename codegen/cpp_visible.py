@@ -1,0 +1,165 @@
+"""Prints residual predicates as C++: functions that fill in which queries of a PARTIAL tile see which keys.
+
+What only the query, only the key or only the head decides is computed once per query, key or head of the tile; the
+loop over pairs keeps the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from attndsl.codegen.cpp_expression import STORED_TYPES, CppType, Text, cpp_type, print_node
+from attndsl.codegen.ranges import node_ranges
+from attndsl.ir.bound import BoundIR
+from attndsl.ir.expr import Const, Expr, Head, InputAt, Position, Table, topological
+from attndsl.ir.intervals import Strided
+
+Level = Literal["head", "query", "key", "pair"]
+
+
+def print_visible(ir: BoundIR, number: int, residual: Expr) -> str:
+    """The C++ function `visible_<number>` of one residual predicate."""
+    return "\n".join(_Function(ir, residual).lines(number))
+
+
+class _Function:
+    """The text of one function: which sub-expressions get a name, and at which level they are computed."""
+
+    def __init__(self, ir: BoundIR, residual: Expr) -> None:
+        self.ir = ir
+        self.root = residual
+        self.nodes = list(topological(residual))
+        self.ranges = node_ranges(ir, residual)
+        self.levels = {node: _level(node) for node in self.nodes}
+        self.names = self._choose_names()
+
+    def lines(self, number: int) -> Iterator[str]:
+        yield f"// Residual {number} of PARTIAL tiles."
+        yield f"inline void visible_{number}(Mask& visible, const Call& call, int64_t batch, int64_t head,"
+        yield f"{' ' * len(f'inline void visible_{number}(')}int64_t q_tile, int64_t kv_tile) {{"
+        yield from ("    " + line for line in self._body())
+        yield "}"
+
+    def _body(self) -> Iterator[str]:
+        yield from self._leaves()
+        yield from (f"const {self._type(n)} {self.names[n]} = {self._spell(n)};" for n in self._named("head"))
+        yield from self._features("query", "Tq", "i")
+        yield from self._features("key", "Tk", "j")
+        yield "for (int i = 0; i < Tq; ++i) {"
+        yield "    int32_t* row = visible.row(i);"
+        for node in self._at_boundary("query"):
+            yield f"    const {self._type(node)} {self._local(node)} = {self._element(node, 'i')};"
+        yield "#pragma omp simd"
+        yield "    for (int j = 0; j < Tk; ++j) {"
+        yield from (f"        const {self._type(n)} {self.names[n]} = {self._spell(n)};" for n in self._named("pair"))
+        yield f"        row[j] = -int32_t({self._reference(self.root, 'pair').text});"
+        yield "    }"
+        yield "}"
+
+    def _leaves(self) -> Iterator[str]:
+        """Tables, and pointers to the coordinates and inputs of both tiles."""
+        for name, values, kind in sorted({(n.name, n.values, n.type) for n in self.nodes if isinstance(n, Table)}):
+            numbers = ", ".join(print_node(Const(value), (), "int64_t", False).text for value in values)
+            yield f"static constexpr {STORED_TYPES[kind]} table_{name}[] = {{{numbers}}};"
+        for node in self.nodes:
+            match node:
+                case Position(side, axis):
+                    tiling, tile = ("queries", "q_tile") if side == "q" else ("keys", "kv_tile")
+                    yield f"const int32_t* {side}_{axis} = call.{tiling}.coordinate({axis}, {tile});"
+        names = [declaration.name for declaration in self.ir.inputs]
+        for name, kind in sorted({(n.name, n.kind) for n in self.nodes if isinstance(n, InputAt)}):
+            argument = f"call.inputs[{names.index(name)}]"
+            yield f"const {STORED_TYPES[kind]}* input_{name} = input_of<{STORED_TYPES[kind]}>({argument}, batch);"
+        for side in sorted({n.side for n in self.nodes if isinstance(n, InputAt)}):
+            tiling, tile = ("queries", "q_tile") if side == "q" else ("keys", "kv_tile")
+            yield f"const int32_t* {side}_tokens = call.{tiling}.tokens + {tile} * call.{tiling}.capacity;"
+
+    def _features(self, level: Level, extent: str, index: str) -> Iterator[str]:
+        """The loop that computes what each query (or key) of the tile decides alone."""
+        kept = [node for node in self._at_boundary(level) if not isinstance(node, Position)]
+        if not kept:
+            return
+        yield from (f"{self._type(node)} {self.names[node]}_of[{extent}];" for node in kept)
+        yield "#pragma omp simd"
+        yield f"for (int {index} = 0; {index} < {extent}; ++{index}) {{"
+        for node in self._named(level):
+            yield f"    const {self._type(node)} {self.names[node]} = {self._spell(node)};{self._origin(node)}"
+            if node in kept:
+                yield f"    {self.names[node]}_of[{index}] = {self.names[node]};"
+        yield "}"
+
+    def _origin(self, node: Expr) -> str:
+        span = self.ir.spans.get(node)
+        return f"  // {span}: {' '.join(span.text.split())}" if span else ""
+
+    def _choose_names(self) -> dict[Expr, str]:
+        """Names for values that another level reads, and for those used more than once."""
+        uses: dict[Expr, list[Level]] = {node: [] for node in self.nodes}
+        for node in self.nodes:
+            for child in node.children:
+                uses[child].append(self.levels[node])
+        uses[self.root].append("pair")
+        names: dict[Expr, str] = {}
+        for node in self.nodes:
+            crosses = any(level != self.levels[node] for level in uses[node])
+            shared = len(uses[node]) > 1 and bool(node.children)
+            if not isinstance(node, Const | Position | Head) and (crosses or shared):
+                names[node] = f"{self.levels[node]}_{sum(self.levels[n] == self.levels[node] for n in names)}"
+        return names
+
+    def _named(self, level: Level) -> list[Expr]:
+        return [node for node in self.names if self.levels[node] == level]
+
+    def _at_boundary(self, level: Level) -> list[Expr]:
+        """Nodes of one level that the pair level reads, in order of computation."""
+        read = {child for node in self.nodes if self.levels[node] == "pair" for child in node.children} | {self.root}
+        return [node for node in self.nodes if node in read and self.levels[node] == level]
+
+    def _type(self, node: Expr) -> CppType:
+        return STORED_TYPES[node.kind] if isinstance(node, InputAt) else cpp_type(node, self.ranges[node])
+
+    def _spell(self, node: Expr) -> str:
+        """The node computed at its own level."""
+        return self._compute(node).text
+
+    def _compute(self, node: Expr) -> Text:
+        level = self.levels[node]
+        match node:
+            case InputAt(name, side):
+                return Text(f"input_{name}[{side}_tokens[{'i' if side == 'q' else 'j'}]]", self._type(node))
+            case Position(side, axis):
+                return Text(f"{side}_{axis}[{'i' if side == 'q' else 'j'}]", "int32_t")
+            case Head():
+                return Text("int32_t(head)", "int32_t")
+        operands = [self._reference(child, level) for child in node.children]
+        return print_node(node, operands, self._type(node), self._nonnegative(node))
+
+    def _reference(self, node: Expr, level: Level) -> Text:
+        """The node as an operand of a value at `level`."""
+        own = self.levels[node]
+        if isinstance(node, Const) or (node not in self.names and (own == level or isinstance(node, Head))):
+            return self._compute(node)
+        if own == level or own == "head":
+            return Text(self.names[node], self._type(node))
+        if own == "query":
+            return Text(self._local(node), self._type(node))
+        return Text(self._element(node, "j"), self._type(node))
+
+    def _local(self, node: Expr) -> str:
+        return f"query_axis_{node.axis}" if isinstance(node, Position) else self.names[node]
+
+    def _element(self, node: Expr, index: str) -> str:
+        array = f"{node.side}_{node.axis}" if isinstance(node, Position) else f"{self.names[node]}_of"
+        return f"{array}[{index}]"
+
+    def _nonnegative(self, node: Expr) -> bool:
+        operands = [self.ranges[child] for child in node.children]
+        return all(isinstance(value, Strided) and bool(value.lo.min() >= 0) for value in operands)
+
+
+def _level(node: Expr) -> Level:
+    sides = {leaf.side for leaf in node.leaves if isinstance(leaf, Position | InputAt)}
+    if len(sides) == 2:
+        return "pair"
+    return "query" if "q" in sides else "key" if "k" in sides else "head"

@@ -1,0 +1,193 @@
+"""Runs tile IR in NumPy, tile by tile over a schedule: the oracle of the printers.
+
+It executes what a kernel executes (block map, residual predicates, running maxima), so that comparing it with the
+denotation tests schedule and algorithm, and comparing a printed kernel with it tests the printer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attndsl.codegen import tile_ir as tile
+from attndsl.codegen.elementwise import ELEMENTWISE
+from attndsl.ir.bound import Space
+from attndsl.ir.evaluate import coordinates, evaluate
+from attndsl.ir.expr import Expr, Head, InputAt, Position
+from attndsl.schedule.block_map import BlockMap
+from attndsl.schedule.schedule import Schedule
+
+Array = NDArray[Any]
+
+
+def interpret(
+    program: tile.Program,
+    schedule: Schedule,
+    tensors: Mapping[str, Array],
+    arguments: Mapping[str, float],
+    inputs: Mapping[str, Array] | None = None,
+    dtype: Any = np.float64,
+) -> dict[str, Array]:
+    """The outputs of a program by name, computed in `dtype`.
+
+    tensors: the program's inputs, [batch, heads or kv heads, tokens, channels]. inputs: the pattern's declared inputs,
+    [tokens] or [batch, tokens].
+    """
+    outputs = {tensor.name: _allocate(tensor, schedule, tensors, dtype) for tensor in program.outputs}
+    for batch in range(len(tensors[program.inputs[0].name])):
+        rows = {name: value[batch] if value.ndim == 2 else value for name, value in (inputs or {}).items()}
+        refined = schedule.refine(rows) if schedule.ir.inputs else schedule
+        for head in range(schedule.ir.heads):
+            kernel = _Kernel(program, refined, head, rows, arguments, dtype)
+            kernel.tensors = {name: value[batch, _head(kernel, value)] for name, value in tensors.items()}
+            kernel.tensors |= {name: value[batch, head] for name, value in outputs.items()}
+            kernel.run()
+    return outputs
+
+
+def _head(kernel: _Kernel, value: Array) -> int:
+    return kernel.head * value.shape[1] // kernel.schedule.ir.heads
+
+
+def _allocate(tensor: tile.Tensor, schedule: Schedule, tensors: Mapping[str, Array], dtype: Any) -> Array:
+    ir = schedule.ir
+    tokens = (ir.query_space if tensor.side == "q" else ir.key_space).size
+    sizes = {"head_dim": tensors["q"].shape[-1], "value_dim": tensors["v"].shape[-1]}
+    channels = [sizes[tensor.columns]] if tensor.columns else []
+    return np.full([len(tensors["q"]), ir.heads, tokens, *channels], np.nan, dtype)
+
+
+@dataclass
+class _Kernel:
+    """The state of one program on one (batch element, head): current tiles, variables, tensors [tokens, channels]."""
+
+    program: tile.Program
+    schedule: Schedule
+    head: int
+    inputs: Mapping[str, Array]
+    arguments: Mapping[str, float]
+    dtype: Any
+    tensors: dict[str, Array] = field(default_factory=dict)
+    tokens: dict[str, Array] = field(default_factory=dict)
+    variables: dict[str, Array] = field(default_factory=dict)
+    residual: int = 0
+
+    def run(self) -> None:
+        for owner in range(len(self._tiles(self.program.owner)[1])):
+            self._enter(self.program.owner, owner)
+            self._run(self.program.body, owner)
+
+    def _run(self, statements: tuple[tile.Statement, ...], owner: int) -> None:
+        for statement in statements:
+            match statement:
+                case tile.Assign(name, value):
+                    self.variables[name] = self._value(value)
+                case tile.Store(tensor, value):
+                    self.tensors[tensor.name][self.tokens[tensor.side]] = self._value(value)
+                case tile.ForVisited(body):
+                    for other, self.residual in _visited(self._map(), owner):
+                        self._enter("kv" if self.program.owner == "q" else "q", other)
+                        self._run(body, owner)
+
+    def _map(self) -> BlockMap:
+        block_map = self.schedule.maps[self.schedule.map_of_head[self.head]]
+        return block_map if self.program.owner == "q" else block_map.transpose()
+
+    def _tiles(self, side: tile.Side) -> tuple[Array, Array]:
+        return (self.schedule.q_tiling if side == "q" else self.schedule.kv_tiling).tokens()
+
+    def _enter(self, side: tile.Side, number: int) -> None:
+        tokens, counts = self._tiles(side)
+        self.tokens[side] = tokens[number, : counts[number]]
+
+    @singledispatchmethod
+    def _value(self, expression: tile.Expression) -> Any:
+        raise TypeError(f"cannot interpret {type(expression).__name__}")
+
+    @_value.register
+    def _(self, expression: tile.Number) -> Any:
+        return np.asarray(expression.value, self.dtype)
+
+    @_value.register
+    def _(self, expression: tile.Argument) -> Any:
+        return np.asarray(self.arguments[expression.name], self.dtype)
+
+    @_value.register
+    def _(self, expression: tile.Variable) -> Any:
+        return self.variables[expression.name]
+
+    @_value.register
+    def _(self, expression: tile.Full) -> Any:
+        sizes = [self._size(d) for d in (expression.like.rows, expression.like.columns) if d]
+        return np.full(sizes, expression.value, self.dtype)
+
+    @_value.register
+    def _(self, expression: tile.Load) -> Any:
+        return self.tensors[expression.tensor.name][self.tokens[expression.tensor.side]].astype(self.dtype)
+
+    @_value.register
+    def _(self, expression: tile.Visible) -> Any:
+        q, kv = self.tokens["q"], self.tokens["kv"]
+        visible = self._predicate(self.schedule.residuals[self.residual - 1]) if self.residual else True
+        return np.broadcast_to(visible, (len(q), len(kv)))
+
+    @_value.register
+    def _(self, expression: tile.Elementwise) -> Any:
+        columns = expression.shape.columns
+        operands = [self._value(operand) for operand in expression.arguments]
+        if columns:
+            operands = [value[:, None] if value.ndim == 1 else value for value in operands]
+        with np.errstate(divide="ignore", under="ignore", over="ignore"):
+            return ELEMENTWISE[expression.op].evaluate(*operands).astype(self._type(expression))
+
+    @_value.register
+    def _(self, expression: tile.Reduce) -> Any:
+        return {"max": np.max, "sum": np.sum}[expression.kind](self._value(expression.tile), axis=1)
+
+    @_value.register
+    def _(self, expression: tile.Dot) -> Any:
+        left, right = self._value(expression.left), self._value(expression.right)
+        return (left.T if expression.transpose_left else left) @ (right.T if expression.transpose_right else right)
+
+    def _type(self, expression: tile.Elementwise) -> Any:
+        return bool if expression.op == "eq" else self.dtype
+
+    def _size(self, dimension: tile.Dimension) -> int:
+        if dimension in self.tokens:
+            return len(self.tokens[dimension])
+        return int(self.tensors["v" if dimension == "value_dim" else "q"].shape[-1])
+
+    def _predicate(self, residual: Expr) -> Any:
+        ir = self.schedule.ir
+        tokens = {"q": self.tokens["q"][:, None], "k": self.tokens["kv"][None, :]}
+        positions = {"q": _coordinates(ir.query_space, tokens["q"]), "k": _coordinates(ir.key_space, tokens["k"])}
+
+        def leaf(node: Expr) -> Any:
+            match node:
+                case Position(side, int(axis)):
+                    return positions[side][axis]
+                case InputAt(name, side):
+                    return self.inputs[name][tokens[side]]
+                case Head():
+                    return self.head
+            raise TypeError(f"{type(node).__name__} does not belong into bound IR")
+
+        return evaluate(residual, leaf)
+
+
+def _coordinates(space: Space, tokens: Array) -> tuple[Array, ...]:
+    """Coordinates of tokens that all lie in one segment, as those of a tile do."""
+    segment = next(s for s in space.segments if s.offset <= tokens.flat[0] < s.offset + s.size)
+    return coordinates(segment, tokens)
+
+
+def _visited(block_map: BlockMap, row: int) -> Iterator[tuple[int, int]]:
+    """The tiles that a row of the block map visits, each with its residual."""
+    for run in range(block_map.row_start[row], block_map.row_start[row + 1]):
+        for column in range(block_map.begin[run], block_map.end[run]):
+            yield column, int(block_map.residual[run])

@@ -1,0 +1,98 @@
+// attndsl tile runtime, 8 of 8: the operators of the pattern language that C++ lacks or means differently.
+//
+// `//` and `%` round towards minus infinity; reals are doubles and agree with NumPy to the last bit.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include "runtime_vector.h"
+
+namespace attn {
+
+// Which queries of a tile see which keys: -1 where visible, else 0.
+template <int Rows, int Columns>
+struct alignas(64) Visibility {
+    int32_t data[Rows * Columns];
+    ATTN_INLINE int32_t* row(int index) { return data + index * Columns; }
+    ATTN_INLINE const int32_t* row(int index) const { return data + index * Columns; }
+};
+
+ATTN_INLINE IntVector load(const int32_t* address) {
+    IntVector result;
+    std::memcpy(&result, address, sizeof result);
+    return result;
+}
+ATTN_INLINE Vector select(IntVector chosen, Vector a, Vector b) { return chosen ? a : b; }
+
+template <int Rows, int Columns> inline void show_all(Visibility<Rows, Columns>& visible) {
+    std::memset(visible.data, -1, sizeof visible.data);
+}
+
+// Keys from count on do not exist: the edge of the space cuts the tile off.
+template <int Rows, int Columns> inline void hide_columns(Visibility<Rows, Columns>& visible, int count) {
+    for (int i = 0; i < Rows && count < Columns; ++i)
+        for (int j = count; j < Columns; ++j) visible.row(i)[j] = 0;
+}
+
+template <class Integer> ATTN_INLINE Integer floor_divide(Integer number, Integer divisor) {
+    const Integer quotient = number / divisor;
+    return quotient - ((quotient * divisor != number) & ((number < 0) != (divisor < 0)));
+}
+template <class Integer> ATTN_INLINE Integer floor_modulo(Integer number, Integer divisor) {
+    const Integer rest = number % divisor;
+    return rest + (((rest != 0) & ((rest < 0) != (divisor < 0))) ? divisor : 0);
+}
+
+inline double floor_modulo(double number, double divisor) {
+    const double rest = std::fmod(number, divisor);
+    if (rest == 0.0) return std::copysign(0.0, divisor);
+    return (rest < 0.0) != (divisor < 0.0) ? rest + divisor : rest;
+}
+inline double floor_divide(double number, double divisor) {
+    double rest = std::fmod(number, divisor), quotient = (number - rest) / divisor;
+    if (rest != 0.0 && (rest < 0.0) != (divisor < 0.0)) quotient -= 1.0;
+    if (quotient == 0.0) return std::copysign(0.0, number / divisor);
+    const double floor = std::floor(quotient);
+    return quotient - floor > 0.5 ? floor + 1.0 : floor;
+}
+
+template <class Number> ATTN_INLINE Number smaller(Number a, Number b) { return a < b ? a : b; }
+template <class Number> ATTN_INLINE Number larger(Number a, Number b) { return a > b ? a : b; }
+template <class Number> ATTN_INLINE Number absolute(Number a) { return a < 0 ? -a : a; }
+
+template <class Integer> inline Integer power(Integer base, Integer exponent) {
+    Integer result = 1;
+    for (; exponent > 0; exponent >>= 1, base *= base)
+        if (exponent & 1) result *= base;
+    return result;
+}
+template <> inline double power<double>(double base, double exponent) { return std::pow(base, exponent); }
+
+// Bits of |number|, 0 for 0; through a double, as the interpreter does, so that loops are vectorised.
+template <class Integer> ATTN_INLINE int32_t bit_length(Integer number) {
+    const double magnitude = static_cast<double>(absolute(number));
+    int64_t bits;
+    std::memcpy(&bits, &magnitude, sizeof bits);
+    return static_cast<int32_t>(number == 0 ? 0 : (bits >> 52) - 1022);
+}
+
+ATTN_INLINE Vector log2(Vector x) {
+    Vector result;
+    for (int lane = 0; lane < vector_width; ++lane) result[lane] = __builtin_log2f(x[lane]);
+    return result;
+}
+
+// A product that no fused multiply-add swallows: it would round differently from NumPy.
+ATTN_INLINE double rounded(double product) {
+#if defined(__x86_64__)
+    __asm__("" : "+x"(product));
+#elif defined(__aarch64__)
+    __asm__("" : "+w"(product));
+#else
+    volatile double kept = product;
+    product = kept;
+#endif
+    return product;
+}
+
+}  // namespace attn

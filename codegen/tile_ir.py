@@ -1,0 +1,245 @@
+"""Tile IR: attention algorithms as statements over tiles, between the schedule and the printers.
+
+A program runs once for every tile of its `owner` side. A value is a tile `[rows, columns]`, a row vector `[rows]` or a
+scalar; rows and columns are named by what they run over, never by a number, so that one program serves every tile
+size, head dimension and target. A tile holds existing tokens only: what a printer does about tiles that the edge of
+the space cuts off is its own affair. Operands of one `Elementwise` broadcast: scalars everywhere, row vectors over
+columns. Values are float32 (bool for conditions); a printer may round the operands of `Dot` to the tensors' type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from attndsl.codegen.elementwise import ELEMENTWISE
+from attndsl.source import Span
+
+Side = Literal["q", "kv"]
+Dimension = Literal["q", "kv", "head_dim", "value_dim"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the rows and columns of a value run over; None where it has none."""
+
+    rows: Dimension | None = None
+    columns: Dimension | None = None
+
+
+SCALAR = Shape()
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor argument of a program, `[batch, heads, tokens, columns]`, or without columns if `columns` is None."""
+
+    name: str
+    side: Side
+    columns: Dimension | None = None
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A value that a statement computes."""
+
+    @property
+    def shape(self) -> Shape:
+        """What the value's rows and columns run over."""
+        raise NotImplementedError
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """Direct sub-expressions."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Number(Expression):
+    """A constant."""
+
+    value: float
+
+    @property
+    def shape(self) -> Shape:
+        """A scalar."""
+        return SCALAR
+
+
+@dataclass(frozen=True)
+class Argument(Expression):
+    """A number that the caller passes, such as the softmax scale."""
+
+    name: str
+
+    @property
+    def shape(self) -> Shape:
+        """A scalar."""
+        return SCALAR
+
+
+@dataclass(frozen=True)
+class Variable(Expression):
+    """The current value of an assigned name."""
+
+    name: str
+    like: Shape
+
+    @property
+    def shape(self) -> Shape:
+        """The shape that was assigned."""
+        return self.like
+
+
+@dataclass(frozen=True)
+class Full(Expression):
+    """A value of the given shape with one number everywhere."""
+
+    like: Shape
+    value: float
+
+    @property
+    def shape(self) -> Shape:
+        """As given."""
+        return self.like
+
+
+@dataclass(frozen=True)
+class Load(Expression):
+    """The rows of a tensor that are tokens of the current tile of the tensor's side."""
+
+    tensor: Tensor
+
+    @property
+    def shape(self) -> Shape:
+        """[tokens of the tile, columns of the tensor]."""
+        return Shape(self.tensor.side, self.tensor.columns)
+
+
+@dataclass(frozen=True)
+class Visible(Expression):
+    """Whether each query of the current q tile sees each key of the current kv tile, bool [q, kv].
+
+    On a FULL tile it is true everywhere; on a PARTIAL tile it is the residual predicate of that tile.
+    """
+
+    @property
+    def shape(self) -> Shape:
+        """[q, kv]."""
+        return Shape("q", "kv")
+
+
+@dataclass(frozen=True)
+class Elementwise(Expression):
+    """An operation of `ELEMENTWISE`, element by element, with broadcasting."""
+
+    op: str
+    arguments: tuple[Expression, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.arguments) != ELEMENTWISE[self.op].arity:
+            raise ValueError(f"{self.op} takes {ELEMENTWISE[self.op].arity} operands")
+
+    @property
+    def shape(self) -> Shape:
+        """The widest of the operands' shapes."""
+        shapes = [argument.shape for argument in self.arguments]
+        rows = {shape.rows for shape in shapes if shape.rows}
+        columns = {shape.columns for shape in shapes if shape.columns}
+        if len(rows) > 1 or len(columns) > 1:
+            raise ValueError(f"{self.op} cannot broadcast {shapes}")
+        return Shape(next(iter(rows), None), next(iter(columns), None))
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """The arguments."""
+        return self.arguments
+
+
+@dataclass(frozen=True)
+class Reduce(Expression):
+    """The maximum or sum of each row of a tile: a row vector."""
+
+    kind: Literal["max", "sum"]
+    tile: Expression
+
+    @property
+    def shape(self) -> Shape:
+        """[rows]."""
+        return Shape(self.tile.shape.rows)
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """The tile."""
+        return (self.tile,)
+
+
+@dataclass(frozen=True)
+class Dot(Expression):
+    """The matrix product of two tiles, either of them transposed first."""
+
+    left: Expression
+    right: Expression
+    transpose_left: bool = False
+    transpose_right: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        """[rows of the left, columns of the right], after transposition."""
+        left, right = _transposed(self.left, self.transpose_left), _transposed(self.right, self.transpose_right)
+        if left.columns != right.rows:
+            raise ValueError(f"cannot multiply {left} by {right}")
+        return Shape(left.rows, right.columns)
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """Both factors."""
+        return self.left, self.right
+
+
+def _transposed(value: Expression, transpose: bool) -> Shape:
+    shape = value.shape
+    return Shape(shape.columns, shape.rows) if transpose else shape
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A step of a program. comment: what it does, in words. span: the part of the `.attn` text it comes from."""
+
+    comment: str = field(default="", kw_only=True)
+    span: Span | None = field(default=None, kw_only=True, compare=False)
+
+
+@dataclass(frozen=True)
+class Assign(Statement):
+    """Gives a name a value. Inside a loop, assigning a name from outside carries it to the next turn."""
+
+    name: str
+    value: Expression
+
+
+@dataclass(frozen=True)
+class Store(Statement):
+    """Writes the rows of a tensor that are tokens of the owner tile."""
+
+    tensor: Tensor
+    value: Expression
+
+
+@dataclass(frozen=True)
+class ForVisited(Statement):
+    """Runs the body for every tile of the other side that the block map lists for the owner tile, in order."""
+
+    body: tuple[Assign, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """One kernel: `body` runs for every tile of `owner`, in any order, on any number of processors."""
+
+    name: str
+    owner: Side
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    arguments: tuple[Argument, ...]
+    body: tuple[Statement, ...]
