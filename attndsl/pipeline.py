@@ -50,17 +50,17 @@ def pattern(name: str) -> Pattern:
     return Pattern(library.load(name))
 
 
-def load(path: str | Path) -> Pattern | SimpleNamespace:
-    """The pattern of a `.attn` file; a namespace with one attribute per pattern if the file has several."""
+def load(path: str | Path) -> Any:
+    """The Pattern of a `.attn` file; a namespace with one attribute per Pattern if the file has several."""
     return _patterns_of(read_source(path))
 
 
-def parse(text: str, name: str = "<text>") -> Pattern | SimpleNamespace:
+def parse(text: str, name: str = "<text>") -> Any:
     """The pattern (or namespace of patterns) that the text defines. name: what errors call the text."""
     return _patterns_of(Source(name, text))
 
 
-def _patterns_of(source: Source) -> Pattern | SimpleNamespace:
+def _patterns_of(source: Source) -> Any:
     found = library.resolve_source(source)
     if not found:
         raise AttnNameError("A0216", f"`{source.name}` defines no pattern", help="add `pattern name: ...`")
@@ -185,8 +185,8 @@ class Bound:
     ) -> Any:
         """Attention of every query over the keys that the pattern lets it see.
 
-        q: [batch, heads, Nq, D]; k: [batch, kv_heads, Nk, D]; v: [batch, kv_heads, Nk, Dv]. Returns the output
-        [batch, heads, Nq, Dv] in q's type, and with return_lse also the natural log-sum-exp, float32
+        q: [batch, heads, Nq, D]; k: [batch, kv_heads, Nk, D]; v: [batch, kv_heads, Nk, Dv]. Returns the
+        output [batch, heads, Nq, Dv] in q's type, and with return_lse also the natural log-sum-exp, float32
         [batch, heads, Nq]. scale defaults to D**-0.5. inputs: declared inputs, [tokens] or [batch, tokens].
         The backend follows the tensors' device; a kernel is compiled once per type and head size.
         Raises AttnCallError (A06xx) for tensors that do not fit.

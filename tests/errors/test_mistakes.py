@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ TEXT_QUANTIFIER = """pattern p:
         else: all axis a: q.a == k.a
 """
 
-NUMBERS: dict[str, tuple[str, dict[str, object]]] = {
+NUMBERS: dict[str, tuple[str, dict[str, Any]]] = {
     "missing_parameter": (WINDOW, {"shape": (4, 4)}),
     "missing_shape": (WINDOW, {"window": 3}),
     "unknown_parameter": (WINDOW, {"shape": (4, 4), "windw": 3}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,12 +14,12 @@ GNA = attndsl.pattern("gna")
 
 
 @pytest.mark.parametrize("window", [3, (3, 3), [3, 3], np.int64(3), np.array([3, 3]), np.array(3)])
-def test_one_number_stands_for_every_axis(window: object) -> None:
+def test_one_number_stands_for_every_axis(window: Any) -> None:
     assert GNA.bind(shape=(8, 9), window=window).ir == GNA.bind(shape=(8, 9), window=(3, 3)).ir
 
 
 @pytest.mark.parametrize("shape", [7, (7,), [7], np.array([7])])
-def test_extents_of_one_axis(shape: object) -> None:
+def test_extents_of_one_axis(shape: Any) -> None:
     assert attndsl.pattern("causal").bind(shape=shape).mask().shape == (1, 7, 7)
 
 

@@ -7,6 +7,7 @@ axes, segments, lets, functions, per-axis and per-head parameters occur.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ class RandomPattern:
     """A pattern's text and the numbers that bind it."""
 
     text: str
-    numbers: dict[str, object]
+    numbers: dict[str, Any]
     heads: int
 
     def __repr__(self) -> str:
@@ -89,7 +90,7 @@ def patterns(draw: st.DrawFn, most_tokens: int = 60) -> RandomPattern:
     segmented = draw(st.booleans())
     attend = f"    attend {condition}\n"
     space = f"    space video({', '.join(axes)})"
-    numbers: dict[str, object] = {
+    numbers: dict[str, Any] = {
         "shape": shape,
         "width": draw(st.integers(1, 6)),
         "size": draw(st.integers(0, 5)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,42 +14,14 @@ import attndsl
 from attndsl.diagnostics import AttnError
 
 WORDS = [
-    *["q.n", "k.n", "q.index", "k.index", "q.a", "k.a", "a", "n", "head", "heads", "kv_head", "rank", "true"],
-    *["false", "width", "alpha[head]", "size[a]", "size[0]", "extent(n)", "extent(a)", "causal", "sliding"],
-    *["sliding(3)", "neighborhood(3)", "doc[q]", "doc[k]", "q", "k", "s", "0", "1", "2", "7", "0.5", "1e300"],
-    *[
-        "9223372036854775807",
-        "4611686018427387904",
-        "+",
-        "-",
-        "*",
-        "/",
-        "//",
-        "%",
-        "**",
-        "<",
-        "<=",
-        "==",
-        "!=",
-    ],
-    *[
-        "and",
-        "or",
-        "not",
-        "if",
-        "else",
-        "(",
-        ")",
-        ",",
-        "min(",
-        "max(",
-        "abs(",
-        "bit_length(",
-        "exp(",
-        "log2(",
-    ],
-    *["sqrt(", "floor(", "real(", "round(", "tanh(", "clamp(", "ceildiv(", "all axis a:", "any axis b:"],
-]
+    "q.n", "k.n", "q.index", "k.index", "q.a", "k.a", "a", "n", "head", "heads", "kv_head", "rank",
+    "true", "false", "width", "alpha[head]", "size[a]", "size[0]", "extent(n)", "extent(a)", "causal",
+    "sliding", "sliding(3)", "neighborhood(3)", "doc[q]", "doc[k]", "q", "k", "s", "0", "1", "2", "7",
+    "0.5", "1e300", "9223372036854775807", "4611686018427387904", "+", "-", "*", "/", "//", "%", "**",
+    "<", "<=", "==", "!=", "and", "or", "not", "if", "else", "(", ")", ",", "min(", "max(", "abs(",
+    "bit_length(", "exp(", "log2(", "sqrt(", "floor(", "real(", "round(", "tanh(", "clamp(", "ceildiv(",
+    "all axis a:", "any axis b:",
+]  # fmt: skip
 HEADER = "pattern p(width: int = 3, alpha: real[heads] = 0.5, size: int[axes] = 2):\n    space tokens(n)\n"
 ODD_NUMBERS = st.one_of(
     st.integers(),
@@ -63,7 +36,7 @@ ODD_NUMBERS = st.one_of(
 )
 
 
-def outcome(text: str, **numbers: object) -> object:
+def outcome(text: str, **numbers: Any) -> object:
     """The mask, or the error that says why there is none."""
     try:
         return attndsl.parse(text).bind(**numbers).mask(doc=np.arange(5))
@@ -126,6 +99,7 @@ def test_hostile_expressions_end_quickly(name: str) -> None:
 def test_lets_and_functions_that_double_do_not_explode() -> None:
     lets = "".join(f"    let x{i + 1} = x{i} + x{i}\n" for i in range(60))
     outcome(f"pattern p:\n    space tokens(n)\n    let x0 = q.n\n{lets}    attend x60 < k.n\n", shape=5)
-    functions = "".join(f"def f{i + 1}(x):\n    return f{i}(f{i}(x))\n\n" for i in range(60))
-    text = f"def f0(x):\n    return x + 1\n\n{functions}pattern p:\n    space tokens(n)\n    attend f60(q.n) < 9\n"
+    functions = "def f0(x):\n    return x + 1\n\n"
+    functions += "".join(f"def f{i + 1}(x):\n    return f{i}(f{i}(x))\n\n" for i in range(60))
+    text = f"{functions}pattern p:\n    space tokens(n)\n    attend f60(q.n) < 9\n"
     assert isinstance(outcome(text, shape=5), AttnError)
