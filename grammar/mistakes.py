@@ -341,9 +341,10 @@ CLAUSES = (
         "`==` compares; a value is given with `=`",
         "write `=`",
         text="=",
-        before="=",
+        before="==",
         inside=("_LET",),
         expected=("OPERAND",),
+        at_before=True,
     ),
     Mistake("A0127", "a value is given with `=`", "write `=`", text=":=?", expected=("ASSIGN",)),
     Mistake(
@@ -379,6 +380,7 @@ CLAUSES = (
             "pattern p:\n    space a(n) ++ text()\n",
         ),
     ),
+    Mistake("A0142", "segments are joined by `++`", "write `++`", text=r"\+|,", expected=("JOIN",)),
     Mistake(
         "A0147",
         "the form is `input name: type`",

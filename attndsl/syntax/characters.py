@@ -41,4 +41,4 @@ def unknown_character(character: str) -> tuple[str, str]:
 
 
 def _name(character: str) -> str:
-    return unicodedata.name(character, f"U+{ord(character):04X}").lower()
+    return unicodedata.name(character, "").lower() or f"U+{ord(character):04X}"

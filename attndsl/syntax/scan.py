@@ -34,7 +34,7 @@ def scan(text: str, stop: int) -> Before:
     position = next_token(text, 0)
     while position < stop:
         token, start = token_at(text, position), position
-        end = min(start + len(token), stop)
+        end = start + len(token)
         if token in ("(", "["):
             brackets.append(start)
         elif brackets and text[brackets[-1]] == _OPENED_BY.get(token):

@@ -18,12 +18,13 @@ CLAUSE_WORDS = (
 RESERVED = (
     "pattern def return let require attend if else and or not all any in true false True False None lambda"
 )
+PIECES = (
+    "p x q k q.n k.n 1 0.5 1e3 12ab 99999999999999999999 ( ) [ ] , : = == != < <= > >= + - * / // % ** -> ++ "
+    '. ... " \' """ "m" # \\ { } ; ! & | \ufeff é ∞'
+)
 TOKENS = st.sampled_from(
     [
-        *RESERVED.split(),
-        *CLAUSE_WORDS.split(),
-        *"p x q k q.n k.n 1 0.5 1e3 12ab 99999999999999999999 ( ) [ ] , : = == != < <= > >= + - * / // %".split(),
-        *'** -> ++ . ... " \' """ "m" # \\ { } ; ! & | \ufeff é ∞'.split(),
+        *f"{RESERVED} {CLAUSE_WORDS} {PIECES}".split(),
         *["\t", "\r", " ", "\n", "\n    ", "\n        ", "\n  ", "\r\n"],
         *["pattern p:\n    ", "def f(x):\n    ", "\n    attend "],
     ]
