@@ -7,7 +7,7 @@ Position, Head and InputAt; arrays of any broadcastable shapes describe many box
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -67,14 +67,20 @@ def _pending(roots: list[Expr], known: Mapping[Expr, Value]) -> list[Expr]:
 
 
 def _evaluate_node(node: Expr, values: Mapping[Expr, Value], leaf: Leaf) -> Value:
+    if isinstance(node, (Const, Apply, Table)):
+        return apply(node, [values[child] for child in node.children])
+    return leaf(node)
+
+
+def apply(node: Const | Apply | Table, operands: Sequence[Value]) -> Value:
+    """The values of one node, from those of its operands."""
     match node:
         case Const(value):
             return exactly(value)
-        case Apply(op, args):
-            return RULES[op](*(values[arg] for arg in args))
-        case Table(_, entries, index):
-            return _table(exactly(np.asarray(entries)), values[index])
-    return leaf(node)
+        case Apply(op):
+            return RULES[op](*operands)
+        case Table(_, entries):
+            return _table(exactly(np.asarray(entries)), operands[0])
 
 
 def _table(entries: Value, index: Value) -> Value:
@@ -111,6 +117,7 @@ __all__ = [
     "Strided",
     "Truth",
     "Value",
+    "apply",
     "between",
     "evaluate",
     "evaluate_all",
