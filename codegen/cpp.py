@@ -1,23 +1,28 @@
 """Prints tile IR as C++: one readable source file per kernel, over the tile runtime of `tile_runtime.h`.
 
-A kernel packs every kv tile once and then runs each q tile over the kv tiles of its block map. Sizes of tiles, head
-dimension, element type and residual predicates are in the text; tensors, block maps and token lists come with the call.
+A kernel packs every kv tile once and then runs each q tile over the kv tiles of its block map. Sizes of
+tiles, head dimension, element type and residual predicates are in the text; tensors, block maps and token
+lists come with the call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from attndsl import __version__
 from attndsl.codegen import tile_ir as tile
 from attndsl.codegen.cpp_body import print_body, rows_of
 from attndsl.codegen.cpp_loops import SIZES
-from attndsl.codegen.cpp_visible import print_visible
+from attndsl.codegen.cpp_visible import print_visible, wrap_comment
 from attndsl.codegen.steps import Product, Step, Visit, split
+from attndsl.ir.text import bound_text
 from attndsl.schedule.schedule import Schedule
 
 ELEMENTS = {"float32": "float", "bfloat16": "bfloat16", "float16": "float16"}
 LANES = 16
-"""Tile sizes are rounded up to the widest vector, so that every loop over rows or columns runs over whole vectors."""
+"""Tile sizes are rounded up to the widest vector, so that every loop over rows or columns runs over whole
+vectors.
+"""
 
 
 def padded(count: int) -> int:
@@ -30,7 +35,7 @@ def print_kernel(program: tile.Program, schedule: Schedule, head_dim: int, value
     steps = split(program)
     sections = [
         _header(program, schedule, head_dim, value_dim, dtype),
-        *(print_visible(schedule.ir, n, residual) for n, residual in enumerate(schedule.residuals, 1)),
+        *_predicates(schedule),
         *map("\n".join, (_fill(len(schedule.residuals)), _packed(steps), _pack(steps), _run(program, steps))),
         _entry(program),
     ]
@@ -42,11 +47,18 @@ def entry_point(program: tile.Program) -> str:
     return f"attndsl_{program.name}"
 
 
+def _predicates(schedule: Schedule) -> Iterator[str]:
+    for number, residual in enumerate(schedule.residuals, 1):
+        yield print_visible(schedule.ir, number, residual, schedule.residual_regions[number - 1])
+
+
 def _header(program: tile.Program, schedule: Schedule, head_dim: int, value_dim: int, dtype: str) -> str:
     q_tile, kv_tile = padded(schedule.q_tiling.capacity), padded(schedule.kv_tiling.capacity)
     tensors = ", ".join(tensor.name for tensor in program.inputs + program.outputs)
+    pattern = "\n".join(line for part in bound_text(schedule.ir).splitlines() for line in wrap_comment(part))
     return f"""\
-// {schedule.ir.name}: {program.name} pass, {dtype}.
+// The {program.name} pass in {dtype}, printed by attndsl {__version__}, of
+{pattern}
 #include "tile_runtime.h"
 
 namespace {{

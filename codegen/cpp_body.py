@@ -56,7 +56,8 @@ def _print_step(step: Step, flat: Sequence[Step]) -> Iterator[str]:
 
 def _print_visit(steps: Sequence[Step], comment: str, flat: Sequence[Step]) -> Iterator[str]:
     yield "Mask visible;"
-    yield f"for (int64_t run = map.row_start[q_tile]; run < map.row_start[q_tile + 1]; ++run) {{  // {comment}"
+    yield f"// {comment}"
+    yield "for (int64_t run = map.row_start[q_tile]; run < map.row_start[q_tile + 1]; ++run) {"
     yield "    for (int64_t kv_tile = map.begin[run]; kv_tile < map.end[run]; ++kv_tile) {"
     yield "        const Packed& kv = packed[kv_tile];"
     yield "        const bool full = map.residual[run] == 0 && call.keys.counts[kv_tile] == Tk;"

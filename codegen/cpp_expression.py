@@ -1,8 +1,8 @@
 """Prints expressions of the pattern IR as C++: one spelling per operator of `ir/ops.OPS`.
 
-The printed code computes exactly what the interpreter computes. Integers are 32 bits wide where the interval analysis
-proves that they fit, so that as many as possible share a vector register, and 64 bits elsewhere; reals are doubles.
-Logic uses `&` and `|`, which have no branches, so that loops over tokens are vectorised.
+The printed code computes exactly what the interpreter computes. Integers are 32 bits wide where the interval
+analysis proves that they fit, so that as many as possible share a vector register, and 64 bits elsewhere;
+reals are doubles. Logic uses `&` and `|`, which have no branches, so that loops over tokens are vectorised.
 """
 
 from __future__ import annotations
@@ -136,7 +136,9 @@ def _real_call(name: str) -> Spelling:
 def _round(name: str) -> Spelling:
     """Rounding to an integer; a 32-bit integer is one already."""
     real = _real_call(name)
-    return lambda operands, kind: _cast(operands[0], kind) if operands[0].type == "int32_t" else real(operands, kind)
+    return lambda operands, kind: (
+        _cast(operands[0], kind) if operands[0].type == "int32_t" else real(operands, kind)
+    )
 
 
 def _select(operands: Sequence[Text], kind: CppType) -> Text:

@@ -1,45 +1,56 @@
 """Prints residual predicates as C++: functions that fill in which queries of a PARTIAL tile see which keys.
 
-What only the query, only the key or only the head decides is computed once per query, key or head of the tile; the
-loop over pairs keeps the rest.
+What only the query, only the key or only the head decides is computed once per query, key or head of the
+tile; the loop over pairs keeps the rest.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from typing import Literal
 
 from attndsl.codegen.cpp_expression import STORED_TYPES, CppType, Text, cpp_type, print_node
-from attndsl.codegen.ranges import node_ranges
-from attndsl.ir.bound import BoundIR
+from attndsl.codegen.ranges import Places, node_ranges
+from attndsl.ir.bound import BoundIR, Region
 from attndsl.ir.expr import Const, Expr, Head, InputAt, Position, Table, topological
 from attndsl.ir.intervals import Strided
+from attndsl.ir.text import expression, region_axis_names
 
 Level = Literal["head", "query", "key", "pair"]
 
 
-def print_visible(ir: BoundIR, number: int, residual: Expr) -> str:
-    """The C++ function `visible_<number>` of one residual predicate."""
-    return "\n".join(_Function(ir, residual).lines(number))
+def print_visible(ir: BoundIR, number: int, residual: Expr, places: Places) -> str:
+    """The C++ function `visible_<number>` of one residual predicate. places: the segments it belongs to."""
+    return "\n".join(_Function(ir, residual, places).lines(number))
 
 
 class _Function:
     """The text of one function: which sub-expressions get a name, and at which level they are computed."""
 
-    def __init__(self, ir: BoundIR, residual: Expr) -> None:
+    def __init__(self, ir: BoundIR, residual: Expr, places: Places) -> None:
         self.ir = ir
         self.root = residual
+        self.places = places
         self.nodes = list(topological(residual))
-        self.ranges = node_ranges(ir, residual)
+        self.ranges = node_ranges(ir, residual, places)
         self.levels = {node: _level(node) for node in self.nodes}
         self.names = self._choose_names()
 
     def lines(self, number: int) -> Iterator[str]:
-        yield f"// Residual {number} of PARTIAL tiles."
+        yield from wrap_comment(f"Residual {number} of PARTIAL tiles: {self._in_words()}")
         yield f"inline void visible_{number}(Mask& visible, const Call& call, int64_t batch, int64_t head,"
         yield f"{' ' * len(f'inline void visible_{number}(')}int64_t q_tile, int64_t kv_tile) {{"
         yield from ("    " + line for line in self._body())
         yield "}"
+
+    def _in_words(self) -> str:
+        """The predicate in the language's spelling, and the segments it holds for."""
+        if self.places is None:
+            return expression(self.root)
+        names = region_axis_names(self.ir, Region(*self.places, self.root))
+        query, key = self.ir.query_space.segments[self.places[0]], self.ir.key_space.segments[self.places[1]]
+        return f"{query.name} -> {key.name}: {expression(self.root, names)}"
 
     def _body(self) -> Iterator[str]:
         yield from self._leaves()
@@ -50,16 +61,20 @@ class _Function:
         yield "    int32_t* row = visible.row(i);"
         for node in self._at_boundary("query"):
             yield f"    const {self._type(node)} {self._local(node)} = {self._element(node, 'i')};"
-        yield "#pragma omp simd"
+        yield "    #pragma omp simd"
         yield "    for (int j = 0; j < Tk; ++j) {"
-        yield from (f"        const {self._type(n)} {self.names[n]} = {self._spell(n)};" for n in self._named("pair"))
+        yield from (
+            f"        const {self._type(n)} {self.names[n]} = {self._spell(n)};" for n in self._named("pair")
+        )
         yield f"        row[j] = -int32_t({self._reference(self.root, 'pair').text});"
         yield "    }"
         yield "}"
 
     def _leaves(self) -> Iterator[str]:
         """Tables, and pointers to the coordinates and inputs of both tiles."""
-        for name, values, kind in sorted({(n.name, n.values, n.type) for n in self.nodes if isinstance(n, Table)}):
+        for name, values, kind in sorted(
+            {(n.name, n.values, n.type) for n in self.nodes if isinstance(n, Table)}
+        ):
             numbers = ", ".join(print_node(Const(value), (), "int64_t", False).text for value in values)
             yield f"static constexpr {STORED_TYPES[kind]} table_{name}[] = {{{numbers}}};"
         for node in self.nodes:
@@ -69,8 +84,8 @@ class _Function:
                     yield f"const int32_t* {side}_{axis} = call.{tiling}.coordinate({axis}, {tile});"
         names = [declaration.name for declaration in self.ir.inputs]
         for name, kind in sorted({(n.name, n.kind) for n in self.nodes if isinstance(n, InputAt)}):
-            argument = f"call.inputs[{names.index(name)}]"
-            yield f"const {STORED_TYPES[kind]}* input_{name} = input_of<{STORED_TYPES[kind]}>({argument}, batch);"
+            stored, argument = STORED_TYPES[kind], f"call.inputs[{names.index(name)}]"
+            yield f"const {stored}* input_{name} = input_of<{stored}>({argument}, batch);"
         for side in sorted({n.side for n in self.nodes if isinstance(n, InputAt)}):
             tiling, tile = ("queries", "q_tile") if side == "q" else ("keys", "kv_tile")
             yield f"const int32_t* {side}_tokens = call.{tiling}.tokens + {tile} * call.{tiling}.capacity;"
@@ -84,7 +99,8 @@ class _Function:
         yield "#pragma omp simd"
         yield f"for (int {index} = 0; {index} < {extent}; ++{index}) {{"
         for node in self._named(level):
-            yield f"    const {self._type(node)} {self.names[node]} = {self._spell(node)};{self._origin(node)}"
+            name, origin = self.names[node], self._origin(node)
+            yield f"    const {self._type(node)} {name} = {self._spell(node)};{origin}"
             if node in kept:
                 yield f"    {self.names[node]}_of[{index}] = {self.names[node]};"
         yield "}"
@@ -113,7 +129,9 @@ class _Function:
 
     def _at_boundary(self, level: Level) -> list[Expr]:
         """Nodes of one level that the pair level reads, in order of computation."""
-        read = {child for node in self.nodes if self.levels[node] == "pair" for child in node.children} | {self.root}
+        read = {child for node in self.nodes if self.levels[node] == "pair" for child in node.children} | {
+            self.root
+        }
         return [node for node in self.nodes if node in read and self.levels[node] == level]
 
     def _type(self, node: Expr) -> CppType:
@@ -156,6 +174,13 @@ class _Function:
     def _nonnegative(self, node: Expr) -> bool:
         operands = [self.ranges[child] for child in node.children]
         return all(isinstance(value, Strided) and bool(value.lo.min() >= 0) for value in operands)
+
+
+def wrap_comment(text: str) -> Iterator[str]:
+    """A C++ comment of any length, at most 110 columns wide where it can be broken."""
+    yield from textwrap.wrap(
+        text, 110, initial_indent="// ", subsequent_indent="//     ", break_long_words=False
+    )
 
 
 def _level(node: Expr) -> Level:

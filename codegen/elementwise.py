@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation. symbol: the infix spelling, the same in every target; empty for functions called by name."""
+    """One operation. symbol: the infix spelling, the same in every target; empty for functions."""
 
     arity: int
     evaluate: Callable[..., Any]

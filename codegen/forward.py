@@ -1,8 +1,8 @@
 """The forward pass of masked softmax attention in tile IR: online softmax over the visited kv tiles.
 
-Source: T. Dao, FlashAttention-2, 2023 (arXiv:2307.08691), algorithm 1, with powers of 2 in place of e. A running
-maximum that starts at the lowest float32 instead of -inf keeps every difference defined, so that rows which have seen
-no key need no test: their sum stays 0.
+Source: T. Dao, FlashAttention-2, 2023 (arXiv:2307.08691), algorithm 1, with powers of 2 in place of e. A
+running maximum that starts at the lowest float32 instead of -inf keeps every difference defined, so that rows
+which have seen no key need no test: their sum stays 0.
 """
 
 from __future__ import annotations
@@ -47,11 +47,19 @@ _sum = Variable("weighted_values", Shape("q", "value_dim"))
 
 
 def forward() -> Program:
-    """out = softmax(scale * q k^T where visible) v and lse, its natural log-sum-exp; 0 and -inf where nothing is visible."""
+    """`out` = softmax(scale * q k^T where visible) v, and `lse`, the natural log-sum-exp of the scores.
+
+    Queries that see nothing give 0 and -inf.
+    """
+    loop = ForVisited(_visit(), comment="every kv tile in the block map of this q tile")
     return Program(
-        "forward", owner="q", inputs=(Q, K, V), outputs=(OUT, LSE), arguments=(SCALE,),
-        body=(*_start(), ForVisited(_visit(), comment="every kv tile in the block map of this q tile"), *_finish()),
-    )  # fmt: skip
+        "forward",
+        owner="q",
+        inputs=(Q, K, V),
+        outputs=(OUT, LSE),
+        arguments=(SCALE,),
+        body=(*_start(), loop, *_finish()),
+    )
 
 
 def _start() -> tuple[Assign, ...]:
@@ -65,7 +73,9 @@ def _start() -> tuple[Assign, ...]:
 
 def _visit() -> tuple[Assign, ...]:
     return (
-        Assign("scores", _apply("select", Visible(), _scaled_products(), Number(-math.inf)), comment="in base 2"),
+        Assign(
+            "scores", _apply("select", Visible(), _scaled_products(), Number(-math.inf)), comment="in base 2"
+        ),
         Assign("new_highest", _apply("max", _highest, Reduce("max", _scores))),
         Assign("rescale", _apply("exp2", _apply("sub", _highest, _new_highest))),
         Assign("weights", _apply("exp2", _apply("sub", _scores, _new_highest))),

@@ -1,7 +1,7 @@
 """Runs tile IR in NumPy, tile by tile over a schedule: the oracle of the printers.
 
-It executes what a kernel executes (block map, residual predicates, running maxima), so that comparing it with the
-denotation tests schedule and algorithm, and comparing a printed kernel with it tests the printer.
+It executes what a kernel executes (block map, residual predicates, running maxima), so that comparing it with
+the denotation tests schedule and algorithm, and comparing a printed kernel with it tests the printer.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def interpret(
 ) -> dict[str, Array]:
     """The outputs of a program by name, computed in `dtype`.
 
-    tensors: the program's inputs, [batch, heads or kv heads, tokens, channels]. inputs: the pattern's declared inputs,
-    [tokens] or [batch, tokens].
+    tensors: the program's inputs, [batch, heads or kv heads, tokens, channels]. inputs: the pattern's
+    declared inputs, [tokens] or [batch, tokens].
     """
     outputs = {tensor.name: _allocate(tensor, schedule, tensors, dtype) for tensor in program.outputs}
     for batch in range(len(tensors[program.inputs[0].name])):
@@ -44,14 +44,10 @@ def interpret(
         refined = schedule.refine(rows) if schedule.ir.inputs else schedule
         for head in range(schedule.ir.heads):
             kernel = _Kernel(program, refined, head, rows, arguments, dtype)
-            kernel.tensors = {name: value[batch, _head(kernel, value)] for name, value in tensors.items()}
-            kernel.tensors |= {name: value[batch, head] for name, value in outputs.items()}
+            for name, value in (*tensors.items(), *outputs.items()):
+                kernel.tensors[name] = value[batch, head * value.shape[1] // schedule.ir.heads]
             kernel.run()
     return outputs
-
-
-def _head(kernel: _Kernel, value: Array) -> int:
-    return kernel.head * value.shape[1] // kernel.schedule.ir.heads
 
 
 def _allocate(tensor: tile.Tensor, schedule: Schedule, tensors: Mapping[str, Array], dtype: Any) -> Array:
@@ -64,7 +60,7 @@ def _allocate(tensor: tile.Tensor, schedule: Schedule, tensors: Mapping[str, Arr
 
 @dataclass
 class _Kernel:
-    """The state of one program on one (batch element, head): current tiles, variables, tensors [tokens, channels]."""
+    """The state of one program on one batch element and head. tensors: [tokens, channels] by name."""
 
     program: tile.Program
     schedule: Schedule
@@ -90,12 +86,13 @@ class _Kernel:
                 case tile.Store(tensor, value):
                     self.tensors[tensor.name][self.tokens[tensor.side]] = self._value(value)
                 case tile.ForVisited(body):
-                    for other, self.residual in _visited(self._map(), owner):
+                    for other, residual in _visited(self._map(), owner):
+                        self.residual = residual
                         self._enter("kv" if self.program.owner == "q" else "q", other)
                         self._run(body, owner)
 
     def _map(self) -> BlockMap:
-        block_map = self.schedule.maps[self.schedule.map_of_head[self.head]]
+        block_map = self.schedule.maps[int(self.schedule.map_of_head[self.head])]
         return block_map if self.program.owner == "q" else block_map.transpose()
 
     def _tiles(self, side: tile.Side) -> tuple[Array, Array]:
@@ -147,12 +144,15 @@ class _Kernel:
 
     @_value.register
     def _(self, expression: tile.Reduce) -> Any:
-        return {"max": np.max, "sum": np.sum}[expression.kind](self._value(expression.tile), axis=1)
+        value = self._value(expression.tile)
+        return value.max(axis=1) if expression.kind == "max" else value.sum(axis=1)
 
     @_value.register
     def _(self, expression: tile.Dot) -> Any:
         left, right = self._value(expression.left), self._value(expression.right)
-        return (left.T if expression.transpose_left else left) @ (right.T if expression.transpose_right else right)
+        return (left.T if expression.transpose_left else left) @ (
+            right.T if expression.transpose_right else right
+        )
 
     def _type(self, expression: tile.Elementwise) -> Any:
         return bool if expression.op == "eq" else self.dtype
@@ -165,7 +165,10 @@ class _Kernel:
     def _predicate(self, residual: Expr) -> Any:
         ir = self.schedule.ir
         tokens = {"q": self.tokens["q"][:, None], "k": self.tokens["kv"][None, :]}
-        positions = {"q": _coordinates(ir.query_space, tokens["q"]), "k": _coordinates(ir.key_space, tokens["k"])}
+        positions = {
+            "q": _coordinates(ir.query_space, tokens["q"]),
+            "k": _coordinates(ir.key_space, tokens["k"]),
+        }
 
         def leaf(node: Expr) -> Any:
             match node:

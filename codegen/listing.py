@@ -114,6 +114,7 @@ def _(expression: tile.Dot) -> str:
 def _operand(expression: tile.Expression) -> str:
     text = _expression(expression)
     infix = isinstance(expression, tile.Dot) or (
-        isinstance(expression, tile.Elementwise) and (ELEMENTWISE[expression.op].symbol or expression.op == "select")
+        isinstance(expression, tile.Elementwise)
+        and (ELEMENTWISE[expression.op].symbol or expression.op == "select")
     )
     return f"({text})" if infix or isinstance(expression, tile.Load) else text

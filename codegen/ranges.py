@@ -1,23 +1,27 @@
-"""Which values the parts of a residual predicate can take, over the whole space: what decides the width of integers."""
+"""Which values the parts of a residual predicate can take: what decides the width of integers."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from attndsl.ir.bound import BoundIR, Space
+from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Expr, Head, InputAt, Position
 from attndsl.ir.intervals import UNKNOWN_NUMBER, UNKNOWN_TRUTH, Value, between, evaluate_all
 
+Places = tuple[int, int] | None
+"""The query and key segment of a predicate; None for one that mentions no coordinate."""
 
-def node_ranges(ir: BoundIR, root: Expr) -> dict[Expr, Value]:
-    """The range of every node below `root`, with unlimited integers, wherever in the space the predicate is used."""
+
+def node_ranges(ir: BoundIR, root: Expr, places: Places) -> dict[Expr, Value]:
+    """The range of every node below `root`, with unlimited integers."""
 
     def leaf(node: Expr) -> Value:
         match node:
-            case Position(side, int(axis)):
-                return _whole(_largest_extent(ir.query_space if side == "q" else ir.key_space, axis))
+            case Position(side, int(axis)) if places:
+                space, segment = (ir.query_space, places[0]) if side == "q" else (ir.key_space, places[1])
+                return _below(space.segments[segment].extents[axis])
             case Head():
-                return _whole(ir.heads)
+                return _below(ir.heads)
             case InputAt(_, _, kind):
                 return UNKNOWN_TRUTH if kind == "bool" else UNKNOWN_NUMBER
         raise TypeError(f"{type(node).__name__} does not belong into bound IR")
@@ -25,9 +29,5 @@ def node_ranges(ir: BoundIR, root: Expr) -> dict[Expr, Value]:
     return evaluate_all([root], leaf, unlimited=True)
 
 
-def _largest_extent(space: Space, axis: int) -> int:
-    return max(segment.extents[axis] for segment in space.segments if axis < len(segment.extents))
-
-
-def _whole(extent: int) -> Value:
+def _below(extent: int) -> Value:
     return between(np.asarray(0, object), np.asarray(max(extent - 1, 0), object))

@@ -1,4 +1,4 @@
-// attndsl tile runtime, 7 of 8: what a caller passes to a kernel, and the loop over its tiles.
+// attndsl tile runtime, 9 of 9: what a caller passes to a kernel, and the loop over its tiles.
 //
 // `attndsl/runtime/call.py` mirrors these structures field by field. Strides are in elements.
 #pragma once

@@ -1,4 +1,4 @@
-// attndsl tile runtime, 8 of 8: the operators of the pattern language that C++ lacks or means differently.
+// attndsl tile runtime, 8 of 9: the operators of the pattern language that C++ lacks or means differently.
 //
 // `//` and `%` round towards minus infinity; reals are doubles and agree with NumPy to the last bit.
 #pragma once
@@ -22,7 +22,6 @@ ATTN_INLINE IntVector load(const int32_t* address) {
     std::memcpy(&result, address, sizeof result);
     return result;
 }
-ATTN_INLINE Vector select(IntVector chosen, Vector a, Vector b) { return chosen ? a : b; }
 
 template <int Rows, int Columns> inline void show_all(Visibility<Rows, Columns>& visible) {
     std::memset(visible.data, -1, sizeof visible.data);

@@ -1,4 +1,4 @@
-"""Makes a printed C++ kernel stand alone: the tile runtime's headers take the place of its `#include "..."` lines."""
+"""Makes a printed C++ kernel stand alone: the tile runtime takes the place of its `#include` lines."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Splits tile IR into the steps that processors without tile instructions take.
 
-Products of matrices and movements of tiles are steps of their own; everything between them works on each row by
-itself, so that one loop over rows can execute it. Printers for such processors (C++) work on steps.
+Products of matrices and movements of tiles are steps of their own; everything between them works on each row
+by itself, so that one loop over rows can execute it. Printers for such processors (C++) work on steps.
 """
 
 from __future__ import annotations
@@ -133,7 +133,11 @@ def _separate_assignment(statement: tile.Assign) -> Iterator[Step | tile.Assign]
         case tile.Dot() as dot:
             yield Product(target, dot, None, statement.comment)
         case tile.Elementwise(
-            "add", (tile.Elementwise("mul", (tile.Variable() as old, tile.Variable() as rescale)), tile.Dot() as dot)
+            "add",
+            (
+                tile.Elementwise("mul", (tile.Variable() as old, tile.Variable() as rescale)),
+                tile.Dot() as dot,
+            ),
         ) if old == target:
             yield Product(target, dot, rescale, statement.comment)
         case value:

@@ -1,10 +1,11 @@
 """Tile IR: attention algorithms as statements over tiles, between the schedule and the printers.
 
-A program runs once for every tile of its `owner` side. A value is a tile `[rows, columns]`, a row vector `[rows]` or a
-scalar; rows and columns are named by what they run over, never by a number, so that one program serves every tile
-size, head dimension and target. A tile holds existing tokens only: what a printer does about tiles that the edge of
-the space cuts off is its own affair. Operands of one `Elementwise` broadcast: scalars everywhere, row vectors over
-columns. Values are float32 (bool for conditions); a printer may round the operands of `Dot` to the tensors' type.
+A program runs once for every tile of its `owner` side. A value is a tile `[rows, columns]`, a row vector
+`[rows]` or a scalar; rows and columns are named by what they run over, never by a number, so that one program
+serves every tile size, head dimension and target. A tile holds existing tokens only: what a printer does
+about tiles that the edge of the space cuts off is its own affair. Operands of one `Elementwise` broadcast:
+scalars everywhere, row vectors over columns. Values are float32 (bool for conditions); a printer may round
+the operands of `Dot` to the tensors' type.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SCALAR = Shape()
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor argument of a program, `[batch, heads, tokens, columns]`, or without columns if `columns` is None."""
+    """A tensor `[batch, heads, tokens, columns]`, or `[batch, heads, tokens]` if `columns` is None."""
 
     name: str
     side: Side
@@ -186,7 +187,10 @@ class Dot(Expression):
     @property
     def shape(self) -> Shape:
         """[rows of the left, columns of the right], after transposition."""
-        left, right = _transposed(self.left, self.transpose_left), _transposed(self.right, self.transpose_right)
+        left, right = (
+            _transposed(self.left, self.transpose_left),
+            _transposed(self.right, self.transpose_right),
+        )
         if left.columns != right.rows:
             raise ValueError(f"cannot multiply {left} by {right}")
         return Shape(left.rows, right.columns)
@@ -204,7 +208,7 @@ def _transposed(value: Expression, transpose: bool) -> Shape:
 
 @dataclass(frozen=True)
 class Statement:
-    """A step of a program. comment: what it does, in words. span: the part of the `.attn` text it comes from."""
+    """A step of a program. comment: what it does, in words. span: the part of the text it comes from."""
 
     comment: str = field(default="", kw_only=True)
     span: Span | None = field(default=None, kw_only=True, compare=False)
@@ -228,7 +232,7 @@ class Store(Statement):
 
 @dataclass(frozen=True)
 class ForVisited(Statement):
-    """Runs the body for every tile of the other side that the block map lists for the owner tile, in order."""
+    """Runs the body for every tile of the other side that the block map lists for the owner tile."""
 
     body: tuple[Assign, ...]
 

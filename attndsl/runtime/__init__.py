@@ -1,1 +1,4 @@
-"""Running kernels: the only stage that knows torch. It builds kernels, calls them, and holds the reference backend."""
+"""Running kernels: the only stage that knows torch.
+
+It builds kernels, calls them, and holds the reference backend.
+"""

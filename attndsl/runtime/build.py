@@ -1,8 +1,8 @@
-"""From C++ source to a loaded kernel: compiled once per machine, kept in the cache folder, verified before use.
+"""From C++ source to a loaded kernel: compiled once per machine, kept in the cache, verified before use.
 
-An entry of the cache is three files named by the key: the source, the shared library, and the library's SHA-256. All
-are written beside their place and renamed, under a lock per key, so that many processes may start at once; a library
-that does not have the recorded hash is built anew, never loaded.
+An entry of the cache is a folder named by the key, with the source, the shared library and the library's
+SHA-256. All are written beside their place and renamed, under a lock per key, so that many processes may
+start at once; a library that does not have the recorded hash is built anew, never loaded.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Function = Callable[[int], int]
 def load_kernel(source: str, name: str, function: str) -> Function:
     """The C function of a source file, which takes the address of a `Call` and returns 0 when it succeeded.
 
-    name: what the pattern is called, for readable file names. Raises AttnBackendError A0702 or A0703 without a working
-    compiler, AttnFileError A0806 if the cache folder cannot be written.
+    name: what the pattern is called, for readable file names. Raises AttnBackendError A0702 or A0703 without
+    a working compiler, AttnFileError A0806 if the cache folder cannot be written.
     """
     compiler = find_compiler()
     library = _library(source, name, compiler)

@@ -131,7 +131,7 @@ class PreparedCall:
         self, function: Any, tensors: Sequence[int], arguments: Sequence[float], batches: int, threads: int,
         inputs: Sequence[int] = (), maps: Maps | None = None,
     ) -> int:  # fmt: skip
-        """Call a kernel. tensors: address and four strides of each; inputs: address and batch stride of each."""
+        """Call a kernel. tensors: address and four strides of each; inputs: address and batch stride."""
         call = CCall.from_buffer_copy(self.template)
         tensor_array = (c_int64 * len(tensors))(*tensors)
         argument_array = (c_float * len(arguments))(*arguments)

@@ -1,4 +1,7 @@
-"""What callers may get wrong about tensors: each mistake is one error with its cause and its fix (A0601 to A0619)."""
+"""What callers may get wrong about tensors: each mistake is one error with its cause and its fix.
+
+The codes are A0601 to A0615.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +45,8 @@ def _check_kind(name: str, tensor: Any) -> None:
         )  # fmt: skip
     if tensor.ndim != 4:
         raise AttnCallError(
-            "A0602", f"{name} must have 4 dimensions [batch, heads, tokens, head_dim], its shape is {_shape(tensor)}",
-            help="add the missing dimensions with unsqueeze, or split heads with unflatten and transpose",
+            "A0602", f"{name} must be [batch, heads, tokens, head_dim], its shape is {_shape(tensor)}",
+            help="add missing dimensions with unsqueeze, or split heads with unflatten and transpose",
         )  # fmt: skip
     if tensor.dtype not in SUPPORTED:
         raise AttnCallError(
@@ -68,14 +71,20 @@ def _check_shapes(ir: BoundIR, q: torch.Size, k: torch.Size, v: torch.Size) -> N
         _check_size("A0605", name, "tokens", shape[2], keys, _SPACE_HELP)
     if q[3] != k[3]:
         raise AttnCallError(
-            "A0606", f"q has head_dim {q[3]} and k has {k[3]}", help="q and k need the same size in dimension 3"
+            "A0606",
+            f"q has head_dim {q[3]} and k has {k[3]}",
+            help="q and k need the same size in dimension 3",
         )
     for name, shape in (("q", q), ("v", v)):
         if not shape[3]:
-            raise AttnCallError("A0606", f"{name} has head_dim 0", help="the head dimension must be at least 1")
+            raise AttnCallError(
+                "A0606", f"{name} has head_dim 0", help="the head dimension must be at least 1"
+            )
 
 
-_SPACE_HELP = "bind the pattern with a shape of {0} tokens, or pass the tokens of the bound shape in row-major order"
+_SPACE_HELP = (
+    "bind the pattern with a shape of {0} tokens, or pass the tokens of the bound shape in row-major order"
+)
 
 
 def _check_size(code: str, name: str, what: str, found: int, wanted: int, fix: str) -> None:
@@ -94,12 +103,17 @@ def check_scale(scale: Any, head_dim: int) -> float:
     except (TypeError, ValueError):
         factor = math.nan
     if not math.isfinite(factor):
-        raise AttnCallError("A0613", f"scale must be a finite number, {scale!r} given", help="leave it out for head_dim**-0.5")
+        raise AttnCallError(
+            "A0613", f"scale must be a finite number, {scale!r} given", help="leave it out for head_dim**-0.5"
+        )
     return factor
 
 
 def check_inputs(ir: BoundIR, inputs: Mapping[str, Any], batch: int) -> dict[str, torch.Tensor]:
-    """The declared inputs, in order, as contiguous tensors [tokens] or [batch, tokens] of int64, float64 or bool."""
+    """The declared inputs, in order, as contiguous tensors of int64, float64 or bool.
+
+    Each is [tokens] or [batch, tokens].
+    """
     known = ", ".join(each.name for each in ir.inputs) or "none"
     for name in inputs:
         if all(each.name != name for each in ir.inputs):
@@ -117,7 +131,7 @@ def _check_input(ir: BoundIR, declared: InputDeclaration, value: Any, batch: int
     tokens = (ir.key_space if declared.shape == ("key",) else ir.query_space).size
     if tuple(tensor.shape) not in ((tokens,), (batch, tokens)):
         raise AttnCallError(
-            "A0612", f"input `{name}` must have the shape ({tokens},) or ({batch}, {tokens}), {_shape(tensor)} given",
+            "A0612", f"input `{name}` must be ({tokens},) or ({batch}, {tokens}), {_shape(tensor)} given",
             help="one value per token, in the order of the flattened space",
         )  # fmt: skip
     if not _fits(tensor.dtype, declared.kind):

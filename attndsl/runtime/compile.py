@@ -37,10 +37,11 @@ def compile_attention(
 ) -> CompiledAttention:
     """A callable for one head size and type.
 
-    schedule: gives the block map, asked for only where a kernel needs it. backend: 'cpu' (C++), 'reference' (torch) or
-    'auto', which takes C++ for half and single precision on the CPU and the reference otherwise. dtype: a torch type
-    or its name, default float32. Raises AttnBackendError A0701 for an unknown backend, A0704 for a type or device that
-    the backend lacks, A0702 and A0703 where 'cpu' is asked for and no compiler works.
+    schedule: gives the block map, asked for only where a kernel needs it. backend: 'cpu' (C++), 'reference'
+    (torch) or 'auto', which takes C++ for half and single precision on the CPU and the reference otherwise.
+    dtype: a torch type or its name, default float32. Raises AttnBackendError A0701 for an unknown backend,
+    A0704 for a type or device that the backend lacks, A0702 and A0703 where 'cpu' is asked for and no
+    compiler works.
     """
     if backend not in BACKENDS:
         raise AttnBackendError(
@@ -64,14 +65,19 @@ def compile_attention(
 
 
 def parse_dtype(dtype: Any) -> torch.dtype:
-    """A torch type from itself, its name ('bfloat16', 'bf16'), or None for float32. Raises AttnBackendError A0704."""
+    """A torch type from itself, its name ('bfloat16', 'bf16'), or None for float32.
+
+    Raises AttnBackendError A0704 for types in which attention is not computed.
+    """
     if dtype is None:
         return torch.float32
     name = str(dtype).removeprefix("torch.")
-    found = getattr(torch, SHORT_NAMES.get(name, name), None)
-    if found not in SUPPORTED:
-        names = ", ".join(str(each).removeprefix("torch.") for each in SUPPORTED)
-        raise AttnBackendError("A0704", f"attention is not computed in `{name}`", help=f"use one of {names}")
+    known = {str(each).removeprefix("torch."): each for each in SUPPORTED}
+    found = known.get(SHORT_NAMES.get(name, name))
+    if found is None:
+        raise AttnBackendError(
+            "A0704", f"attention is not computed in `{name}`", help=f"use one of {', '.join(known)}"
+        )
     return found
 
 

@@ -58,7 +58,12 @@ class CpuAttention:
     backend = "cpu"
 
     def __init__(
-        self, schedule: Schedule, function: Callable[[int], int], head_dim: int, value_dim: int, dtype: torch.dtype
+        self,
+        schedule: Schedule,
+        function: Callable[[int], int],
+        head_dim: int,
+        value_dim: int,
+        dtype: torch.dtype,
     ) -> None:
         self.ir = schedule.ir
         self.schedule = schedule
@@ -110,7 +115,7 @@ class CpuAttention:
                 "A0615",
                 f"this kernel is compiled for head_dim {self.shape[0]}, value_dim {self.shape[1]}, "
                 f"{self.dtype} on the CPU; got {q.shape[-1]}, {v.shape[-1]}, {q.dtype} on {q.device}",
-                help="compile the pattern for these tensors, or call the bound pattern, which compiles as needed",
+                help="compile it for these tensors, or call the bound pattern, which compiles as needed",
             )
 
     def _refined_maps(self, inputs: dict[str, torch.Tensor]) -> Maps:
@@ -137,7 +142,8 @@ class _WithReferenceGradient(torch.autograd.Function):
         _warn_about_gradients()
         leaves = [tensor.detach().requires_grad_() for tensor in ctx.saved_tensors]
         with torch.enable_grad():
-            outputs = reference(ctx.kernel.ir, *leaves, ctx.scale, True, **ctx.inputs)
+            q, k, v = leaves
+            outputs = reference(ctx.kernel.ir, q, k, v, scale=ctx.scale, return_lse=True, **ctx.inputs)
         gradients = torch.autograd.grad(outputs, leaves, (out_gradient, lse_gradient))
         return None, None, None, *gradients
 

@@ -14,12 +14,21 @@ from attndsl.diagnostics import AttnBackendError
 from attndsl.settings import settings
 
 CANDIDATES = ("g++", "clang++", "c++")
-FLAGS = ("-std=c++17", "-O3", "-fopenmp", "-fPIC", "-shared", "-fwrapv", "-fno-math-errno", "-fno-trapping-math")
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-fopenmp",
+    "-fPIC",
+    "-shared",
+    "-fwrapv",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+)
 
 
 @dataclass(frozen=True)
 class Compiler:
-    """A C++ compiler. command: the program and options the user asked for. version: what it says of itself."""
+    """A C++ compiler. command: the program and the user's options. version: what it says of itself."""
 
     command: tuple[str, ...]
     version: str
@@ -37,7 +46,7 @@ class Compiler:
         return "\n".join((*self.command, self.version, *self.flags, _processor()))
 
     def compile(self, source: Path, library: Path) -> None:
-        """Turn a source file into a shared library. Raises AttnBackendError A0703 with the compiler's words."""
+        """Turn a source into a shared library. Raises AttnBackendError A0703 with the compiler's words."""
         command = [*self.command, *self.flags, str(source), "-o", str(library)]
         result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if result.returncode:
@@ -50,7 +59,10 @@ class Compiler:
 
 
 def find_compiler() -> Compiler:
-    """The compiler that CXX names, else the first one on the path. Raises AttnBackendError A0702 if there is none."""
+    """The compiler that CXX names, else the first one on the path.
+
+    Raises AttnBackendError A0702 if there is none.
+    """
     wanted = settings().compiler
     for command in [shlex.split(wanted)] if wanted else [[name] for name in CANDIDATES]:
         path = shutil.which(command[0])
@@ -64,7 +76,9 @@ def find_compiler() -> Compiler:
 
 @cache
 def _version(path: str) -> str:
-    result = subprocess.run([path, "--version"], capture_output=True, text=True, errors="replace", check=False)
+    result = subprocess.run(
+        [path, "--version"], capture_output=True, text=True, errors="replace", check=False
+    )
     return result.stdout.partition("\n")[0]
 
 

@@ -1,7 +1,7 @@
 """The reference backend: the denotation in torch, float64 inside, differentiable, on any device.
 
-It evaluates the mask with the direct interpreter and knows nothing of tiles. Query rows are taken in chunks, so that a
-long sequence never needs all pairs of tokens at once, neither forward nor backward.
+It evaluates the mask with the direct interpreter and knows nothing of tiles. Query rows are taken in chunks,
+so that a long sequence never needs all pairs of tokens at once, neither forward nor backward.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ def reference(
 ) -> Outputs:
     """Attention of every query over the keys it sees; queries that see nothing give 0 and LSE -inf.
 
-    q: [batch, heads, Nq, D]; k: [batch, kv_heads, Nk, D]; v: [batch, kv_heads, Nk, Dv]. Returns [batch, heads, Nq, Dv]
-    in q's type, and with return_lse also the natural log-sum-exp [batch, heads, Nq], float64 for float64 tensors, else
-    float32. inputs: declared inputs, [tokens] or [batch, tokens]. Raises AttnCallError (A06xx).
+    q: [batch, heads, Nq, D]; k: [batch, kv_heads, Nk, D]; v: [batch, kv_heads, Nk, Dv]. Returns [batch,
+    heads, Nq, Dv] in q's type, and with return_lse also the natural log-sum-exp [batch, heads, Nq], float64
+    for float64 tensors, else float32. inputs: declared inputs, [tokens] or [batch, tokens]. Raises
+    AttnCallError (A06xx).
     """
     check_tensors(ir, q, k, v)
     factor = check_scale(scale, q.shape[-1])
@@ -45,7 +46,9 @@ def reference(
     q64, k64, v64 = q.double(), k.double(), v.double()
     step = max(1, CHUNK // max(1, q.shape[0] * q.shape[1] * k.shape[2]))
     parts = [
-        checkpoint(_rows, ir, q64[:, :, start : start + step], k64, v64, factor, start, arrays, use_reentrant=False)
+        checkpoint(
+            _rows, ir, q64[:, :, start : start + step], k64, v64, factor, start, arrays, use_reentrant=False
+        )
         for start in range(0, max(q.shape[2], 1), step)
     ]
     out = torch.cat([part[0] for part in parts], dim=2).to(q.dtype)
@@ -56,14 +59,20 @@ def reference(
 
 
 def _rows(
-    ir: BoundIR, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float, start: int, arrays: Mapping[str, Any]
+    ir: BoundIR,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    scale: float,
+    start: int,
+    arrays: Mapping[str, Any],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Output and LSE of a chunk of query rows, float64."""
     if not k.shape[2]:
         nothing = q[..., :0].sum(-1)
         return nothing.unsqueeze(-1).expand(*nothing.shape, v.shape[-1]), nothing - torch.inf
     batch, heads, rows, _ = q.shape
-    grouped = q.unflatten(1, (ir.kv_heads, heads // ir.kv_heads))
+    grouped = q.reshape(batch, ir.kv_heads, heads // ir.kv_heads, rows, q.shape[3])
     scores = (grouped @ k.unsqueeze(2).mT).flatten(1, 2) * scale
     visible = _mask(ir, start, rows, batch, arrays).to(q.device)
     scores = scores.masked_fill(~visible, -torch.inf)
@@ -73,7 +82,7 @@ def _rows(
     total = weights.sum(-1, keepdim=True)
     empty = total == 0
     divisor = torch.where(empty, 1.0, total)
-    sums = (weights.unflatten(1, (ir.kv_heads, heads // ir.kv_heads)) @ v.unsqueeze(2)).flatten(1, 2)
+    sums = (weights.reshape(*grouped.shape[:4], k.shape[2]) @ v.unsqueeze(2)).flatten(1, 2)
     lse = torch.where(empty, -torch.inf, highest + torch.log(divisor))
     return sums / divisor, lse.squeeze(-1)
 
