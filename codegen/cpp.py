@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from attndsl import __version__
 from attndsl.codegen import tile_ir as tile
-from attndsl.codegen.cpp_body import print_body, rows_of
+from attndsl.codegen.cpp_body import print_body, print_scratch, rows_of
 from attndsl.codegen.cpp_loops import SIZES
 from attndsl.codegen.cpp_visible import print_visible, wrap_comment
 from attndsl.codegen.steps import Product, Step, Visit, split
@@ -36,7 +36,11 @@ def print_kernel(program: tile.Program, schedule: Schedule, head_dim: int, value
     sections = [
         _header(program, schedule, head_dim, value_dim, dtype),
         *_predicates(schedule),
-        *map("\n".join, (_fill(len(schedule.residuals)), _packed(steps), _pack(steps), _run(program, steps))),
+        "\n".join(_fill(len(schedule.residuals))),
+        "\n".join(_packed(steps)),
+        "\n".join(_pack(steps)),
+        "\n".join(print_scratch(steps)),
+        "\n".join(_run(program, steps)),
         _entry(program),
     ]
     return "\n\n".join(sections) + "\n"
@@ -103,7 +107,7 @@ def _pack(steps: Sequence[Step]) -> Iterator[str]:
 
 
 def _run(program: tile.Program, steps: Sequence[Step]) -> Iterator[str]:
-    yield "void run(const Call& call, const Packed* packed, const BlockMap& map,"
+    yield "void run(const Call& call, const Packed* packed, Scratch& scratch, const BlockMap& map,"
     yield "         int64_t batch, int64_t head, int64_t q_tile) {"
     for number, argument in enumerate(program.arguments):
         yield f"    const float {argument.name} = call.arguments[{number}];"
@@ -116,7 +120,7 @@ def _entry(program: tile.Program) -> str:
 }}  // namespace
 
 extern "C" int {entry_point(program)}(const attn::Call* call) {{
-    return attn::for_each_q_tile<Packed>(*call, pack, run);
+    return attn::for_each_q_tile<Factor, Packed, Scratch>(*call, pack, run);
 }}"""
 
 

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from attndsl.codegen import tile_ir as tile
 from attndsl.codegen.cpp_loops import SIZES, print_row_loop
 from attndsl.codegen.steps import Gather, Product, RowLoop, Scatter, Step, Visit, reads, targets
 
 
-def print_body(steps: Sequence[Step]) -> Iterator[str]:
-    """The declarations of all variables, and the steps."""
+def print_scratch(steps: Sequence[Step]) -> Iterator[str]:
+    """The struct of all variables: what one thread works on. Large tiles would not fit on its stack."""
     shared = _shared_buffers(steps)
-    yield from _declarations(steps, shared)
+    gathered = {step.target for step in steps if isinstance(step, Gather)}
+    yield "struct Scratch {  // the variables of one thread"
+    for variable in _owners(steps, shared):
+        yield f"    {_declaration(variable, variable.name in gathered)}"
+    yield "    Mask visible;"
+    yield "};"
+
+
+def print_body(steps: Sequence[Step]) -> Iterator[str]:
+    """The steps, after names for the scratch variables."""
+    shared = _shared_buffers(steps)
+    names = ", ".join(variable.name for variable in _owners(steps, shared))
+    yield f"auto& [{names}, visible] = scratch;"
+    yield from (f"auto& {name} = {owner};" for name, owner in shared.items())
     flat = [inner for step in steps for inner in (step.steps if isinstance(step, Visit) else (step,))]
     for step in steps:
         yield from _print_step(step, flat)
@@ -24,18 +37,17 @@ def rows_of(tensor: tile.Tensor, element: str, number: str) -> str:
     return f"rows_of<{element}>(call.tensors[{tensor.name}], batch, head, call.{tiling}, {number})"
 
 
-def _declarations(steps: Sequence[Step], shared: dict[str, str]) -> Iterator[str]:
-    gathered = {step.target for step in steps if isinstance(step, Gather)}
-    for variable in dict.fromkeys(targets(steps)):
-        name, rows, columns = variable.name, SIZES[variable.shape.rows], SIZES.get(variable.shape.columns)
-        if not columns:
-            yield f"alignas(64) float {name}[{rows}];"
-        elif name in gathered:
-            yield f"QueryTile<Factor, {rows}, {columns}> {name};"
-        elif name in shared:
-            yield f"Tile<float, {rows}, {columns}>& {name} = {shared[name]};"
-        else:
-            yield f"Tile<float, {rows}, {columns}> {name};"
+def _owners(steps: Sequence[Step], shared: Collection[str]) -> list[tile.Variable]:
+    """The variables that have memory of their own."""
+    return [variable for variable in dict.fromkeys(targets(steps)) if variable.name not in shared]
+
+
+def _declaration(variable: tile.Variable, gathered: bool) -> str:
+    rows, columns = SIZES[variable.shape.rows], SIZES.get(variable.shape.columns)
+    if not columns:
+        return f"alignas(64) float {variable.name}[{rows}];"
+    kind = f"QueryTile<Factor, {rows}, {columns}>" if gathered else f"Tile<float, {rows}, {columns}>"
+    return f"{kind} {variable.name};"
 
 
 def _print_step(step: Step, flat: Sequence[Step]) -> Iterator[str]:
@@ -55,7 +67,6 @@ def _print_step(step: Step, flat: Sequence[Step]) -> Iterator[str]:
 
 
 def _print_visit(steps: Sequence[Step], comment: str, flat: Sequence[Step]) -> Iterator[str]:
-    yield "Mask visible;"
     yield f"// {comment}"
     yield "for (int64_t run = map.row_start[q_tile]; run < map.row_start[q_tile + 1]; ++run) {"
     yield "    for (int64_t kv_tile = map.begin[run]; kv_tile < map.end[run]; ++kv_tile) {"

@@ -2,8 +2,8 @@
 //
 // `attndsl/runtime/call.py` mirrors these structures field by field. Strides are in elements.
 #pragma once
-#include <atomic>
-#include "runtime_tile.h"
+#include <type_traits>
+#include "runtime_amx.h"
 #include "runtime_workspace.h"
 #if defined(_OPENMP)
 #include <omp.h>
@@ -73,35 +73,58 @@ ATTN_INLINE const Number* input_of(const InputArgument& input, int64_t batch) {
     return static_cast<const Number*>(input.data) + batch * input.batch_stride;
 }
 
+struct NoUnit {
+    NoUnit() {}
+    static bool request() { return true; }
+};
+
+inline int thread_number() {
+#if defined(_OPENMP)
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
 // Packs the kv tiles of as many (batch, kv head) pairs as fit into the kept workspace, runs their q tiles,
-// and goes on with the next pairs. Returns 1 when memory is short, else 0.
+// and goes on with the next pairs. Factor: what products multiply, which decides whether threads take the matrix
+// unit. Returns 1 when memory is short, 2 when the system refuses the matrix unit, else 0.
 //     pack(call, packed kv tile, batch, kv_head, kv_tile)
-//     run(call, packed kv tiles of its head, block map, batch, head, q_tile)
-template <class Packed, class Pack, class Run>
+//     run(call, packed kv tiles of its head, scratch of its thread, block map, batch, head, q_tile)
+template <class Factor, class Packed, class Scratch, class Pack, class Run>
 int for_each_q_tile(const Call& call, Pack pack, Run run) {
+    using Unit = std::conditional_t<std::is_same_v<Factor, bfloat16>, MatrixUnit, NoUnit>;
+    static const bool granted = Unit::request();
+    if (!granted) return 2;
     const int64_t kv_tiles = call.keys.tiles, q_tiles = call.queries.tiles;
     const int64_t pairs = call.batches * call.kv_heads, heads_per_pair = call.heads / call.kv_heads;
     const int64_t pair_bytes = kv_tiles * int64_t{sizeof(Packed)};
     const int64_t fitting = pair_bytes ? Workspace::kept_bytes / pair_bytes : pairs;
     const int64_t group = fitting < 1 ? 1 : fitting < pairs ? fitting : pairs;
-    Workspace workspace(group * pair_bytes);
+    Workspace workspace(group * pair_bytes + call.threads * int64_t{sizeof(Scratch)} + 64);
     if (!workspace.exists()) return 1;
     Packed* packed = workspace.take<Packed>(group * kv_tiles);
+    Scratch* scratch = workspace.take<Scratch>(call.threads);
     const int64_t map_rows = q_tiles * heads_per_pair;
 #pragma omp parallel num_threads(static_cast<int>(call.threads))
-    for (int64_t first = 0; first < pairs; first += group) {
-        const int64_t count = pairs - first < group ? pairs - first : group;
+    {
+        const Unit unit;
+        Scratch& own = scratch[thread_number()];
+        for (int64_t first = 0; first < pairs; first += group) {
+            const int64_t count = pairs - first < group ? pairs - first : group;
 #pragma omp for schedule(dynamic, 4)
-        for (int64_t item = 0; item < count * kv_tiles; ++item) {
-            const int64_t pair = first + item / kv_tiles;
-            pack(call, packed[item], pair / call.kv_heads, pair % call.kv_heads, item % kv_tiles);
-        }
+            for (int64_t item = 0; item < count * kv_tiles; ++item) {
+                const int64_t pair = first + item / kv_tiles;
+                pack(call, packed[item], pair / call.kv_heads, pair % call.kv_heads, item % kv_tiles);
+            }
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t item = 0; item < count * map_rows; ++item) {
-            const int64_t pair = first + item / map_rows, batch = pair / call.kv_heads;
-            const int64_t head = pair % call.kv_heads * heads_per_pair + item % map_rows / q_tiles;
-            const BlockMap& map = call.maps[call.map_of_head[batch * call.map_batch_stride + head]];
-            run(call, packed + item / map_rows * kv_tiles, map, batch, head, int64_t{map.order[item % q_tiles]});
+            for (int64_t item = 0; item < count * map_rows; ++item) {
+                const int64_t pair = first + item / map_rows, batch = pair / call.kv_heads;
+                const int64_t head = pair % call.kv_heads * heads_per_pair + item % map_rows / q_tiles;
+                const BlockMap& map = call.maps[call.map_of_head[batch * call.map_batch_stride + head]];
+                const int64_t q_tile = map.order[item % q_tiles];
+                run(call, packed + item / map_rows * kv_tiles, own, map, batch, head, q_tile);
+            }
         }
     }
     return 0;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import shlex
 import shutil
@@ -38,7 +39,8 @@ class Compiler:
         """The options for kernels on this machine."""
         wide = ("-mprefer-vector-width=512",) if platform.machine() in ("x86_64", "AMD64") else ()
         target = "-march=native" if wide else "-mcpu=native"
-        return (*FLAGS, target, *wide)
+        unit = ("-DATTN_MATRIX_UNIT",) if _has_matrix_unit() else ()
+        return (*FLAGS, target, *wide, *unit)
 
     @property
     def identity(self) -> str:
@@ -92,6 +94,16 @@ def _processor() -> str:
         return f"{platform.machine()} {platform.processor()}"
     kept = ("model name", "flags", "Features", "CPU implementer", "CPU part")
     return "\n".join(line for line in first.splitlines() if line.startswith(kept))
+
+
+@cache
+def _has_matrix_unit() -> bool:
+    """Whether the processor multiplies bfloat16 matrices (AMX) and the system lets this process use that."""
+    needed = {"amx_bf16", "amx_tile", "avx512_bf16"}
+    if platform.machine() != "x86_64" or not needed <= set(_processor().split()):
+        return False
+    arch_prctl, request_permission, tile_data = 158, 0x1023, 18
+    return ctypes.CDLL(None).syscall(arch_prctl, request_permission, tile_data) == 0
 
 
 def _first_errors(output: str) -> str:
