@@ -1,0 +1,135 @@
+"""`attndsl bench PATTERN`: the kernel of this machine's CPU beside torch's dense attention and FlexAttention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from attndsl.cli import options
+from attndsl.cli.output import console, print_json, require_torch
+from attndsl.cli.problem import Problem, bind
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+OURS, DENSE, FLEX = "attndsl", "dense (torch)", "FlexAttention"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One contender: median milliseconds, how many times slower than ours, 10**9 FLOP/s over the pairs it is asked for."""
+
+    name: str
+    milliseconds: float
+    ratio: float
+    gflops: float
+
+
+def bench(
+    pattern: options.PatternName,
+    shape: options.Shape = None,
+    heads: options.Heads = None,
+    kv_heads: options.KvHeads = None,
+    key_shape: options.KeyShape = None,
+    settings: options.Settings = None,
+    head_dim: options.HeadDim = 128,
+    dtype: options.DataType = "fp32",
+    flex: Annotated[bool, typer.Option("--flex", help="Also measure torch.compile(flex_attention).")] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender.")] = 5,
+    json: options.Json = False,
+) -> None:
+    """Time a pattern on this machine's CPU: medians, and ratios to dense attention."""
+    require_torch()
+    problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)
+    out = console(error=json)
+    with out.status("measuring"):
+        result = measure(problem, head_dim, options.LONG_NAMES[dtype], flex, rounds)
+    if json:
+        print_json(result)
+    else:
+        out.print(_table(result))
+        out.print(_footer(result))
+
+
+def measure(problem: Problem, head_dim: int, dtype: str, flex: bool, rounds: int) -> dict[str, Any]:
+    """Compiles, checks, and times all contenders in turns; the result as `--json` prints it."""
+    from attndsl.cli.sample import TOLERANCE, largest_error
+    from attndsl.cli.timing import seconds_of, take_turns
+    from attndsl.ir.evaluate import check_inputs
+    from attndsl.runtime import rivals
+
+    ir = problem.bound.ir
+    inputs = check_inputs(ir, problem.inputs)
+    q, k, v = rivals.random_tensors(ir, head_dim, dtype)
+    tensors = rivals.input_tensors(inputs)
+    kernels: list[Any] = []
+    compile_seconds = seconds_of(
+        lambda: kernels.append(problem.bound.compile(head_dim=head_dim, dtype=dtype))
+    )
+    contenders: dict[str, Callable[[], Any]] = {
+        OURS: lambda: kernels[0](q, k, v, **tensors),
+        DENSE: rivals.dense(q, k, v),
+    }
+    if flex:
+        contenders[FLEX] = rivals.flex(ir, q, k, v, tensors)
+    arrays = [rivals.to_array(each) for each in (q, k, v, contenders[OURS]())]
+    error = largest_error(ir, *arrays, rows=32, inputs=inputs)
+    seconds = {name: median(times) for name, times in take_turns(contenders, rounds).items()}
+    schedule = problem.bound.schedule()
+    density = (schedule.refine(inputs) if inputs else schedule).density
+    return {
+        "pattern": ir.name,
+        "tokens": ir.query_space.size,
+        "heads": ir.heads,
+        "kv_heads": ir.kv_heads,
+        "head_dim": head_dim,
+        "dtype": dtype,
+        "backend": kernels[0].backend,
+        "threads": rivals.torch_facts()["threads"],
+        "density": density,
+        "compile_seconds": compile_seconds,
+        "largest_error": error,
+        "correct": error <= TOLERANCE[dtype],
+        "results": [asdict(each) for each in _compare(problem, seconds, head_dim, density)],
+    }
+
+
+def _compare(problem: Problem, seconds: dict[str, float], head_dim: int, density: float) -> list[Measurement]:
+    ir = problem.bound.ir
+    flops = 4.0 * ir.heads * ir.query_space.size * ir.key_space.size * head_dim
+    return [
+        Measurement(
+            name, 1e3 * each, each / seconds[OURS], flops * (1.0 if name == DENSE else density) / each / 1e9
+        )
+        for name, each in seconds.items()
+    ]
+
+
+def _table(result: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    title = (
+        f"{result['pattern']}: {result['tokens']:,} tokens, {result['heads']} heads of {result['head_dim']}"
+    )
+    table = Table(title=f"{title}, {result['dtype']}", box=None, padding=(0, 3, 0, 0), title_justify="left")
+    table.add_column("")
+    for heading in ("median ms", "time / ours", "GFLOP/s"):
+        table.add_column(heading, justify="right")
+    for each in result["results"]:
+        table.add_row(
+            each["name"], f"{each['milliseconds']:,.2f}", f"{each['ratio']:.2f}", f"{each['gflops']:,.0f}"
+        )
+    return table
+
+
+def _footer(result: dict[str, Any]) -> str:
+    verdict = "agrees with" if result["correct"] else "[bold red]differs from[/bold red]"
+    return (
+        f"density {100 * result['density']:.3g} %, {result['threads']} threads, backend {result['backend']}, "
+        f"compiled in {result['compile_seconds']:.2f} s\n"
+        f"The output {verdict} the float64 denotation on 32 sampled queries: largest error {result['largest_error']:.1e}."
+    )

@@ -1,0 +1,29 @@
+"""`attndsl explain PATTERN`: what a pattern costs, which clause makes tiles partial, and what would avoid it."""
+
+from __future__ import annotations
+
+from attndsl.cli import options
+from attndsl.cli.output import console, print_json
+from attndsl.cli.problem import bind
+
+
+def explain(
+    pattern: options.PatternName,
+    shape: options.Shape = None,
+    heads: options.Heads = None,
+    kv_heads: options.KvHeads = None,
+    key_shape: options.KeyShape = None,
+    settings: options.Settings = None,
+    q_tile: options.QueryTile = None,
+    kv_tile: options.KeyTile = None,
+    json: options.Json = False,
+) -> None:
+    """Explain a pattern's cost: formulas, the clauses behind partial tiles, and the change that avoids them."""
+    from attndsl.simulate.explain import explain as explanation
+
+    problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)
+    result = explanation(problem.bound.ir, q_tile=q_tile, kv_tile=kv_tile)
+    if json:
+        print_json(result.to_dict())
+    else:
+        console().print(str(result), markup=False, soft_wrap=True)

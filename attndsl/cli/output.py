@@ -1,0 +1,83 @@
+"""What commands print and write: a console, JSON, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from attndsl.diagnostics import AttnBackendError, AttnFileError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PLAIN_WIDTH = 110
+"""Columns of output that goes to a file or a pipe."""
+
+
+def console(error: bool = False) -> Console:
+    """A console on standard output (or error); plain text of a fixed width where that is no terminal."""
+    from rich.console import Console
+
+    width = None if (sys.stderr if error else sys.stdout).isatty() else PLAIN_WIDTH
+    return Console(width=width, highlight=False, emoji=False, stderr=error)
+
+
+def require_torch() -> None:
+    """Raises AttnBackendError A0722 where torch is not installed."""
+    if find_spec("torch") is None:
+        raise AttnBackendError(
+            "A0722", "torch is not installed, and nothing runs without it", help="pip install torch"
+        )
+
+
+def print_json(value: object) -> None:
+    """One JSON value on standard output; numbers that JSON cannot write become null."""
+    typer.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def write_text(path: Path | None, text: str) -> None:
+    """Write to a file, or to standard output where there is no path."""
+    if path is None:
+        typer.echo(text, nl=not text.endswith("\n"))
+    else:
+        write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file; on failure nothing is left behind. Raises AttnFileError A0810."""
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)  # a device or a pipe takes the bytes as they come
+        else:
+            _replace(path, data)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise AttnFileError(
+            "A0810",
+            f"`{path}` cannot be written: {reason}",
+            help="check the path, its permissions and free space",
+        ) from None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,117 @@
+"""From the words of a command line to a pattern, and to a pattern with all its numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attndsl.cli import values
+from attndsl.diagnostics import AttnBindError, AttnFileError
+
+if TYPE_CHECKING:
+    from attndsl.pipeline import Bound, Pattern
+
+EXAMPLE_HELP = ("A0401", "A0404", "A0405", "A0407", "A0409", "A0611")
+"""Errors about numbers that are missing or of a wrong length: a worked example helps most."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A bound pattern and the data for its declared inputs, as arrays by name."""
+
+    pattern: Pattern
+    bound: Bound
+    inputs: Mapping[str, Any]
+
+
+def find_pattern(name: str) -> Pattern:
+    """The pattern that PATTERN on a command line means: a library name, `file.attn` or `file.attn:name`."""
+    import attndsl
+
+    path, chosen = split_name(name)
+    return attndsl.pattern(name) if path is None else _in_file(path, chosen)
+
+
+def bind(
+    name: str,
+    shape: tuple[int, ...] | None,
+    heads: int | None,
+    kv_heads: int | None,
+    key_shape: tuple[int, ...] | None,
+    settings: list[str] | None,
+) -> Problem:
+    """The pattern with the numbers of the shared options. Raises AttnError for numbers that do not fit."""
+    texts = values.split_settings(settings or [])
+    pattern = find_pattern(name)
+    given = values.parse_settings(pattern.ir, texts)
+    inputs = {each.name: given.pop(each.name) for each in pattern.ir.inputs if each.name in given}
+    try:
+        bound = pattern.bind(
+            shape=shape, heads=heads, kv_heads=kv_heads, key_shape=key_shape, **_checked(given)
+        )
+    except AttnBindError as error:
+        raise _with_example(error, name, pattern) from None
+    return Problem(pattern, bound, inputs)
+
+
+def examples(documentation: str) -> dict[str, str]:
+    """The published settings in a pattern's docstring: name to `shape=30,48,80 window=18,24,24`."""
+    _, _, section = documentation.partition("Examples:")
+    lines = (line.strip() for line in section.splitlines())
+    pairs = (re.fullmatch(r"([\w.-]+):\s+(\S.*)", line) for line in lines)
+    return {found[1]: found[2] for found in pairs if found}
+
+
+def example_options(example: str) -> str:
+    """An example of a docstring as the options of a command line."""
+    shared = ("shape", "heads", "kv-heads", "key-shape")
+    words = (word.split("=", 1) for word in example.split())
+    return " ".join(f"--{n} {v}" if n in shared else f"--set {n}={v}" for n, v in words)
+
+
+def split_name(name: str) -> tuple[str | None, str | None]:
+    """Path and pattern name; no path for a library name."""
+    path, found, chosen = name.rpartition(".attn:")
+    if found:
+        return path + ".attn", chosen
+    looks_like_path = name.endswith(".attn") or "/" in name or Path(name).is_file()
+    return (name, None) if looks_like_path else (None, None)
+
+
+def _in_file(path: str, chosen: str | None) -> Pattern:
+    from types import SimpleNamespace
+
+    import attndsl
+
+    loaded = attndsl.load(path)
+    found = vars(loaded) if isinstance(loaded, SimpleNamespace) else {loaded.name: loaded}
+    if chosen is None and len(found) == 1:
+        return next(iter(found.values()))
+    if chosen in found:
+        return found[chosen]
+    listing = ", ".join(f"{path}:{each}" for each in found)
+    message = (
+        f"`{path}` defines {len(found)} patterns" if chosen is None else f"`{path}` has no pattern `{chosen}`"
+    )
+    raise AttnFileError("A0807", message, help=f"name one of them: {listing}")
+
+
+def _checked(given: dict[str, object]) -> dict[str, Any]:
+    """The values, without names that would collide with other options of bind."""
+    for name in ("shape", "heads", "kv_heads", "key_shape", "self"):
+        if name in given:
+            advice = f"write --{name.replace('_', '-')} {given[name]}" if name != "self" else "leave it out"
+            raise AttnBindError("A0402", f"`{name}` is not a parameter", help=advice)
+    return given
+
+
+def _with_example(error: AttnBindError, name: str, pattern: Pattern) -> AttnBindError:
+    """The error, with a published setting of the pattern as a command line where numbers are missing."""
+    example = next(iter(examples(pattern.documentation).values()), None)
+    if error.code not in EXAMPLE_HELP or example is None:
+        return error
+    advice = f"for example: {name} {example_options(example)}"
+    return AttnBindError(error.code, error.message, span=error.span, note=error.note, help=advice)

@@ -1,0 +1,73 @@
+"""`attndsl show PATTERN`: the picture of a pattern, its tiles, and the neighborhood of one query."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attndsl.cli import options
+from attndsl.cli.output import console, write_bytes
+from attndsl.cli.problem import Problem, bind
+from attndsl.diagnostics import AttnScheduleError
+
+if TYPE_CHECKING:
+    from attndsl.show.subject import Subject
+
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="PNG, SVG or PDF file. Default: the pattern's name, .png."),
+]
+Query = Annotated[
+    options.Extents | None,
+    typer.Option(
+        parser=options.extents, metavar="N,N,...", help="The query whose keys are drawn (2-D, 3-D): 15,24,40."
+    ),
+]
+
+
+def show(
+    pattern: options.PatternName,
+    output: Output = None,
+    shape: options.Shape = None,
+    heads: options.Heads = None,
+    kv_heads: options.KvHeads = None,
+    key_shape: options.KeyShape = None,
+    settings: options.Settings = None,
+    query: Query = None,
+    head: Annotated[int, typer.Option(min=0, help="The head to draw, where heads differ.")] = 0,
+    q_tile: options.QueryTile = None,
+    kv_tile: options.KeyTile = None,
+) -> None:
+    """Draw the mask, the tiles it touches (full, partial, skipped), and what one query sees."""
+    problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)
+    path = output or Path(f"{problem.bound.name}.png")
+    save_picture(subject_of(problem, head, q_tile, kv_tile), query, path)
+    console().print(f"wrote {path}", markup=False, soft_wrap=True)
+
+
+def subject_of(
+    problem: Problem, head: int, q_tile: tuple[int, ...] | None, kv_tile: tuple[int, ...] | None
+) -> Subject:
+    """The bound pattern with its schedule, refined where the mask depends on inputs."""
+    from attndsl.ir.evaluate import check_inputs
+    from attndsl.show.subject import Subject
+
+    ir = problem.bound.ir
+    if head >= ir.heads:
+        raise AttnScheduleError(
+            "A0561", f"there is no head {head}", help=f"the pattern has {ir.heads} heads, numbered from 0"
+        )
+    inputs = check_inputs(ir, problem.inputs)
+    schedule = problem.bound.schedule(q_tile, kv_tile)
+    return Subject(ir, schedule.refine(inputs) if inputs else schedule, head, inputs)
+
+
+def save_picture(subject: Subject, query: tuple[int, ...] | None, path: Path) -> None:
+    """Draw and write a picture; nothing is drawn when the path names no picture format."""
+    from attndsl.show.encode import check_suffix, encode
+    from attndsl.show.figure import draw
+
+    check_suffix(path)
+    write_bytes(path, encode(draw(subject, query), path))

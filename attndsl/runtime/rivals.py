@@ -1,0 +1,66 @@
+"""What torch itself offers for a bound pattern: random tensors, dense attention, and FlexAttention.
+
+The commands `bench` and `demo` measure attndsl beside these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from attndsl.ir.bound import BoundIR
+from attndsl.ir.expr import Head
+from attndsl.runtime.flex_mask import mask_function
+
+Call = Callable[[], Tensor]
+
+
+def random_tensors(ir: BoundIR, head_dim: int, dtype: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Standard normal q [1, heads, Nq, D], k and v [1, kv_heads, Nk, D]; the same in every run."""
+    generator = torch.Generator().manual_seed(0)
+    kind = getattr(torch, dtype)
+
+    def draw(heads: int, tokens: int) -> Tensor:
+        return torch.randn((1, heads, tokens, head_dim), generator=generator).to(kind)
+
+    queries, keys = ir.query_space.size, ir.key_space.size
+    return draw(ir.heads, queries), draw(ir.kv_heads, keys), draw(ir.kv_heads, keys)
+
+
+def dense(q: Tensor, k: Tensor, v: Tensor) -> Call:
+    """Torch's attention over all pairs, without a mask."""
+    grouped = q.shape[1] != k.shape[1]
+    return lambda: scaled_dot_product_attention(q, k, v, enable_gqa=grouped)
+
+
+def flex(ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, inputs: Mapping[str, Any]) -> Call:
+    """FlexAttention, compiled for these tensors, with the pattern's mask over tokens in memory order."""
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+    mask = mask_function(ir, {name: torch.as_tensor(value) for name, value in inputs.items()})
+    per_head = ir.heads if any(Head() in region.visible.leaves for region in ir.regions) else None
+    blocks = create_block_mask(mask, None, per_head, q.shape[2], k.shape[2], device="cpu")
+    compiled = torch.compile(flex_attention, dynamic=False)
+    grouped = q.shape[1] != k.shape[1]
+    return lambda: compiled(q, k, v, block_mask=blocks, enable_gqa=grouped)  # type: ignore[no-any-return]
+
+
+def torch_facts() -> dict[str, Any]:
+    """Version, threads and GPUs of this machine's torch."""
+    gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    return {"version": torch.__version__, "threads": torch.get_num_threads(), "gpus": gpus}
+
+
+def input_tensors(arrays: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Declared inputs as tensors [tokens]."""
+    return {name: torch.as_tensor(array) for name, array in arrays.items()}
+
+
+def to_array(tensor: Tensor) -> Any:
+    """The first batch element as a NumPy array, at least single precision."""
+    tensor = tensor.detach()[0]
+    return (tensor if tensor.dtype == torch.float64 else tensor.float()).numpy()
