@@ -142,7 +142,7 @@ def _changes(original: BlockMap) -> tuple[Array, Array, Array]:
     """Pairs of tiles (row, column) whose residual differs from (row - 1, column), and their residual."""
     width = original.columns + 1
     ends = np.concatenate([original.row * width + original.begin, original.row * width + original.end])
-    points = np.unique(np.concatenate([ends, ends + width]))
+    points = np.sort(np.concatenate([ends, ends + width]))
     row, column = np.divmod(points, width)
     above, here = original.residual_of(row - 1, column), original.residual_of(row, column)
     length = np.diff(points, append=points[-1:])

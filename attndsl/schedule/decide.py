@@ -48,8 +48,7 @@ def decide_quickly(region: Region, root: Expr, pairs: Pairs) -> tuple[Array, Arr
 def _look_closer(
     region: Region, root: Expr, pairs: Pairs, visible: Array, hidden: Array, budget: int
 ) -> None:
-    """Finds out what is still open in `visible` and `hidden`: whether pairs of tiles have such token
-    pairs."""
+    """Completes `visible` and `hidden`: which pairs of tiles have token pairs of either kind."""
     unproven = np.flatnonzero(~(visible & hidden))
     for start in range(0, len(unproven), OWNERS):
         part = unproven[start : start + OWNERS]

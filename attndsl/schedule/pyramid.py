@@ -7,12 +7,10 @@ level is a range of `AxisTiling.order`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from attndsl.schedule.tiling import AxisTiling, Indices
+from attndsl.schedule.ragged import Indices, ragged
+from attndsl.schedule.tiling import AxisTiling
 
 
 class Pyramid:
@@ -22,6 +20,7 @@ class Pyramid:
         self.tiling = tiling
         self._coarse = _coarser_levels(tiling)
         self._fine = [tiling.start]
+        self._children: dict[int, tuple[Indices, Indices]] = {}
 
     @property
     def coarsest(self) -> int:
@@ -51,9 +50,11 @@ class Pyramid:
 
     def children(self, level: int) -> tuple[Indices, Indices]:
         """For each box of a level, its first box on the next finer level and how many it has there."""
-        finer = self.starts(level + 1)
-        first = np.searchsorted(finer, self.starts(level))
-        return first, np.diff(first, append=len(finer))
+        if level not in self._children:
+            finer = self.starts(level + 1)
+            first = np.searchsorted(finer, self.starts(level))
+            self._children[level] = first, np.diff(first, append=len(finer))
+        return self._children[level]
 
     def tiles(self, level: int) -> tuple[Indices, Indices]:
         """For each box of a level of at most 0, its first tile and the number of its tiles."""
@@ -73,8 +74,9 @@ def _coarser_levels(tiling: AxisTiling) -> list[Indices]:
     return levels
 
 
-def _halved(starts: NDArray[Any], extent: int) -> NDArray[Any]:
+def _halved(starts: Indices, extent: int) -> Indices:
     """Every box of two or more coordinates cut in the middle."""
     lengths = np.diff(starts, append=extent)
-    middles = (starts + (lengths + 1) // 2)[lengths > 1]
-    return np.union1d(starts, middles)
+    box, half = ragged(np.minimum(lengths, 2))
+    finer: Indices = starts[box] + half * ((lengths + 1) // 2)[box]
+    return finer

@@ -1,5 +1,4 @@
-"""Refinement at call time: once inputs are known, tiles that they rule out are dropped and others become
-FULL.
+"""Refinement at call time: inputs that are known rule tiles out and make others FULL.
 
 A refined schedule keeps the tilings and residuals of the static one, so that the compiled kernel still fits.
 """

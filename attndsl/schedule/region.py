@@ -43,7 +43,7 @@ class Region:
         self._extents = tuple(axis.tiling.extent for axis in self.axes.all)
         self._inputs = inputs or {}
         self._exact: dict[Expr, Array] = {}
-        self._summaries: dict[tuple[Expr, int], tuple[int, Value]] = {}
+        self._summaries: dict[tuple[Expr, int], Value] = {}
         self._plans: dict[Expr, list[Expr]] = {}
         self._supports: dict[Expr, Dimensions] = {}
         self._exactness: dict[Expr, bool] = {}
@@ -144,12 +144,9 @@ class Region:
 
     def _summary(self, node: Expr, level: int) -> Value:
         """The values of an exact node in each box of a level."""
-        slot = node, min(level, 1)  # only one level finer than the tiles is remembered: they are large
-        known_level, summary = self._summaries.get(slot, (None, None))
-        if summary is None or known_level != level:
-            summary = self._summarised(node, level)
-            self._summaries[slot] = level, summary
-        return summary
+        if (node, level) not in self._summaries:
+            self._summaries[node, level] = self._summarised(node, level)
+        return self._summaries[node, level]
 
     def _summarised(self, node: Expr, level: int) -> Value:
         if level < 0:
