@@ -65,6 +65,7 @@ LINES = {
 BRACKETS = {
     "parenthesis_open_at_the_end": ATTEND + "f(a\n",
     "parenthesis_open_before_a_clause": ATTEND + "sliding(2\n    score s\n",
+    "parenthesis_open_before_a_line": ATTEND + "sliding(2\n    end = 3\n",
     "parenthesis_open_in_parameters": "pattern p(window: int:\n    attend true\n",
     "bracket_open_before_a_pattern": ATTEND + "x[a\n\npattern q:\n    attend true\n",
     "parenthesis_too_many": ATTEND + "f(a))\n",

@@ -194,6 +194,12 @@ def test_an_empty_file_has_no_definitions() -> None:
         assert parse(Source("my.attn", text)) == ast.File("", ())
 
 
+def test_several_blocks_end_at_once() -> None:
+    text = "pattern p:\n  branch b:\n      attend\n          true\ndef f():\n return 1\n"
+    first, second = parse(Source("my.attn", text)).definitions
+    assert (first.name, second.name) == ("p", "f")
+
+
 def test_a_pattern_without_parameters_needs_no_parentheses() -> None:
     assert pattern("pattern p:\n    attend true") == pattern("pattern p():\n    attend true")
 
