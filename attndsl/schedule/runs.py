@@ -36,10 +36,8 @@ class Runs:
 
     def block_map(self, final: Array) -> BlockMap:
         """The finished map. final: the residual number of each provisional number; negative: drop it."""
-        empty = np.empty(0, dtype=np.int32)
-        row, begin, end, residual = (
-            np.concatenate([empty, *column]) for column in zip(*self._parts, strict=True)
-        )
+        nothing = (np.empty(0, dtype=np.int32),) * 4
+        row, begin, end, residual = map(np.concatenate, zip(nothing, *self._parts, strict=True))
         residual = final[residual]
         if (residual < 0).any():
             kept = residual >= 0
