@@ -1,7 +1,4 @@
-"""Tree builder, second half: clauses, patterns, functions and the file.
-
-A node with a block ends where its last part ends: the line breaks that close the block are not its text.
-"""
+"""Tree builder, last part: patterns, functions and the file."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ from lark.tree import Meta
 from attndsl.diagnostics import AttnSyntaxError
 from attndsl.source import Span
 from attndsl.syntax import ast
-from attndsl.syntax.build_expressions import ExpressionBuilder
-from attndsl.syntax.literals import read_documentation, read_message, read_number
+from attndsl.syntax.build_clauses import ClauseBuilder
+from attndsl.syntax.literals import read_documentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +22,7 @@ class _Result(ast.Node):
 
 
 @v_args(meta=True, inline=True)
-class TreeBuilder(ExpressionBuilder):
+class TreeBuilder(ClauseBuilder):
     """Builds the whole syntax tree of one source."""
 
     def file(
@@ -85,122 +82,11 @@ class TreeBuilder(ExpressionBuilder):
         """`window: int[axes] = 1`."""
         return ast.Parameter(str(name), type, default, span=self._place(meta))
 
-    def type(self, meta: Meta, kind: Token, *shape: Token) -> ast.Type:
-        """`int[axes]`."""
-        return ast.Type(str(kind), tuple(map(self._dimension, shape)), span=self._place(meta))
-
     def clauses(self, meta: Meta, *clauses: ast.Clause) -> tuple[ast.Clause, ...]:
         """The body of a pattern."""
         return clauses
 
     branch_clauses = clauses
-
-    def space(self, meta: Meta, role: Token | None, *segments: ast.SpaceSegment) -> ast.Space:
-        """`space video(t, h, w) ++ text(n)`."""
-        return ast.Space(str(role) if role else "both", segments, span=self._place(meta))
-
-    def segment(self, meta: Meta, name: Token, *axes: Token) -> ast.SpaceSegment:
-        """`video(t, h, w)`."""
-        return ast.SpaceSegment(str(name), tuple(map(str, axes)), span=self._place(meta))
-
-    def variadic_segment(self, meta: Meta, name: Token, axes: Token) -> ast.SpaceSegment:
-        """`tokens(axes...)`."""
-        return ast.SpaceSegment(str(name), (str(axes),), variadic=True, span=self._place(meta))
-
-    def let(self, meta: Meta, name: Token, value: ast.Expr) -> ast.Let:
-        """`let end = expr`."""
-        return ast.Let(str(name), value, span=self._place(meta))
-
-    def require(self, meta: Meta, condition: ast.Expr, message: Token) -> ast.Require:
-        """`require condition, "message"`."""
-        text = read_message(message, self._token_place(message))
-        return ast.Require(condition, text, span=self._place(meta))
-
-    def input(self, meta: Meta, name: Token, type: ast.Type) -> ast.Input:
-        """`input doc: int[tokens]`."""
-        return ast.Input(str(name), type, span=self._place(meta))
-
-    def attend(self, meta: Meta, arm: ast.Arm) -> ast.Attend:
-        """`attend expr`."""
-        return ast.Attend((arm,), span=self._place(meta))
-
-    def attend_block(self, meta: Meta, *arms: ast.Arm) -> ast.Attend:
-        """`attend` with one arm per line, or with its expression on the next line."""
-        _check_else(arms)
-        return ast.Attend(arms, span=self._until(meta, arms[-1]))
-
-    def only_arm(self, meta: Meta, condition: ast.Expr) -> ast.Arm:
-        """The condition for all pairs of segments."""
-        return ast.Arm(None, None, condition, span=self._place(meta))
-
-    else_arm = only_arm
-
-    def arm(self, meta: Meta, query: Token, key: Token, condition: ast.Expr) -> ast.Arm:
-        """`video -> text: expr`."""
-        return ast.Arm(str(query), str(key), condition, span=self._place(meta))
-
-    def score(self, meta: Meta, value: ast.Expr) -> ast.Score:
-        """`score expr`."""
-        return ast.Score(value, span=self._place(meta))
-
-    def weight(self, meta: Meta, value: ast.Expr) -> ast.Weight:
-        """`weight expr`."""
-        return ast.Weight(value, span=self._place(meta))
-
-    def gate(self, meta: Meta, value: ast.Expr) -> ast.Gate:
-        """`gate expr`."""
-        return ast.Gate(value, span=self._place(meta))
-
-    def decay(self, meta: Meta, value: ast.Expr, axis: Token) -> ast.Decay:
-        """`decay expr per step of axis`."""
-        return ast.Decay(value, str(axis), span=self._place(meta))
-
-    def normalize(self, meta: Meta, kind: Token) -> ast.Normalize:
-        """`normalize none`."""
-        return ast.Normalize(str(kind), span=self._place(meta))
-
-    def blocks(self, meta: Meta, name: Token, axis: Token, size: ast.Expr) -> ast.Blocks:
-        """`blocks b of n by size`."""
-        return ast.Blocks(str(name), str(axis), size, span=self._place(meta))
-
-    def route(self, meta: Meta, *steps: ast.RouteStep) -> ast.Route:
-        """`route score ...` and the phrases below it."""
-        span = self._until(meta, steps[-1])
-        self._routing_only = [node for node in self._routing_only if _start(node) < span.start]
-        return ast.Route(steps, span=span)
-
-    def route_step(self, meta: Meta, word: Token, value: ast.Expr) -> ast.RouteStep:
-        """`among expr`."""
-        return ast.RouteStep(str(word), value, span=self._place(meta))
-
-    def select_step(self, meta: Meta, word: Token, value: ast.Expr, *per: Token) -> ast.RouteStep:
-        """`select expr per query, head`."""
-        return ast.RouteStep(str(word), value, tuple(map(str, per)), span=self._place(meta))
-
-    def branch(self, meta: Meta, name: Token, clauses: tuple[ast.Clause, ...]) -> ast.Branch:
-        """`branch name:` and its clauses."""
-        return ast.Branch(str(name), clauses, span=self._until(meta, clauses[-1]))
-
-    def combine(self, meta: Meta, value: ast.Expr) -> ast.Combine:
-        """`combine expr`."""
-        return ast.Combine(value, span=self._place(meta))
-
-    def _until(self, meta: Meta, last: ast.Node) -> Span:
-        assert last.span is not None
-        return Span(self._source, meta.start_pos, last.span.end)
-
-    def _dimension(self, token: Token) -> str | int:
-        if token.type == "NAME":
-            return str(token)
-        size = read_number(token, self._token_place(token))
-        if isinstance(size, int) and size > 0:
-            return size
-        raise AttnSyntaxError(
-            "A0143",
-            "a shape holds names and positive integers",
-            span=self._token_place(token),
-            help="write `int[axes]`, `real[heads]` or a count such as `int[3]`",
-        )
 
     def _refuse_routing_operators(self) -> None:
         """`.` and `in` are operators of routes; elsewhere a dot is the try to read a part of a value."""
@@ -216,11 +102,6 @@ class TreeBuilder(ExpressionBuilder):
             )
 
 
-def _start(node: ast.Node) -> int:
-    assert node.span is not None
-    return node.span.start
-
-
 def _refuse_untyped(parameters: tuple[ast.Parameter, ...]) -> None:
     """A pattern's parameters come from outside, so each says what it is."""
     for parameter in parameters:
@@ -230,17 +111,4 @@ def _refuse_untyped(parameters: tuple[ast.Parameter, ...]) -> None:
                 f"the parameter `{parameter.name}` has no type",
                 span=parameter.span,
                 help=f"write `{parameter.name}: int`, or `real`, `bool`, `int[axes]`, `real[heads]`",
-            )
-
-
-def _check_else(arms: tuple[ast.Arm, ...]) -> None:
-    """`else` stands for the rest, so it comes once and last."""
-    for arm in arms[:-1]:
-        if arm.query is None:
-            raise AttnSyntaxError(
-                "A0125",
-                "`else` must be the last arm",
-                span=arm.span,
-                note="this covers all other pairs of segments",
-                help="keep one `else` and move it to the end of the block",
             )

@@ -1,4 +1,4 @@
-"""Tree builder, first half: from Lark's parse tree to expression nodes.
+"""Tree builder, first part: from Lark's parse tree to expression nodes.
 
 Each method is named after a rule (or alias) of grammar/attention.lark and receives the place of the rule and
 its children, already built. Nothing here recurses, so any input ends in a tree or in an error.

@@ -13,7 +13,8 @@ from lark import Lark
 from lark.exceptions import UnexpectedInput
 
 from attndsl.diagnostics import AttnSyntaxError
-from attndsl.grammar.mistakes import TABLE, Mistake
+from attndsl.grammar.mistake import Mistake
+from attndsl.grammar.mistakes import TABLE
 from attndsl.source import Source, Span
 from attndsl.syntax.brackets import bracket_error
 from attndsl.syntax.expectation import Expectation, expectation

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from attndsl.diagnostics import AttnSyntaxError
-from attndsl.grammar.mistakes import TABLE, Mistake
+from attndsl.grammar.mistake import Mistake
+from attndsl.grammar.mistakes import TABLE
 from attndsl.source import Source
 from attndsl.syntax.parser import parse
 from tests.syntax.mistake_texts import TEXTS

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 
 from attndsl.source import Source
@@ -149,3 +152,18 @@ def test_triple_quotes_cannot_end_a_docstring() -> None:
 def test_a_negative_number_is_a_sign_and_a_number() -> None:
     square = ast.Binary("**", ast.Number(-2), ast.Number(2))
     assert to_text(square) == "(-2) ** 2"
+
+
+FOLDERS = (files("attndsl.patterns"), Path(__file__).parent)
+TEXTS = {
+    file.name: file.read_text(encoding="utf-8")
+    for folder in FOLDERS
+    for file in folder.iterdir()
+    if file.name.endswith(".attn")
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_printed_file_is_read_back(name: str) -> None:
+    tree = parse(Source(name, TEXTS[name]))
+    assert parse(Source(name, to_text(tree))) == tree
