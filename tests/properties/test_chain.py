@@ -1,4 +1,4 @@
-"""The oracle chain on random patterns: interpreter == schedule written out, and the classes of tiles are exact."""
+"""The oracle chain on random patterns: the schedule equals the mask, and tile classes are exact."""
 
 from __future__ import annotations
 
