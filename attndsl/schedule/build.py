@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 
 from attndsl.ir.bound import BoundIR, Segment, Space
+from attndsl.schedule.choose import choose
+from attndsl.schedule.cost import CostModel
 from attndsl.schedule.masks import build_maps
 from attndsl.schedule.schedule import Schedule
+from attndsl.schedule.tile_arguments import Extents, checked_step, checked_tile
 from attndsl.schedule.tiling import AxisTiling, SegmentTiling, Tiling
 
-Extents = int | Sequence[int]
 
-LARGEST_TILE = 1024
-"""Tokens: kernels keep a tile's scores in fast memory."""
+def build(
+    ir: BoundIR,
+    q_tile: Extents | None = None,
+    kv_tile: Extents | None = None,
+    step: Extents | None = None,
+    model: CostModel | None = None,
+) -> Schedule:
+    """The schedule of a bound pattern.
 
-
-def build(ir: BoundIR, q_tile: Extents, kv_tile: Extents) -> Schedule:
-    """The schedule with these tiles, tokens per axis of the first segments."""
-    q, kv = _extents(q_tile), _extents(kv_tile)
-    return schedule_with(ir, q, kv, (1,) * len(q), (1,) * len(kv))
-
-
-def _extents(tile: Extents) -> tuple[int, ...]:
-    return (tile,) if isinstance(tile, int) else tuple(tile)
+    q_tile, kv_tile: tokens per axis of a tile of the first query and key segment; tiles longer than their
+    axis are cut off. step: the distance between a tile's tokens along each axis. What is left out is chosen
+    to minimise the time that `model` predicts. Raises AttnScheduleError A0501 to A0504 for tiles and steps
+    that do not fit.
+    """
+    query, key = ir.query_space.segments[0], ir.key_space.segments[0]
+    tiles = choose(
+        ir,
+        None if q_tile is None else checked_tile(q_tile, query, "q_tile"),
+        None if kv_tile is None else checked_tile(kv_tile, key, "kv_tile"),
+        None if step is None else checked_step(step, query, key),
+        model or CostModel(),
+    )
+    return schedule_with(ir, tiles.q_tile, tiles.kv_tile, tiles.q_step, tiles.kv_step)
 
 
 def schedule_with(

@@ -20,7 +20,7 @@ from attndsl.schedule.region import Region
 FIRST_PAIRS = 4096
 """The walk starts on the finest level that has no more pairs than this."""
 
-Keep = Callable[[Pairs], Pairs]
+Rows = Callable[[int], NDArray[np.bool_]]
 Settle = Callable[[Region, Expr, Pairs], tuple[NDArray[np.bool_], NDArray[np.bool_]]]
 
 
@@ -32,24 +32,25 @@ class Classified:
     partial: Pairs
 
 
-def classify(
-    region: Region, root: Expr, keep: Keep = lambda pairs: pairs, settle: Settle = decide
-) -> Classified:
+def classify(region: Region, root: Expr, rows: Rows | None = None, settle: Settle = decide) -> Classified:
     """The class of every pair of tiles.
 
-    keep: restricts the pairs to look at, on each level. settle: which of the pairs of tiles that interval
-    analysis leaves open are FULL and which PARTIAL.
+    rows: the query boxes of a level to look at, bool [query boxes]; all if left out. settle: which of the
+    pairs of tiles that interval analysis leaves open are FULL and which PARTIAL.
     """
     level = _first_level(region, root)
-    pairs, full = keep(all_pairs(region.axes, level)), list[Pairs]()
+    pairs, full = all_pairs(region.axes, level), list[Pairs]()
+    if rows is not None:
+        pairs = pairs.where(rows(level)[pairs.query])
     while True:
         certain, open_pairs = split(region, root, pairs)
         full.append(certain)
         if level == 0:
             break
         size = max(1, CHUNK >> len(region.axes.all))
-        finer = [keep(chunk.children()[0]) for chunk in open_pairs.chunks(size)]
-        level, pairs = level + 1, concatenated(region.axes, level + 1, finer)
+        level, kept = level + 1, None if rows is None else rows(level + 1)
+        finer = [chunk.children(kept)[0] for chunk in open_pairs.chunks(size)]
+        pairs = concatenated(region.axes, level, finer)
     holds, partial = settle(region, root, open_pairs)
     return Classified([*full, open_pairs.where(holds)], open_pairs.where(partial))
 

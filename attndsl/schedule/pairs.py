@@ -78,26 +78,35 @@ class Pairs:
         for start in range(0, len(self), size):
             yield self.where(slice(start, start + size))
 
-    def children(self) -> tuple[Pairs, Indices]:
-        """All pairs of boxes one level finer, and for each the index of the pair it comes from."""
-        origin, coordinates = np.arange(len(self)), list(self.coordinates)
-        for dimension, axis in enumerate(self.axes.all):
-            first, count = axis.children(self.level)
-            box = coordinates[dimension]
-            if len(first) == axis.boxes(self.level + 1):
-                continue  # this axis is as fine as it gets
+    def children(self, rows: Array | None = None) -> tuple[Pairs, Indices]:
+        """All pairs of boxes one level finer, and for each the index of the pair it comes from.
+
+        rows: bool [query boxes of the finer level], to take only some query boxes.
+        """
+        axes, queries = self.axes, len(self.axes.query)
+        query_grid, key_grid = axes.split(self.level + 1)
+        coordinates = self.coordinates
+        origin, places = _finer(axes.query, self.level, list(coordinates[:queries]))
+        query = row_major(places, query_grid)
+        if rows is not None:
+            kept = rows[query]
+            origin, query = origin[kept], query[kept]
+        again, places = _finer(axes.key, self.level, [place[origin] for place in coordinates[queries:]])
+        return Pairs(axes, self.level + 1, query[again], row_major(places, key_grid)), origin[again]
+
+
+def _finer(axes: tuple[Pyramid, ...], level: int, places: list[Indices]) -> tuple[Indices, list[Indices]]:
+    """The boxes one level finer inside boxes given along some axes, and the index of the box each is from."""
+    origin = np.arange(len(places[0]))
+    for number, axis in enumerate(axes):
+        first, count = axis.children(level)
+        if len(first) < axis.boxes(level + 1):  # else this axis is as fine as it gets
+            box = places[number]
             repeated, inside = ragged(count[box])
-            coordinates = [c[repeated] for c in coordinates]
-            coordinates[dimension] = first[box[repeated]] + inside
+            places = [place[repeated] for place in places]
+            places[number] = first[places[number]] + inside
             origin = origin[repeated]
-        return pairs_at(self.axes, self.level + 1, coordinates), origin
-
-
-def pairs_at(axes: Axes, level: int, coordinates: list[Indices]) -> Pairs:
-    """Pairs of boxes given by their numbers along each dimension."""
-    query, key = axes.split(level)
-    queries = len(query)
-    return Pairs(axes, level, row_major(coordinates[:queries], query), row_major(coordinates[queries:], key))
+    return origin, places
 
 
 def all_pairs(axes: Axes, level: int) -> Pairs:

@@ -1,0 +1,62 @@
+"""Tile sizes worth trying for a pattern: boxes of 16 to 128 tokens, and residue layouts for its `% d`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from math import prod
+
+from attndsl.ir.expr import Apply, Const, Expr, Position
+
+Box = tuple[int, ...]
+
+FEWEST, MOST = 16, 128
+"""Tokens of a tile. Segments that are smaller fit into one tile."""
+
+ROUNDING = ("floordiv", "mod")
+
+
+def boxes(extents: Box, masks: Sequence[Expr], most: int = MOST) -> list[Box]:
+    """Boxes of powers of two, and of the pattern's own lengths, with few enough tokens and not too few."""
+    sides = [_sides(extent, axis, masks, most) for axis, extent in enumerate(extents)]
+    fewest = min(FEWEST, prod(extents))
+    return [box for box in product(*sides) if fewest <= prod(box) <= most]
+
+
+def _sides(extent: int, axis: int, masks: Sequence[Expr], most: int) -> list[int]:
+    """Lengths along one axis: powers of two, constants of the mask and their halves, and the whole axis."""
+    found = {min(1 << power, extent) for power in range(most.bit_length())} | {extent}
+    for length in _lengths(axis, masks):
+        found |= {length, length // 2} if length % 2 == 0 else {length}
+    return sorted(side for side in found if 1 <= side <= min(most, extent))
+
+
+def _lengths(axis: int, masks: Sequence[Expr]) -> Iterator[int]:
+    """Divisors of coordinates of an axis (blocks, strides), and what is added to them (windows)."""
+    for node in (node for mask in masks for node in mask.mentioned):
+        match node:
+            case Apply("floordiv" | "mod" | "add" | "sub", (place, Const(int(length)))) if _is_on(
+                place, axis
+            ):
+                yield length
+
+
+def _is_on(expr: Expr, axis: int) -> bool:
+    return {leaf.axis for leaf in expr.leaves if isinstance(leaf, Position)} == {axis}
+
+
+def steps(extents: Box, masks: Sequence[Expr]) -> list[Box]:
+    """Distances between the tokens of a tile: 1 or a divisor d of `position % d`, along each axis."""
+    found = [{1} for _ in extents]
+    for node in (node for mask in masks for node in mask.mentioned):
+        match node:
+            case Apply("mod", (place, Const(int(divisor)))) if not _is_rounded(place):
+                for axis, extent in enumerate(extents):
+                    if _is_on(place, axis) and 1 < divisor < extent:
+                        found[axis].add(divisor)
+    return list(product(*map(sorted, found)))
+
+
+def _is_rounded(expr: Expr) -> bool:
+    """Whether neighbours may have the same value, so that its residues are no progressions of tokens."""
+    return any(isinstance(node, Apply) and node.op in ROUNDING for node in expr.mentioned)
