@@ -23,10 +23,10 @@ def names() -> list[str]:
 
 
 def source(name: str) -> Source:
-    """The text of a shipped file. Raises AttnFileError A0810 for an unknown name."""
+    """The text of a shipped file. Raises AttnFileError A0811 for an unknown name."""
     if name != PRELUDE and name not in names():
         missing = unknown_name("pattern", name, names(), None)
-        raise AttnFileError("A0810", f"the library has no pattern `{name}`", help=missing.help)
+        raise AttnFileError("A0811", f"the library has no pattern `{name}`", help=missing.help)
     entry = files("attndsl.patterns").joinpath(f"{name}.attn")
     return Source(f"{name}.attn", entry.read_text(encoding="utf-8"))
 

@@ -46,7 +46,7 @@ def patterns() -> list[str]:
 
 
 def pattern(name: str) -> Pattern:
-    """A shipped pattern. Raises AttnFileError A0810 for an unknown name."""
+    """A shipped pattern. Raises AttnFileError A0811 for an unknown name."""
     return Pattern(library.load(name))
 
 
