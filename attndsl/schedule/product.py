@@ -75,16 +75,21 @@ class AxisMask:
         return self._sums[steps]
 
 
-def product_masks(query: Segment, key: Segment, root: Expr) -> list[AxisMask] | None:
+Known = dict[tuple[Expr, tuple[int, int]], NDArray[np.bool_]]
+
+
+def product_masks(
+    query: Segment, key: Segment, root: Expr, known: Known | None = None
+) -> list[AxisMask] | None:
     """The mask between two segments axis by axis, one part per key axis first; None if it is no product.
 
-    root: the mask for one head. None as well for masks that depend on inputs, and for axes too long for a
-    table.
+    root: the mask for one head. known: remembers the tables of factors for masks that share them. None as
+    well for masks that depend on inputs, and for axes too long for a table.
     """
     if any(isinstance(leaf, InputAt) for leaf in root.leaves):
         return None
     region = Region(_tokens(query), _tokens(key))
-    masks = [_axis_mask(region, part) for part in _parts(region, root)]
+    masks = [_axis_mask(region, part, {} if known is None else known) for part in _parts(region, root)]
     found = [mask for mask in masks if mask is not None]
     return found if found and len(found) == len(masks) else None
 
@@ -102,13 +107,19 @@ def _tokens(segment: Segment) -> SegmentTiling:
     return SegmentTiling(segment, tuple(AxisTiling(extent, 1) for extent in segment.extents))
 
 
-def _axis_mask(region: Region, part: Component) -> AxisMask | None:
+def _axis_mask(region: Region, part: Component, known: Known) -> AxisMask | None:
     axis, root, _ = axis_problem(region, part)
     shape = axis.tilings[0].segment.size, axis.tilings[1].segment.size
     if shape[0] * shape[1] > LARGEST_TABLE:
         return None
+    if (root, shape) not in known:
+        known[root, shape] = _table(root, shape)
+    return AxisMask(part.query, part.key, known[root, shape])
+
+
+def _table(root: Expr, shape: tuple[int, int]) -> NDArray[np.bool_]:
     leaves: dict[Expr, NDArray[np.int64]] = {
         Position("q", 0): np.arange(shape[0])[:, None],
         Position("k", 0): np.arange(shape[1])[None, :],
     }
-    return AxisMask(part.query, part.key, np.broadcast_to(evaluate_exactly(root, leaves), shape))
+    return np.broadcast_to(evaluate_exactly(root, leaves), shape)
