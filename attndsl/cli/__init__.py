@@ -1,6 +1,7 @@
 """The command line, `attndsl`: one file per command, each a thin face of a stage of the pipeline.
 
-`main` is the entry point. Nothing heavy is imported before a command needs it, so that `attndsl --help` is quick.
+`main` is the entry point. Nothing heavy is imported before a command needs it, so that `attndsl --help`
+is quick.
 """
 
 from __future__ import annotations

@@ -17,11 +17,11 @@ from attndsl.cli.explain import explain
 from attndsl.cli.list_patterns import list_patterns
 from attndsl.cli.show import show
 from attndsl.cli.simulate import simulate
-from attndsl.diagnostics import AttnError, AttnFileError
+from attndsl.diagnostics import AttnError, AttnFileError, AttnScheduleError
 
 
 class Commands(TyperGroup):
-    """The commands; errors that a user can cause end in a diagnostic and exit code 1, never in a traceback."""
+    """The commands; an error that a user can cause ends in a diagnostic and exit code 1."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
@@ -32,9 +32,9 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             raise  # typer ends quietly: the reader of a pipe has seen enough
         except OSError as error:
-            raise _refuse(AttnFileError("A0800", f"the system refused: {error}")) from None
+            raise _refuse(AttnFileError("A0812", f"the system refused: {error}")) from None
         except MemoryError:
-            refusal = AttnError("A0500", "out of memory", help="use a smaller shape, or larger tiles")
+            refusal = AttnScheduleError("A0500", "out of memory", help="use a smaller shape, or larger tiles")
             raise _refuse(refusal) from None
 
 
@@ -67,7 +67,7 @@ def _common(
 ) -> None:
     """A compiler for attention patterns: from a few lines of .attn to exact, fast kernels.
 
-    PATTERN is a name from `attndsl list` or a path to a .attn file, `my.attn:name` where the file holds several.
+    PATTERN is a name from `attndsl list`, or a path to a .attn file (my.attn:name where it holds several).
     """
 
 

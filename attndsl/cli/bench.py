@@ -1,4 +1,4 @@
-"""`attndsl bench PATTERN`: the kernel of this machine's CPU beside torch's dense attention and FlexAttention."""
+"""`attndsl bench PATTERN`: this machine's CPU kernel beside torch's dense attention and FlexAttention."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 OURS, DENSE, FLEX = "attndsl", "dense (torch)", "FlexAttention"
+CHECKED_ROWS = 32
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One contender: median milliseconds, how many times slower than ours, 10**9 FLOP/s over the pairs it is asked for."""
+    """One contender. ratio: its time over ours. gflops: 10**9 FLOP/s over the pairs that it must compute."""
 
     name: str
     milliseconds: float
@@ -76,8 +77,8 @@ def measure(problem: Problem, head_dim: int, dtype: str, flex: bool, rounds: int
     }
     if flex:
         contenders[FLEX] = rivals.flex(ir, q, k, v, tensors)
-    arrays = [rivals.to_array(each) for each in (q, k, v, contenders[OURS]())]
-    error = largest_error(ir, *arrays, rows=32, inputs=inputs)
+    arrays = [rivals.to_array(tensor) for tensor in (q, k, v)]
+    error = largest_error(ir, arrays, rivals.to_array(contenders[OURS]()), CHECKED_ROWS, inputs)
     seconds = {name: median(times) for name, times in take_turns(contenders, rounds).items()}
     schedule = problem.bound.schedule()
     density = (schedule.refine(inputs) if inputs else schedule).density
@@ -131,5 +132,6 @@ def _footer(result: dict[str, Any]) -> str:
     return (
         f"density {100 * result['density']:.3g} %, {result['threads']} threads, backend {result['backend']}, "
         f"compiled in {result['compile_seconds']:.2f} s\n"
-        f"The output {verdict} the float64 denotation on 32 sampled queries: largest error {result['largest_error']:.1e}."
+        f"The output {verdict} the float64 denotation on {CHECKED_ROWS} sampled queries: "
+        f"largest error {result['largest_error']:.1e}."
     )

@@ -1,4 +1,4 @@
-"""`attndsl check FILE`: syntax, names, types and worked examples of a .attn file, without running anything."""
+"""`attndsl check FILE`: syntax, names and types of a .attn file, without running anything."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ def run(steps: Steps, bound: Bound, head_dim: int, rows: int, dense_share: int) 
         work = bound.schedule().density * flops
         done(f"forward: {1e3 * seconds:,.0f} ms, {work / seconds / 1e9:,.0f} GFLOP/s")
     with steps.step("check") as done:
-        error = largest_error(ir, *map(rivals.to_array, (q, k, v, out)), rows=rows, inputs={})
+        arrays = [rivals.to_array(tensor) for tensor in (q, k, v)]
+        error = largest_error(ir, arrays, rivals.to_array(out), rows, inputs={})
         verdict = "agree with" if error <= TOLERANCE[DTYPE] else "DIFFER from"
         done(f"{rows} sampled queries {verdict} the float64 definition, largest error {error:.0e}")
     with steps.step("compare") as done:

@@ -1,4 +1,4 @@
-"""`attndsl explain PATTERN`: what a pattern costs, which clause makes tiles partial, and what would avoid it."""
+"""`attndsl explain PATTERN`: what a pattern costs, what makes its tiles partial, and what would avoid it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def explain(
     kv_tile: options.KeyTile = None,
     json: options.Json = False,
 ) -> None:
-    """Explain a pattern's cost: formulas, the clauses behind partial tiles, and the change that avoids them."""
+    """Explain the cost: as formulas, the clauses behind partial tiles, and the change that avoids them."""
     from attndsl.simulate.explain import explain as explanation
 
     problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)

@@ -65,7 +65,7 @@ def advice(found: dict[str, Any]) -> list[str]:
 
 
 def compiler() -> dict[str, Any] | None:
-    """The C++ compiler that kernels are built with, what it says of itself, and whether it builds a library."""
+    """The C++ compiler that kernels are built with, its version, and what keeps it from building them."""
     from attndsl.runtime.compiler import find_compiler
 
     try:

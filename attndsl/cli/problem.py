@@ -82,21 +82,17 @@ def split_name(name: str) -> tuple[str | None, str | None]:
 
 
 def _in_file(path: str, chosen: str | None) -> Pattern:
-    from types import SimpleNamespace
-
     import attndsl
 
     loaded = attndsl.load(path)
-    found = vars(loaded) if isinstance(loaded, SimpleNamespace) else {loaded.name: loaded}
-    if chosen is None and len(found) == 1:
-        return next(iter(found.values()))
-    if chosen in found:
-        return found[chosen]
+    alone = isinstance(loaded, attndsl.Pattern)
+    found: dict[str, Pattern] = {loaded.name: loaded} if alone else dict(vars(loaded))
+    name = next(iter(found)) if chosen is None and alone else chosen
+    if name in found:
+        return found[name]
     listing = ", ".join(f"{path}:{each}" for each in found)
-    message = (
-        f"`{path}` defines {len(found)} patterns" if chosen is None else f"`{path}` has no pattern `{chosen}`"
-    )
-    raise AttnFileError("A0807", message, help=f"name one of them: {listing}")
+    what = f"defines {len(found)} patterns" if chosen is None else f"has no pattern `{chosen}`"
+    raise AttnFileError("A0807", f"`{path}` {what}", help=f"name one of them: {listing}")
 
 
 def _checked(given: dict[str, object]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,13 @@ TOLERANCE = {"float64": 1e-10, "float32": 2e-5, "float16": 5e-3, "bfloat16": 4e-
 
 
 def largest_error(
-    ir: BoundIR, q: Array, k: Array, v: Array, out: Array, rows: int, inputs: Mapping[str, Array]
+    ir: BoundIR, tensors: Sequence[Array], out: Array, rows: int, inputs: Mapping[str, Array]
 ) -> float:
     """The largest difference over `rows` random queries, each of a random head.
 
-    q, out: [heads, Nq, D]; k, v: [kv_heads, Nk, D], arrays of any real type.
+    tensors: q [heads, Nq, D], k and v [kv_heads, Nk, D], arrays of any real type. out: [heads, Nq, D].
     """
+    q, k, v = tensors
     chance = np.random.default_rng(0)
     group = ir.heads // ir.kv_heads
     worst = 0.0

@@ -1,4 +1,4 @@
-"""`attndsl simulate PATTERN`: density, tile speedup and end-to-end speedup, predicted without running anything."""
+"""`attndsl simulate PATTERN`: density, tile and end-to-end speedup, predicted without running anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress of a longer command: headings, and steps with their time; plain lines where there is no terminal."""
+"""Progress of a longer command: headings and steps with their time; plain lines without a terminal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Steps:
 
     @contextmanager
     def step(self, name: str) -> Iterator[Done]:
-        """A step that shows a spinner while it runs; calling what it yields prints the result and the time."""
+        """A step with a spinner while it runs; what it yields takes the result, printed with the time."""
         start = time.perf_counter()
         with self.console.status(f"{name} ..."):
             lines: list[str] = []

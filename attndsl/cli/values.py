@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from attndsl.diagnostics import AttnBindError, AttnFileError
-from attndsl.ir.ops import Scalar
-from attndsl.ir.pattern import PatternIR
+
+if TYPE_CHECKING:
+    from attndsl.ir.ops import Scalar
+    from attndsl.ir.pattern import PatternIR
 
 Value = object
 
@@ -40,7 +43,8 @@ def parse_settings(pattern: PatternIR, texts: dict[str, str]) -> dict[str, Value
 
     Raises AttnBindError A0403 for a value of a wrong type, AttnFileError for a file that cannot be used.
     """
-    kinds: dict[str, Scalar] = {each.name: each.kind for each in (*pattern.parameters, *pattern.inputs)}
+    kinds: dict[str, Scalar] = {each.name: each.kind for each in pattern.parameters}
+    kinds |= {each.name: each.kind for each in pattern.inputs}
     kinds |= {segment.name: "int" for segment in (*pattern.query_space, *pattern.key_space)}
     return {name: _value(name, text, kinds[name]) if name in kinds else text for name, text in texts.items()}
 

@@ -16,10 +16,10 @@ MaskFunction = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def mask_function(ir: BoundIR, inputs: Mapping[str, Tensor]) -> MaskFunction:
-    """(batch, head, query index, key index) -> bool, over tokens in memory order. inputs: [tokens] by name."""
+    """A function (batch, head, query, key) -> bool of token numbers in memory order. inputs: [tokens]."""
 
     def mask(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        parts = []
+        parts: list[Tensor] = []
         for region in ir.regions:
             segments = ir.query_space.segments[region.query], ir.key_space.segments[region.key]
             if all(segment.size for segment in segments):
@@ -98,7 +98,7 @@ def _to_int(function: Callable[[Tensor], Tensor]) -> Callable[[Any], Tensor]:
 
 
 def _extreme(pair: Callable[[Tensor, Tensor], Tensor], bound: str) -> Callable[[Any, Any], Any]:
-    """min or max of tensors, or of a tensor and a number."""
+    """Minimum or maximum of tensors, or of a tensor and a number."""
 
     def apply(x: Any, y: Any) -> Any:
         if isinstance(x, Tensor) and isinstance(y, Tensor):
@@ -111,7 +111,7 @@ def _extreme(pair: Callable[[Tensor, Tensor], Tensor], bound: str) -> Callable[[
 
 def _bit_length(x: Any) -> Tensor:
     size = torch.as_tensor(x).abs()
-    return reduce(torch.add, [(size >= 2**bit).long() for bit in range(62)])
+    return torch.stack([size >= 2**bit for bit in range(62)]).sum(0)
 
 
 TORCH_OPS: dict[str, Callable[..., Any]] = {

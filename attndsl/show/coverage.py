@@ -43,7 +43,8 @@ def _layer(block_map: BlockMap, chosen: Array, size: tuple[int, int]) -> Array:
         steps += sign * np.bincount(place, rest - size[1], len(steps))
         steps -= sign * np.bincount(place + 1, rest, len(steps))
     covered = np.cumsum(steps.reshape(rows, columns + 2), axis=1)[:, :columns]
-    return covered / np.outer(_sizes(block_map.rows, size[0]), _sizes(block_map.columns, size[1]))
+    shares: Array = covered / np.outer(_sizes(block_map.rows, size[0]), _sizes(block_map.columns, size[1]))
+    return shares
 
 
 def _sizes(count: int, size: int) -> Array:

@@ -13,6 +13,8 @@ from attndsl.show import palette
 
 FORMATS = (".png", ".svg", ".pdf")
 DOTS_PER_INCH = 220
+MARGIN = 0.12
+"""Inches of white around the picture."""
 
 
 def encode(figure: Figure, path: Path) -> bytes:
@@ -24,13 +26,9 @@ def encode(figure: Figure, path: Path) -> bytes:
     buffer = io.BytesIO()
     stamps = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     with matplotlib.rc_context(palette.STYLE):
+        page = figure.get_tightbbox().padded(MARGIN)
         figure.savefig(
-            buffer,
-            format=suffix[1:],
-            dpi=DOTS_PER_INCH,
-            metadata=stamps[suffix],
-            bbox_inches="tight",
-            pad_inches=0.12,
+            buffer, format=suffix[1:], dpi=DOTS_PER_INCH, metadata=stamps[suffix], bbox_inches=page
         )
     return buffer.getvalue()
 

@@ -88,7 +88,7 @@ def _tile(extents: Sequence[int], steps: Sequence[int]) -> str:
 
 
 def _times(extents: Sequence[int]) -> str:
-    return " × ".join(f"{extent:,}" for extent in extents)
+    return " \u00d7 ".join(f"{extent:,}" for extent in extents)
 
 
 def _space(segments: Sequence[Segment]) -> str:

@@ -58,8 +58,8 @@ def entries(subject: Subject, has_query: bool) -> list[Entry]:
 def figures(subject: Subject) -> list[str]:
     """Density and speedups of the whole schedule."""
     density, speedup = subject.schedule.density, subject.schedule.tile_speedup
-    flops = "nothing is visible" if density == 0 else f"FLOP speedup {1 / density:,.2f}×"
-    tiles = [] if isinf(speedup) else [f"tile speedup {speedup:,.2f}×"]
+    flops = "nothing is visible" if density == 0 else f"FLOP speedup {1 / density:,.2f}\u00d7"
+    tiles = [] if isinf(speedup) else [f"tile speedup {speedup:,.2f}\u00d7"]
     return [f"density {100 * density:.3g} %", flops, *tiles]
 
 

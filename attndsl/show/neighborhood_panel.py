@@ -22,7 +22,7 @@ CAPTION = 0.16
 WANTED_ASPECT = 1.25
 LEAST_TILE = 0.06
 """Inches of a kv tile below which lines would hide it."""
-HALO = [effects.withStroke(linewidth=2.0, foreground="white")]
+HALO: list[effects.AbstractPathEffect] = [effects.withStroke(linewidth=2.0, foreground="white")]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class NeighborhoodPanel:
     def _tile_lines(self, axes: Axes, inches: float) -> None:
         """Thin white lines between kv tiles without gaps, where they are not too close."""
         for along, line in zip(self._last_two(), (axes.axhline, axes.axvline), strict=True):
-            if along.step == 1 and 1 < along.size and inches / along.tiles >= LEAST_TILE:
+            if along.step == 1 and along.size > 1 and inches / along.tiles >= LEAST_TILE:
                 for place in along.first[1:]:
                     line(float(place), color="white", linewidth=0.35)
 
@@ -80,8 +80,8 @@ class NeighborhoodPanel:
             axes.add_patch(outline)
         if len(self.near.query) == 2 or chosen == self.near.query[0]:
             y, x = self.near.query[-2:]
-            mark = {"markersize": 5, "markeredgewidth": 1.2, "path_effects": HALO, "zorder": 4}
-            axes.plot(x + 0.5, y + 0.5, "+", color=palette.QUERY, clip_on=False, **mark)
+            (mark,) = axes.plot(x + 0.5, y + 0.5, "+", color=palette.QUERY, clip_on=False, zorder=4)
+            mark.set(markersize=5, markeredgewidth=1.2, path_effects=HALO)
 
     def _label(self, axes: Axes, chosen: int, corner: bool) -> None:
         names = self.near.axes

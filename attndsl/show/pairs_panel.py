@@ -18,7 +18,7 @@ MOST_LINES = 80
 
 @dataclass(frozen=True)
 class MaskPanel:
-    """The mask as it lies in memory, in black and white: queries from top to bottom, keys from left to right."""
+    """The mask as it lies in memory, in black and white: a row for each query, a column for each key."""
 
     subject: Subject
     classes: Array

@@ -6,6 +6,8 @@ keep their order of lightness in print without colour.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,7 @@ INK = "#1F2933"
 FAINT = "#6B7785"
 LINE = "#B8C0CC"
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # shipped with matplotlib: the same picture on every machine
     "font.size": 8,
     "text.color": INK,

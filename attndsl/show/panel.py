@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,8 +17,8 @@ from attndsl.show import palette
 
 Array = NDArray[Any]
 
-CRISP = 1200
-"""Images are enlarged to at least this many pixels per side, so that viewers do not blur their cells."""
+CRISP = 300
+"""Images are enlarged to at least so many pixels per inch, so that viewers do not blur their cells."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class Box:
 class Panel(Protocol):
     """One part of a picture: it says how wide it is for a height, and draws itself into a box."""
 
-    title: str
+    @property
+    def title(self) -> str:
+        """What the panel shows."""
 
     def width(self, height: float) -> float:
         """Inches that the panel takes for a height in inches."""
@@ -53,9 +56,18 @@ def add_axes(figure: Figure, box: Box) -> Axes:
 def show_image(axes: Axes, image: Array) -> None:
     """Colours [rows, columns, 3] with row 0 on top; pixel (i, j) covers [i, i + 1] x [j, j + 1]."""
     rows, columns = image.shape[:2]
-    repeat = max(1, -(-CRISP // max(rows, columns)))
-    enlarged = np.repeat(np.repeat(image, repeat, axis=0), repeat, axis=1)
+    pixels = CRISP * _inches(axes) / np.array([columns, rows])
+    across, down = np.maximum(1, np.ceil(pixels)).astype(int)
+    enlarged = np.repeat(np.repeat((255 * image).astype(np.uint8), down, axis=0), across, axis=1)
     axes.imshow(enlarged, interpolation="nearest", aspect="auto", extent=(0, columns, rows, 0))
+
+
+def _inches(axes: Axes) -> Array:
+    """Width and height of axes on the page."""
+    page = axes.get_figure(root=True)
+    assert page is not None
+    inches: Array = np.asarray(axes.get_position().size) * page.get_size_inches()
+    return inches
 
 
 def count_ticks(axes: Axes, most: int = 5) -> None:
@@ -66,7 +78,7 @@ def count_ticks(axes: Axes, most: int = 5) -> None:
 
 
 def separate_segments(
-    axes: Axes, query: list[tuple[Segment, float]], key: list[tuple[Segment, float]]
+    axes: Axes, query: Sequence[tuple[Segment, float]], key: Sequence[tuple[Segment, float]]
 ) -> None:
     """Lines where one segment ends and the next one starts; each segment with its place on the axis."""
     for _, place in query[1:]:

@@ -27,7 +27,11 @@ class TilesPanel:
     def title(self) -> str:
         """What a pixel is."""
         rows, columns = merged(self.subject.block_map, MOST_PIXELS)
-        return "Tiles" if rows == columns == 1 else f"Tiles (a pixel averages {rows} × {columns} tile pairs)"
+        return (
+            "Tiles"
+            if rows == columns == 1
+            else f"Tiles (a pixel averages {rows} \u00d7 {columns} tile pairs)"
+        )
 
     def width(self, height: float) -> float:
         """As wide as high."""

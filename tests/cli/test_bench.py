@@ -1,0 +1,69 @@
+"""`attndsl bench PATTERN`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+WORDS = ("bench", "sliding_window", "--shape", "512", "--set", "left=40", "--heads", "2", "--head-dim", "32")
+
+
+def test_json_compares_with_dense_attention(run: Callable[..., Any]) -> None:
+    result = json.loads(run(*WORDS, "--rounds", "2", "--json").out)
+    assert result["correct"] is True
+    assert result["density"] == pytest.approx((41 * 512 - 40 * 41 / 2) / 512**2)
+    ours, dense = result["results"]
+    assert (ours["name"], ours["ratio"]) == ("attndsl", 1.0)
+    assert dense["ratio"] == pytest.approx(dense["milliseconds"] / ours["milliseconds"])
+    flops = 4 * 2 * 512**2 * 32
+    assert dense["gflops"] == pytest.approx(flops / dense["milliseconds"] / 1e6)
+    assert ours["gflops"] == pytest.approx(result["density"] * flops / ours["milliseconds"] / 1e6)
+
+
+def test_keys(run: Callable[..., Any], golden: Callable[[str, str], None]) -> None:
+    golden("cli/bench_keys.txt", "\n".join(json.loads(run(*WORDS, "--rounds", "1", "--json").out)) + "\n")
+
+
+def test_a_table_for_people(run: Callable[..., Any]) -> None:
+    outcome = run(*WORDS, "--rounds", "1", "--dtype", "bf16")
+    assert outcome.code == 0
+    assert "dense (torch)" in outcome.out
+    assert "agrees with the float64 denotation" in " ".join(outcome.out.split())
+
+
+def test_inputs_and_groups(run: Callable[..., Any]) -> None:
+    words = (
+        "bench",
+        "document",
+        "--shape",
+        "8",
+        "--set",
+        "doc=0,0,0,1,1,2,2,2",
+        "--heads",
+        "4",
+        "--kv-heads",
+        "2",
+    )
+    result = json.loads(run(*words, "--rounds", "1", "--head-dim", "16", "--json").out)
+    assert result["correct"] is True
+    assert result["density"] == pytest.approx((6 + 3 + 6) / 64)
+
+
+def test_a_mask_without_its_input_is_refused(refuse: Callable[..., str]) -> None:
+    assert "A0611" in refuse("bench", "document", "--shape", "8")
+
+
+def test_without_torch_there_is_advice(refuse: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attndsl.cli.output.find_spec", lambda name: None)
+    assert "pip install torch" in refuse(*WORDS)
+
+
+@pytest.mark.slow
+def test_flex_attention_agrees(run: Callable[..., Any]) -> None:
+    result = json.loads(run(*WORDS, "--rounds", "1", "--flex", "--json").out)
+    assert [each["name"] for each in result["results"]] == ["attndsl", "dense (torch)", "FlexAttention"]

@@ -1,0 +1,87 @@
+"""PATTERN on the command line: library names, files, files of several patterns, and examples in errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import attndsl
+from attndsl.cli.problem import bind, example_options, examples, find_pattern
+from attndsl.diagnostics import AttnBindError, AttnFileError
+
+ONE = "pattern one:\n    space tokens(n)\n    attend causal\n"
+TWO = ONE + "\npattern two(left: int):\n    space tokens(n)\n    attend sliding(left)\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[str], str]:
+    def write(text: str, name: str = "my.attn") -> str:
+        (tmp_path / name).write_text(text)
+        return str(tmp_path / name)
+
+    return write
+
+
+def test_a_library_name() -> None:
+    assert find_pattern("gna") == attndsl.pattern("gna")
+
+
+def test_a_file_with_one_pattern(file: Callable[[str], str]) -> None:
+    path = file(ONE)
+    assert find_pattern(path).name == "one"
+    assert find_pattern(f"{path}:one").name == "one"
+
+
+def test_a_file_with_several_patterns(file: Callable[[str], str]) -> None:
+    assert find_pattern(f"{file(TWO)}:two").name == "two"
+
+
+def test_a_file_with_another_suffix(file: Callable[..., str]) -> None:
+    assert find_pattern(file(ONE, "my.txt")).name == "one"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "message"), [("", "defines 2 patterns"), (":three", "has no pattern `three`")]
+)
+def test_a_file_with_several_patterns_needs_a_name(
+    file: Callable[[str], str], suffix: str, message: str
+) -> None:
+    path = file(TWO)
+    with pytest.raises(AttnFileError, match="A0807") as caught:
+        find_pattern(path + suffix)
+    assert message in caught.value.message
+    assert caught.value.help == f"name one of them: {path}:one, {path}:two"
+
+
+@pytest.mark.parametrize("name", ["no.attn", "folder/no.attn", "no.attn:one"])
+def test_a_missing_file(name: str) -> None:
+    with pytest.raises(AttnFileError, match="A0801"):
+        find_pattern(name)
+
+
+def test_a_missing_number_is_shown_by_a_published_example() -> None:
+    with pytest.raises(AttnBindError, match="A0401") as caught:
+        bind("gna", (8, 8), None, None, None, [])
+    assert caught.value.help == "for example: gna --shape 12,12 --set window=6,6 --set stride=2,2"
+
+
+def test_inputs_are_kept_apart_from_parameters() -> None:
+    problem = bind("document", (4,), None, None, None, ["doc=0,0,1,1", "causal=false"])
+    assert problem.inputs == {"doc": (0, 0, 1, 1)}
+    assert problem.bound.mask(**problem.inputs).sum() == 8
+
+
+@pytest.mark.parametrize("name", ["shape", "heads", "self"])
+def test_options_are_no_settings(name: str) -> None:
+    with pytest.raises(AttnBindError, match="A0402"):
+        bind("causal", (4,), None, None, None, [f"{name}=4"])
+
+
+@pytest.mark.parametrize("name", attndsl.patterns())
+def test_every_example_of_the_library_is_a_command_line(name: str) -> None:
+    for example in examples(attndsl.pattern(name).documentation).values():
+        options = example_options(example)
+        assert options.startswith("--shape ")
+        assert options.count("=") == options.count("--set")
