@@ -1,4 +1,4 @@
-// attndsl tile runtime, 2 of 7: half-precision storage types, a vector at a time. Arithmetic is float32.
+// attndsl tile runtime, 2 of 9: half-precision storage types, a vector at a time. Arithmetic is float32.
 #pragma once
 #include "runtime_vector.h"
 
@@ -31,7 +31,7 @@ ATTN_INLINE HalfVector narrow(IntVector bits) {
 }
 ATTN_INLINE IntVector bits_of(Vector value) { return reinterpret_cast<IntVector>(value); }
 ATTN_INLINE Vector from_bits(IntVector bits) { return reinterpret_cast<Vector>(bits); }
-ATTN_INLINE IntVector blend(IntVector chosen, IntVector a, IntVector b) { return (chosen & a) | (~chosen & b); }
+ATTN_INLINE IntVector select(IntVector chosen, IntVector a, IntVector b) { return chosen ? a : b; }
 
 ATTN_INLINE Vector load_elements(const float* address) { return load(address); }
 ATTN_INLINE void store_elements(float* address, Vector value) { store(address, value); }
@@ -42,7 +42,7 @@ ATTN_INLINE Vector load_elements(const bfloat16* address) { return from_bits(wid
 ATTN_INLINE HalfVector to_bfloat16(Vector value) {
     const IntVector bits = bits_of(value), magnitude = bits & 0x7fffffff;
     const IntVector rounded = bits + 0x7fff + ((bits >> 16) & 1);
-    return narrow(blend(magnitude > 0x7f800000, bits | 0x400000, rounded) >> 16);
+    return narrow(select(magnitude > 0x7f800000, bits | 0x400000, rounded) >> 16);
 }
 ATTN_INLINE void store_elements(bfloat16* address, Vector value) { store_bits(address, to_bfloat16(value)); }
 
@@ -72,9 +72,9 @@ ATTN_INLINE void store_elements(float16* address, Vector value) {
     const IntVector half = (((127 - 15) + (23 - 10) + 1) << 23) - IntVector{};  // 0.5: its sum rounds at 2**-24
     const IntVector subnormal = bits_of(from_bits(magnitude) + from_bits(half)) - half;
     const IntVector normal = (magnitude - (112 << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
-    const IntVector special = blend(magnitude > 0x7f800000, 0x7e00 - IntVector{}, 0x7c00 - IntVector{});
-    const IntVector finite = blend(magnitude < (113 << 23), subnormal, normal);
-    const IntVector bits = blend(magnitude >= (143 << 23), special, finite);
+    const IntVector special = select(magnitude > 0x7f800000, 0x7e00 - IntVector{}, 0x7c00 - IntVector{});
+    const IntVector finite = select(magnitude < (113 << 23), subnormal, normal);
+    const IntVector bits = select(magnitude >= (143 << 23), special, finite);
     store_bits(address, narrow(bits | ((bits_of(value) >> 16) & 0x8000)));
 #endif
 }

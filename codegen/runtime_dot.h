@@ -1,4 +1,4 @@
-// attndsl tile runtime, 5 of 7: matrix products of tiles.
+// attndsl tile runtime, 5 of 9: matrix products of tiles.
 //
 // All products go through one microkernel, a register block of MR rows x NR vectors that runs over the
 // whole inner extent: each step broadcasts MR numbers of the left operand and loads NR vectors of the right.
@@ -12,30 +12,25 @@ constexpr int block_rows(int vectors) {
 #if defined(ATTN_AVX512)
     return vectors == 4 ? 6 : vectors == 3 ? 8 : 12;
 #else
-    return vectors == 3 ? 4 : vectors == 2 ? 6 : 8;
+    return vectors == 3 ? 4 : vectors == 2 ? 5 : 8;
 #endif
 }
 #if defined(ATTN_AVX512)
 constexpr int block_vectors = 4;
 #else
-constexpr int block_vectors = 2;
+constexpr int block_vectors = 3;
 #endif
 
-// target[m][n] = (accumulate ? target[m][n] * alpha[m] : 0) + sum_k left[m * left_row + k * left_inner] * right[k][n]
+// target[m][n] = (Accumulate ? target[m][n] * alpha[m] : 0) + sum_k left[m * LeftRow + k * LeftInner] * right[k][n].
+// The old target is added last: a sum over many tiles then loses less to rounding than one running sum would.
 template <int MR, int NR, int Inner, int LeftRow, int LeftInner, int RightRow, int TargetRow, bool Accumulate>
 ATTN_INLINE void multiply_block(float* target, const float* left, const float* right, const float* alpha) {
-    Vector sum[MR][NR];
-    ATTN_UNROLL
-    for (int row = 0; row < MR; ++row) {
-        ATTN_UNROLL
-        for (int vector = 0; vector < NR; ++vector)
-            sum[row][vector] =
-                Accumulate ? load(target + row * TargetRow + vector * vector_width) * alpha[row] : Vector{};
-    }
+    Vector sum[MR][NR] = {};
     for (int inner = 0; inner < Inner; ++inner) {
         Vector factor[NR];
         ATTN_UNROLL
-        for (int vector = 0; vector < NR; ++vector) factor[vector] = load(right + inner * RightRow + vector * vector_width);
+        for (int vector = 0; vector < NR; ++vector)
+            factor[vector] = load(right + inner * RightRow + vector * vector_width);
         ATTN_UNROLL
         for (int row = 0; row < MR; ++row) {
             const Vector weight = broadcast(left[row * LeftRow + inner * LeftInner]);
@@ -46,8 +41,10 @@ ATTN_INLINE void multiply_block(float* target, const float* left, const float* r
     ATTN_UNROLL
     for (int row = 0; row < MR; ++row) {
         ATTN_UNROLL
-        for (int vector = 0; vector < NR; ++vector)
-            store(target + row * TargetRow + vector * vector_width, sum[row][vector]);
+        for (int vector = 0; vector < NR; ++vector) {
+            float* place = target + row * TargetRow + vector * vector_width;
+            store(place, Accumulate ? load(place) * alpha[row] + sum[row][vector] : sum[row][vector]);
+        }
     }
 }
 
@@ -68,7 +65,8 @@ template <int Rows, int Vectors, int Inner, int LeftRow, int LeftInner, int Righ
 inline void multiply(float* target, const float* left, const float* right, const float* alpha) {
     constexpr int blocks = (Vectors + block_vectors - 1) / block_vectors;
     constexpr int first = Vectors / blocks;  // the remaining vectors go to another block
-    multiply_columns<Rows, first, Inner, LeftRow, LeftInner, RightRow, TargetRow, Accumulate>(target, left, right, alpha);
+    multiply_columns<Rows, first, Inner, LeftRow, LeftInner, RightRow, TargetRow, Accumulate>(target, left, right,
+                                                                                              alpha);
     if constexpr (Vectors > first)
         multiply<Rows, Vectors - first, Inner, LeftRow, LeftInner, RightRow, TargetRow, Accumulate>(
             target + first * vector_width, left, right + first * vector_width, alpha);

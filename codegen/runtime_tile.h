@@ -1,4 +1,4 @@
-// attndsl tile runtime, 3 of 7: tiles in fast memory, and rows of tensors in main memory.
+// attndsl tile runtime, 3 of 9: tiles in fast memory, and rows of tensors in main memory.
 #pragma once
 #include "runtime_convert.h"
 
@@ -18,11 +18,16 @@ struct alignas(64) Tile {
 template <class Element> struct OperandOf { using type = float; };
 template <class Element> using Operand = typename OperandOf<Element>::type;
 
-// Tiles by their part in attention. For float32 operands they are plain tiles.
-// Queries: left operand, times a scale. Keys: right operand, transposed. Values: right operand.
-template <class Operand, int Queries, int Channels> using QueryTile = Tile<Operand, Queries, Channels>;
-template <class Operand, int Channels, int Keys> using KeyTile = Tile<Operand, Channels, Keys>;
-template <class Operand, int Keys, int Channels> using ValueTile = Tile<Operand, Keys, Channels>;
+// Tiles by their part in attention. Queries: a left operand. Keys: a right operand, transposed. Values: a right
+// operand. For float32 operands they are plain tiles.
+template <class Operand, int Rows, int Inner> struct LeftOperand { using type = Tile<Operand, Rows, Inner>; };
+template <class Operand, int Inner, int Columns> struct RightOperand { using type = Tile<Operand, Inner, Columns>; };
+template <class Operand, int Queries, int Channels>
+using QueryTile = typename LeftOperand<Operand, Queries, Channels>::type;
+template <class Operand, int Channels, int Keys>
+using KeyTile = typename RightOperand<Operand, Channels, Keys>::type;
+template <class Operand, int Keys, int Channels>
+using ValueTile = typename RightOperand<Operand, Keys, Channels>::type;
 
 // The tokens of one tile in a tensor [.., tokens, channels] of any strides (in elements):
 // token r of the tile is row tokens[r], for r < count; the tile's other rows do not exist.

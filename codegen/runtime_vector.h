@@ -1,4 +1,4 @@
-// attndsl tile runtime, 1 of 7: one machine vector of float32 and its elementary functions.
+// attndsl tile runtime, 1 of 9: one machine vector of float32 and its elementary functions.
 //
 // Everything above this file is written in `Vector` (16, 8 or 4 lanes, from the compiler's target
 // macros), so that it reads the same for AVX-512, AVX2 and portable builds. Works with g++ and clang++.
@@ -47,7 +47,8 @@ ATTN_INLINE Vector broadcast(float value) { return value - Vector{}; }
 
 ATTN_INLINE Vector maximum(Vector a, Vector b) {
 #if defined(ATTN_AVX512)
-    return reinterpret_cast<Vector>(_mm512_maskz_max_ps(every_lane, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
+    const __m512 left = reinterpret_cast<__m512>(a), right = reinterpret_cast<__m512>(b);
+    return reinterpret_cast<Vector>(_mm512_maskz_max_ps(every_lane, left, right));
 #elif defined(ATTN_AVX2)
     return reinterpret_cast<Vector>(_mm256_max_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b)));
 #else
@@ -55,22 +56,8 @@ ATTN_INLINE Vector maximum(Vector a, Vector b) {
 #endif
 }
 
-// As the x86 instruction: the result is b when a is NaN.
-ATTN_INLINE Vector minimum(Vector a, Vector b) {
-#if defined(ATTN_AVX512)
-    return reinterpret_cast<Vector>(_mm512_maskz_min_ps(every_lane, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
-#elif defined(ATTN_AVX2)
-    return reinterpret_cast<Vector>(_mm256_min_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b)));
-#else
-    return a < b ? a : b;
-#endif
-}
-
-// a where chosen (all bits set), else b.
-ATTN_INLINE Vector blend(IntVector chosen, Vector a, Vector b) {
-    const IntVector from_a = chosen & reinterpret_cast<IntVector>(a);
-    return reinterpret_cast<Vector>(from_a | (~chosen & reinterpret_cast<IntVector>(b)));
-}
+// a where chosen (all bits set), b where not (none set).
+ATTN_INLINE Vector select(IntVector chosen, Vector a, Vector b) { return chosen ? a : b; }
 
 // The lanes of (a, b) numbered 0 .. 2 * vector_width - 1, in the given order.
 template <int... Lanes>
@@ -142,28 +129,16 @@ ATTN_INLINE Vector sum_of_each(Vector (&rows)[vector_width]) {
 }
 
 // 2**fraction for fraction in [0, 1]: minimax polynomial, relative error 8.3e-8, exactly 1 at 0.
-template <class Number>
-ATTN_INLINE Number exp2_of_fraction(Number fraction) {
-    Number power = 0.0018671300495043397f * fraction + 0.009017030708491802f;
+ATTN_INLINE Vector exp2_of_fraction(Vector fraction) {
+    Vector power = 0.0018671300495043397f * fraction + 0.009017030708491802f;
     power = power * fraction + 0.05579991266131401f;
     power = power * fraction + 0.24016444385051727f;
     power = power * fraction + 0.6931512951850891f;
     return power * fraction + 1.0f;
 }
 
-// 2**x within 2 units in the last place; 0 below 2**-126 (also at -inf), +inf above 2**128, never NaN
-// for a number. This form holds for one float and, auto-vectorised, for loops over floats.
-ATTN_INLINE float exp2(float x) {
-    const float clamped = x < -126.0f ? -126.0f : (x < 127.9999f ? x : 127.9999f);
-    const float nearest = (clamped + 12582912.0f) - 12582912.0f;  // 1.5 * 2**23: rounds to an integer
-    const float floor = nearest > clamped ? nearest - 1.0f : nearest;
-    const int32_t bits = (static_cast<int32_t>(floor) + 127) << 23;
-    float scale;
-    std::memcpy(&scale, &bits, sizeof scale);
-    const float power = exp2_of_fraction(clamped - floor) * scale;
-    return x < -126.0f ? 0.0f : (x >= 128.0f ? infinity : power);
-}
-
+// 2**x for x < 127.5, within 3 units in the last place (0.7 on average): exactly 1 at 0, 0 at -inf, never NaN for a
+// number. Results below 2**-126 may be 0.
 ATTN_INLINE Vector exp2(Vector x) {
 #if defined(ATTN_AVX512)
     const __m512 exponent = reinterpret_cast<__m512>(x);
@@ -172,12 +147,12 @@ ATTN_INLINE Vector exp2(Vector x) {
     const Vector power = exp2_of_fraction(reinterpret_cast<Vector>(fraction));
     return reinterpret_cast<Vector>(_mm512_maskz_scalef_ps(every_lane, reinterpret_cast<__m512>(power), exponent));
 #else
-    const Vector clamped = minimum(maximum(x, broadcast(-126.0f)), broadcast(127.9999f));
-    const Vector nearest = (clamped + 12582912.0f) - 12582912.0f;
-    const Vector floor = nearest - blend(nearest > clamped, broadcast(1.0f), Vector{});
-    const IntVector bits = (__builtin_convertvector(floor, IntVector) + 127) << 23;
-    const Vector power = exp2_of_fraction(clamped - floor) * reinterpret_cast<Vector>(bits);
-    return blend(x < -126.0f, Vector{}, power);
+    const Vector clamped = maximum(x, broadcast(-126.0f));
+    const Vector nearest = (clamped + 12582912.0f) - 12582912.0f;  // adding 1.5 * 2**23 rounds to an integer
+    const Vector floor = nearest - select(nearest > clamped, broadcast(1.0f), Vector{});
+    const IntVector scale = (__builtin_convertvector(floor, IntVector) + 127) << 23;
+    const Vector power = exp2_of_fraction(clamped - floor) * reinterpret_cast<Vector>(scale);
+    return select(x < -126.0f, Vector{}, power);
 #endif
 }
 

@@ -1,0 +1,252 @@
+// attndsl tile runtime, 6 of 9: matrix products of bfloat16 on the AMX matrix unit of x86 processors.
+//
+// The unit multiplies 16 x 32 by 32 x 16 numbers at once. Operands are stored as the blocks it loads: 1 KiB each,
+// 16 rows of 32 numbers; a right operand's block holds 16 columns, with the numbers of two inner indices side by side.
+// Products of bfloat16 are exact and sums are float32, as in the other dots.
+#pragma once
+#include "runtime_gather.h"
+#if defined(ATTN_MATRIX_UNIT)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace attn {
+
+#if defined(ATTN_MATRIX_UNIT)
+
+constexpr int unit_rows = 16, unit_inner = 32, unit_size = unit_rows * unit_inner;
+constexpr int units(int extent, int unit) { return (extent + unit - 1) / unit; }
+
+// [Rows, Inner], zero where Inner ends before a whole unit.
+template <int Rows, int Inner>
+struct alignas(64) LeftTile {
+    static_assert(Rows % unit_rows == 0, "the matrix unit works on 16 rows");
+    static constexpr int inner_units = units(Inner, unit_inner);
+    uint16_t data[Rows * inner_units * unit_inner];
+    ATTN_INLINE uint16_t* unit(int row, int inner) { return data + (row * inner_units + inner) * unit_size; }
+    ATTN_INLINE const uint16_t* unit(int row, int inner) const {
+        return data + (row * inner_units + inner) * unit_size;
+    }
+};
+
+// [Inner, Columns], zero where Inner or Columns end before a whole unit.
+template <int Inner, int Columns>
+struct alignas(64) RightTile {
+    static constexpr int inner_units = units(Inner, unit_inner), column_units = units(Columns, unit_rows);
+    uint16_t data[inner_units * column_units * unit_size];
+    ATTN_INLINE uint16_t* unit(int inner, int column) { return data + (column * inner_units + inner) * unit_size; }
+    ATTN_INLINE const uint16_t* unit(int inner, int column) const {
+        return data + (column * inner_units + inner) * unit_size;
+    }
+};
+
+template <> struct OperandOf<bfloat16> { using type = bfloat16; };
+template <int Rows, int Inner> struct LeftOperand<bfloat16, Rows, Inner> { using type = LeftTile<Rows, Inner>; };
+template <int Inner, int Columns> struct RightOperand<bfloat16, Inner, Columns> {
+    using type = RightTile<Inner, Columns>;
+};
+
+// A thread owns the unit while an object of this class lives.
+class MatrixUnit {
+public:
+    MatrixUnit() {
+        Shape shape;
+        for (int tile = 0; tile < 8; ++tile) {
+            shape.bytes[tile] = unit_inner * 2;
+            shape.rows[tile] = unit_rows;
+        }
+        __asm__ volatile("" : : "r"(&shape) : "memory");  // the intrinsic reads more than it declares
+        _tile_loadconfig(&shape);
+    }
+    ~MatrixUnit() { _tile_release(); }
+    MatrixUnit(const MatrixUnit&) = delete;
+    MatrixUnit& operator=(const MatrixUnit&) = delete;
+
+    // Asks the system to let this process use the unit; false if it refuses, and then no object may be made.
+    static bool request() {
+        constexpr long request_permission = 0x1023, tile_data = 18;
+        return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+    }
+
+private:
+    struct alignas(64) Shape {  // as the processor reads it
+        uint8_t palette = 1, start_row = 0, reserved[14] = {};
+        uint16_t bytes[16] = {};
+        uint8_t rows[16] = {};
+    };
+};
+
+// 16 channels of one token of a tile; zero from channel Channels and from token rows.count on.
+template <int Channels>
+ATTN_INLINE HalfVector load_half_channels(TokenRows<const bfloat16> rows, int index, int first) {
+    if (index >= rows.count) return HalfVector{};
+    const bfloat16* token = rows.row(index) + first * rows.channel_stride;
+    if (rows.channel_stride == 1 && first + vector_width <= Channels) return load_bits(token);
+    HalfVector lanes = {};
+    for (int lane = 0; lane < vector_width && first + lane < Channels; ++lane)
+        lanes[lane] = token[lane * rows.channel_stride].bits;
+    return lanes;
+}
+
+// tile[r][c] = rows[r][c]; zero from rows.count on.
+template <int Rows, int Columns>
+inline void gather_rows(LeftTile<Rows, Columns>& tile, TokenRows<const bfloat16> rows) {
+    for (int index = 0; index < Rows; ++index)
+        for (int column = 0; column < tile.inner_units * unit_inner; column += vector_width) {
+            uint16_t* unit = tile.unit(index / unit_rows, column / unit_inner);
+            store_bits(unit + index % unit_rows * unit_inner + column % unit_inner,
+                       load_half_channels<Columns>(rows, index, column));
+        }
+}
+
+// tile[c][r] = rows[r][c]; zero from rows.count on. Two channels of a token are one 32-bit number of the transpose.
+template <int Channels, int Tokens>
+inline void gather_transposed(RightTile<Channels, Tokens>& tile, TokenRows<const bfloat16> rows) {
+    for (int column = 0; column < tile.column_units; ++column)
+        for (int inner = 0; inner < tile.inner_units; ++inner) {
+            uint16_t* unit = tile.unit(inner, column);
+            for (int lane = 0; lane < unit_rows; ++lane)
+                for (int half = 0; half < unit_inner; half += vector_width)
+                    store_bits(unit + lane * unit_inner + half,
+                               load_half_channels<Channels>(rows, column * unit_rows + lane,
+                                                            inner * unit_inner + half));
+            Vector pairs[vector_width];
+            for (int lane = 0; lane < unit_rows; ++lane)
+                pairs[lane] = load(reinterpret_cast<float*>(unit + lane * unit_inner));
+            transpose(pairs);
+            for (int lane = 0; lane < unit_rows; ++lane)
+                store(reinterpret_cast<float*>(unit + lane * unit_inner), pairs[lane]);
+        }
+}
+
+// tile[r][c] = rows[r][c]; zero from rows.count on. The numbers of two tokens alternate.
+template <int Tokens, int Channels>
+inline void gather_rows(RightTile<Tokens, Channels>& tile, TokenRows<const bfloat16> rows) {
+    for (int index = 0; index < tile.inner_units * unit_inner; index += 2)
+        for (int column = 0; column < tile.column_units; ++column) {
+            const IntVector even = widen(load_half_channels<Channels>(rows, index, column * unit_rows));
+            const IntVector odd = widen(load_half_channels<Channels>(rows, index + 1, column * unit_rows));
+            float* unit = reinterpret_cast<float*>(tile.unit(index / unit_inner, column));
+            store(unit + index % unit_inner / 2 * vector_width, from_bits(even | (odd << 16)));
+        }
+}
+
+// A float32 tile as a left operand, rounded to the nearest bfloat16.
+template <int Rows, int Inner>
+inline void round_rows(LeftTile<Rows, Inner>& tile, const Tile<float, Rows, Inner>& source) {
+    for (int inner = 0; inner < tile.inner_units; ++inner)
+        for (int index = 0; index < Rows; ++index) {
+            const int column = inner * unit_inner;
+            const bool whole = column + vector_width < source.stride;
+            const Vector low = load(source.row(index) + column);
+            const Vector high = whole ? load(source.row(index) + column + vector_width) : Vector{};
+            const __m512bh both = _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(high), reinterpret_cast<__m512>(low));
+            uint16_t* target = tile.unit(index / unit_rows, inner) + index % unit_rows * unit_inner;
+            store(reinterpret_cast<float*>(target), reinterpret_cast<Vector>(both));
+        }
+}
+
+// The accumulators of up to two units of rows by two of columns, from and to a target whose rows are `stride` apart.
+template <bool TwoRows, bool TwoColumns>
+ATTN_INLINE void load_sums(const float* target, int64_t stride) {
+    const float* lower = target + unit_rows * stride;
+    _tile_loadd(0, target, stride * 4);
+    if constexpr (TwoColumns) _tile_loadd(1, target + unit_rows, stride * 4);
+    if constexpr (TwoRows) _tile_loadd(2, lower, stride * 4);
+    if constexpr (TwoRows && TwoColumns) _tile_loadd(3, lower + unit_rows, stride * 4);
+}
+template <bool TwoRows, bool TwoColumns>
+ATTN_INLINE void store_sums(float* target, int64_t stride) {
+    float* lower = target + unit_rows * stride;
+    _tile_stored(0, target, stride * 4);
+    if constexpr (TwoColumns) _tile_stored(1, target + unit_rows, stride * 4);
+    if constexpr (TwoRows) _tile_stored(2, lower, stride * 4);
+    if constexpr (TwoRows && TwoColumns) _tile_stored(3, lower + unit_rows, stride * 4);
+}
+ATTN_INLINE void clear_sums() {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+}
+
+// Adds left . right to the accumulators. The units of a row or column follow one another over the inner extent.
+template <bool TwoRows, bool TwoColumns, int InnerUnits>
+ATTN_INLINE void add_products(const uint16_t* left, const uint16_t* right) {
+    constexpr int next = InnerUnits * unit_size;
+    ATTN_UNROLL
+    for (int unit = 0; unit < next; unit += unit_size) {
+        _tile_loadd(4, left + unit, 64);
+        _tile_loadd(6, right + unit, 64);
+        _tile_dpbf16ps(0, 4, 6);
+        if constexpr (TwoColumns) {
+            _tile_loadd(7, right + next + unit, 64);
+            _tile_dpbf16ps(1, 4, 7);
+        }
+        if constexpr (TwoRows) {
+            _tile_loadd(5, left + next + unit, 64);
+            _tile_dpbf16ps(2, 5, 6);
+        }
+        if constexpr (TwoRows && TwoColumns) _tile_dpbf16ps(3, 5, 7);
+    }
+}
+
+template <bool TwoRows, bool TwoColumns, bool Accumulate, int M, int N, int K>
+ATTN_INLINE void multiply_units(Tile<float, M, N>& target, const LeftTile<M, K>& left, const RightTile<K, N>& right,
+                                int row, int column) {
+    float* block = target.row(row * unit_rows) + column * unit_rows;
+    if constexpr (Accumulate) load_sums<TwoRows, TwoColumns>(block, padded(N));
+    else clear_sums();
+    add_products<TwoRows, TwoColumns, LeftTile<M, K>::inner_units>(left.unit(row, 0), right.unit(0, column));
+    store_sums<TwoRows, TwoColumns>(block, padded(N));
+}
+
+// target = (Accumulate ? target : 0) + left . right
+template <bool Accumulate, int M, int N, int K>
+inline void multiply_on_unit(Tile<float, M, N>& target, const LeftTile<M, K>& left, const RightTile<K, N>& right) {
+    constexpr int rows = M / unit_rows, columns = RightTile<K, N>::column_units;
+    __asm__ volatile("" ::: "memory");  // the compiler does not know what the unit reads, so nothing may move across
+    for (int row = 0; row + 1 < rows; row += 2) {
+        for (int column = 0; column + 1 < columns; column += 2)
+            multiply_units<true, true, Accumulate>(target, left, right, row, column);
+        if constexpr (columns % 2) multiply_units<true, false, Accumulate>(target, left, right, row, columns - 1);
+    }
+    if constexpr (rows % 2) {
+        for (int column = 0; column + 1 < columns; column += 2)
+            multiply_units<false, true, Accumulate>(target, left, right, rows - 1, column);
+        if constexpr (columns % 2) multiply_units<false, false, Accumulate>(target, left, right, rows - 1, columns - 1);
+    }
+    __asm__ volatile("" ::: "memory");
+}
+
+// target = left . right
+template <int M, int N, int K>
+inline void dot(Tile<float, M, N>& target, const LeftTile<M, K>& left, const RightTile<K, N>& right) {
+    multiply_on_unit<false>(target, left, right);
+}
+
+// target[m] = target[m] * alpha[m] + left[m] . right; left is rounded to bfloat16.
+template <int M, int N, int K>
+inline void dot_accumulate(Tile<float, M, N>& target, const float* alpha, const Tile<float, M, K>& left,
+                           const RightTile<K, N>& right) {
+    LeftTile<M, K> rounded;
+    round_rows(rounded, left);
+    for (int row = 0; row < M; ++row) {
+        const Vector factor = broadcast(alpha[row]);
+        for (int column = 0; column < target.stride; column += vector_width)
+            store(target.row(row) + column, load(target.row(row) + column) * factor);
+    }
+    multiply_on_unit<true>(target, rounded, right);
+}
+
+#else
+
+class MatrixUnit {
+public:
+    MatrixUnit() {}
+    static bool request() { return true; }
+};
+
+#endif
+
+}  // namespace attn

@@ -1,0 +1,156 @@
+// Gives Python access to the tile runtime: tensors come as addresses and strides, tiles go back as dense arrays.
+#include "tile_runtime.h"
+
+using namespace attn;
+
+template <class Element>
+static TokenRows<Element> rows_at(void* data, const int64_t* strides, const int32_t* tokens, int count) {
+    return {static_cast<Element*>(data), strides[0], strides[1], tokens, count};
+}
+
+// A dense array in a tile whose padding is poison: a product that reads it becomes NaN.
+template <int Rows, int Columns> static void fill(Tile<float, Rows, Columns>& tile, const float* dense) {
+    for (int i = 0; i < Rows; ++i)
+        for (int j = 0; j < tile.stride; ++j) tile.row(i)[j] = j < Columns ? dense[i * Columns + j] : __builtin_nanf("");
+}
+template <int Rows, int Columns> static void read(float* dense, const Tile<float, Rows, Columns>& tile) {
+    for (int i = 0; i < Rows; ++i)
+        for (int j = 0; j < Columns; ++j) dense[i * Columns + j] = tile.row(i)[j];
+}
+
+extern "C" {
+
+int lanes() { return vector_width; }
+int has_matrix_unit() { return sizeof(Operand<bfloat16>) == 2; }
+
+void exp2_of(float* y, const float* x, int count) {
+    for (int i = 0; i < count; i += vector_width) store(y + i, exp2(load(x + i)));
+}
+void transposed(float* target, const float* source) {
+    Vector rows[vector_width];
+    for (int i = 0; i < vector_width; ++i) rows[i] = load(source + i * vector_width);
+    transpose(rows);
+    for (int i = 0; i < vector_width; ++i) store(target + i * vector_width, rows[i]);
+}
+void row_maxima(float* target, const float* source) {
+    Vector rows[vector_width];
+    for (int i = 0; i < vector_width; ++i) rows[i] = load(source + i * vector_width);
+    store(target, maximum_of_each(rows));
+}
+void row_sums(float* target, const float* source) {
+    Vector rows[vector_width];
+    for (int i = 0; i < vector_width; ++i) rows[i] = load(source + i * vector_width);
+    store(target, sum_of_each(rows));
+}
+
+// The addresses of two blocks of a workspace of the given size.
+void workspace_blocks(uint64_t* addresses, int64_t bytes) {
+    Workspace workspace(bytes);
+    addresses[0] = reinterpret_cast<uint64_t>(workspace.take<char>(1));
+    addresses[1] = reinterpret_cast<uint64_t>(workspace.take<char>(bytes - 64));
+    std::memset(reinterpret_cast<void*>(addresses[1]), 1, bytes - 64);
+}
+
+#define ELEMENT_FUNCTIONS(Element)                                                                                 \
+    void to_float_##Element(float* target, const void* source, int count) {                                        \
+        for (int i = 0; i < count; i += vector_width)                                                              \
+            store(target + i, load_elements(static_cast<const Element*>(source) + i));                             \
+    }                                                                                                              \
+    void from_float_##Element(void* target, const float* source, int count) {                                      \
+        for (int i = 0; i < count; i += vector_width)                                                              \
+            store_elements(static_cast<Element*>(target) + i, load(source + i));                                   \
+    }
+ELEMENT_FUNCTIONS(bfloat16)
+ELEMENT_FUNCTIONS(float16)
+
+#define GATHER_FUNCTIONS(Element, Rows, Columns)                                                                   \
+    void gather_rows_##Element##_##Rows##_##Columns(float* dense, void* data, const int64_t* strides,              \
+                                                    const int32_t* tokens, int count) {                            \
+        Tile<float, Rows, Columns> tile;                                                                           \
+        gather_rows(tile, rows_at<const Element>(data, strides, tokens, count));                                   \
+        std::memcpy(dense, tile.data, sizeof tile.data);                                                           \
+    }                                                                                                              \
+    void gather_transposed_##Element##_##Rows##_##Columns(float* dense, void* data, const int64_t* strides,        \
+                                                          const int32_t* tokens, int count) {                      \
+        Tile<float, Columns, Rows> tile;                                                                           \
+        gather_transposed(tile, rows_at<const Element>(data, strides, tokens, count));                             \
+        read(dense, tile);                                                                                         \
+    }                                                                                                              \
+    void store_rows_##Element##_##Rows##_##Columns(void* data, const float* dense, const int64_t* strides,         \
+                                                   const int32_t* tokens, int count) {                             \
+        Tile<float, Rows, Columns> tile;                                                                           \
+        fill(tile, dense);                                                                                         \
+        store_rows(rows_at<Element>(data, strides, tokens, count), tile);                                          \
+    }
+GATHER_FUNCTIONS(float, 16, 8)
+GATHER_FUNCTIONS(float, 32, 40)
+GATHER_FUNCTIONS(bfloat16, 32, 40)
+GATHER_FUNCTIONS(float16, 32, 40)
+GATHER_FUNCTIONS(float, 16, 64)
+GATHER_FUNCTIONS(bfloat16, 16, 64)
+GATHER_FUNCTIONS(float16, 16, 64)
+
+#define DOT_FUNCTIONS(M, N, K)                                                                                     \
+    void dot_##M##_##N##_##K(float* target, const float* alpha, const float* left, const float* right) {           \
+        static Tile<float, M, N> c;                                                                                \
+        static Tile<float, M, K> a;                                                                                \
+        static Tile<float, K, N> b;                                                                                \
+        fill(a, left);                                                                                             \
+        fill(b, right);                                                                                            \
+        fill(c, target);                                                                                           \
+        if (alpha) dot_accumulate(c, alpha, a, b);                                                                 \
+        else dot(c, a, b);                                                                                         \
+        read(target, c);                                                                                           \
+    }                                                                                                              \
+    void dot_transposed_##M##_##N##_##K(float* target, const float* left, const float* right) {                    \
+        static Tile<float, M, N> c;                                                                                \
+        static Tile<float, K, M> a;                                                                                \
+        static Tile<float, K, N> b;                                                                                \
+        fill(a, left);                                                                                             \
+        fill(b, right);                                                                                            \
+        fill(c, target);                                                                                           \
+        dot_transposed_accumulate(c, a, b);                                                                        \
+        read(target, c);                                                                                           \
+    }
+DOT_FUNCTIONS(1, 16, 5)
+DOT_FUNCTIONS(7, 8, 3)
+DOT_FUNCTIONS(16, 112, 33)
+DOT_FUNCTIONS(64, 64, 64)
+DOT_FUNCTIONS(48, 80, 256)
+
+// The two products of attention, from tensors: scores = q . k^T, and output = output * alpha + weights . v.
+#define ATTENTION_FUNCTIONS(Element, Tq, Tk, D, Dv)                                                                \
+    void scores_##Element##_##Tq##_##Tk##_##D##_##Dv(float* dense, void* q, void* k, const int64_t* strides,       \
+                                                     const int32_t* tokens, int queries, int keys) {               \
+        MatrixUnit unit;                                                                                           \
+        static QueryTile<Operand<Element>, Tq, D> left;                                                            \
+        static KeyTile<Operand<Element>, D, Tk> right;                                                             \
+        static Tile<float, Tq, Tk> scores;                                                                         \
+        gather_rows(left, rows_at<const Element>(q, strides, tokens, queries));                                    \
+        gather_transposed(right, rows_at<const Element>(k, strides, tokens, keys));                                \
+        dot(scores, left, right);                                                                                  \
+        read(dense, scores);                                                                                       \
+    }                                                                                                              \
+    void output_##Element##_##Tq##_##Tk##_##D##_##Dv(float* dense, const float* alpha, const float* weights,       \
+                                                     void* v, const int64_t* strides, const int32_t* tokens,       \
+                                                     int keys) {                                                   \
+        MatrixUnit unit;                                                                                           \
+        static Tile<float, Tq, Tk> left;                                                                           \
+        static ValueTile<Operand<Element>, Tk, Dv> right;                                                          \
+        static Tile<float, Tq, Dv> output;                                                                         \
+        fill(left, weights);                                                                                       \
+        fill(output, dense);                                                                                       \
+        gather_rows(right, rows_at<const Element>(v, strides, tokens, keys));                                      \
+        dot_accumulate(output, alpha, left, right);                                                                \
+        read(dense, output);                                                                                       \
+    }
+#define ATTENTION_SIZES(Element)                \
+    ATTENTION_FUNCTIONS(Element, 16, 16, 8, 8)   \
+    ATTENTION_FUNCTIONS(Element, 48, 32, 40, 72) \
+    ATTENTION_FUNCTIONS(Element, 64, 80, 96, 48)
+ATTENTION_SIZES(float)
+ATTENTION_SIZES(bfloat16)
+ATTENTION_SIZES(float16)
+
+int matrix_unit_allowed() { return MatrixUnit::request(); }
+}

@@ -1,0 +1,90 @@
+"""Matrix products of tiles, alone and on tensors of every element type."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.codegen.tile_runtime.arrays import (
+    ELEMENTS,
+    LAYOUTS,
+    Call,
+    assert_product,
+    decode,
+    encode,
+    from_bfloat16,
+    random,
+    strides,
+    to_bfloat16,
+)
+
+SIZES = [(1, 16, 5), (7, 8, 3), (16, 112, 33), (64, 64, 64), (48, 80, 256)]
+ATTENTION = [(16, 16, 8, 8), (48, 32, 40, 72), (64, 80, 96, 48)]
+TOKENS = np.random.default_rng(6).permutation(100).astype(np.int32)
+
+
+@pytest.mark.parametrize(("m", "n", "k"), SIZES)
+def test_dot(runtime: Call, m: int, n: int, k: int) -> None:
+    left, right, target = random(m, k), random(k, n, seed=1), random(m, n, seed=2)
+    runtime(f"dot_{m}_{n}_{k}", target, None, left, right)
+    assert_product(target, left, right)
+
+
+@pytest.mark.parametrize(("m", "n", "k"), SIZES)
+def test_dot_accumulate_rescales_each_row_first(runtime: Call, m: int, n: int, k: int) -> None:
+    left, right, target, alpha = random(m, k), random(k, n, seed=1), random(m, n, seed=2), random(m, seed=3)
+    start = alpha[:, None].astype(np.float64) * target
+    runtime(f"dot_{m}_{n}_{k}", target, alpha, left, right)
+    assert_product(target, left, right, start)
+
+
+@pytest.mark.parametrize(("m", "n", "k"), SIZES)
+def test_dot_transposed_accumulate(runtime: Call, m: int, n: int, k: int) -> None:
+    left, right, target = random(k, m), random(k, n, seed=1), random(m, n, seed=2)
+    start = target.astype(np.float64)
+    runtime(f"dot_transposed_{m}_{n}_{k}", target, left, right)
+    assert_product(target, left.T, right, start)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("element", ELEMENTS)
+@pytest.mark.parametrize(("tq", "tk", "d", "dv"), ATTENTION)
+def test_scores_from_tensors(
+    runtime: Call, element: str, tq: int, tk: int, d: int, dv: int, layout: str
+) -> None:
+    q, k = (LAYOUTS[layout](encode(random(100, d, seed=seed), element)) for seed in (4, 5))
+    for queries, keys in ((tq, tk), (tq - 1, tk - 5), (0, 1)):
+        scores = random(tq, tk)
+        runtime(f"scores_{element}_{tq}_{tk}_{d}_{dv}", scores, q, k, strides(q), TOKENS, queries, keys)
+        left, right = decode(q, element)[TOKENS[:queries]], decode(k, element)[TOKENS[:keys]]
+        assert_product(scores[:queries, :keys], left, right.T)
+        assert not scores[queries:].any()
+        assert not scores[:, keys:].any()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("element", ELEMENTS)
+@pytest.mark.parametrize(("tq", "tk", "d", "dv"), ATTENTION)
+def test_weights_times_values_from_tensors(
+    runtime: Call, element: str, tq: int, tk: int, d: int, dv: int, layout: str
+) -> None:
+    v = LAYOUTS[layout](encode(random(100, dv, seed=7), element))
+    weights, alpha = np.abs(random(tq, tk, seed=9)), random(tq, seed=10)
+    rounds = element == "bfloat16" and runtime("has_matrix_unit")
+    left = from_bfloat16(to_bfloat16(weights)) if rounds else weights
+    for keys in (tk, tk - 5, 1):
+        output = random(tq, dv, seed=11)
+        start = alpha[:, None].astype(np.float64) * output
+        name = f"output_{element}_{tq}_{tk}_{d}_{dv}"
+        runtime(name, output, alpha, weights, v, strides(v), TOKENS, keys)
+        assert_product(output, left[:, :keys], decode(v, element)[TOKENS[:keys]], start)
+
+
+def test_many_tiles_lose_no_more_to_rounding_than_one(runtime: Call) -> None:
+    left, right, ones = np.abs(random(64, 64)), np.abs(random(64, 64, seed=1)), np.ones(64, dtype=np.float32)
+    target, one = np.zeros((64, 64), dtype=np.float32), np.empty((64, 64), dtype=np.float32)
+    runtime("dot_64_64_64", one, None, left, right)
+    for _ in range(64):
+        runtime("dot_64_64_64", target, ones, left, right)
+    exact = left.astype(np.float64) @ right.astype(np.float64)
+    assert np.abs(target / (64 * exact) - 1).max() < 4 * np.abs(one / exact - 1).max()
