@@ -1,0 +1,155 @@
+"""`simulate`: the tiles that a kernel would visit, and the speedups that follow; nothing is run.
+
+Definitions follow the Generalized Neighborhood Attention paper (A. Hassani et al., 2025,
+arXiv:2504.16922): a q tile's time is proportional to the kv tiles it visits, and the q tile that visits
+the most decides the speedup.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from attndsl.ir.bound import BoundIR
+from attndsl.schedule.build import build, schedule_with
+from attndsl.schedule.schedule import Schedule
+from attndsl.schedule.tile_arguments import Extents, checked_tile
+from attndsl.simulate import devices
+from attndsl.simulate.blame import Blame, blame
+from attndsl.simulate.devices import Device
+from attndsl.simulate.inputs import is_data_dependent
+from attndsl.simulate.notes import notes
+from attndsl.simulate.speedup import (
+    HeadFigures,
+    check_share,
+    dense_kv_tiles,
+    end_to_end,
+    head_figures,
+    ratio,
+)
+from attndsl.simulate.text import report_as_dict, report_as_text
+from attndsl.simulate.tiles import best_tiles
+
+
+@dataclass(frozen=True)
+class Report:
+    """The prediction for one bound pattern. Speedups are over dense attention with the same tiles.
+
+    density: visible pairs / all pairs, mean over heads. flop_speedup: 1 / density. tile_speedup: kv tiles
+    of dense attention / the most kv tiles that any q tile visits. tile_speedup_mean: all pairs of tiles /
+    visited pairs. Both are `inf` where nothing is visible. Tile counts are over one head where the heads
+    do not differ, else over all. end_to_end_speedup: of a model that spends `attention_share` of its time
+    in dense attention, by tile_speedup; None without a share. The same by tile_speedup_mean and by
+    flop_speedup.
+    """
+
+    name: str
+    device: Device
+    tokens: int
+    key_tokens: int
+    heads: int
+    density: float
+    flop_speedup: float
+    q_tile: tuple[int, ...]
+    kv_tile: tuple[int, ...]
+    q_step: tuple[int, ...]
+    kv_step: tuple[int, ...]
+    tile_speedup: float
+    tile_speedup_mean: float
+    dense_kv_tiles: int
+    worst_q_tile_visits: int
+    visited_tiles: int
+    total_tiles: int
+    full_tiles: int
+    partial_tiles: int
+    contiguous: bool
+    data_dependent: bool
+    attention_share: float | None
+    end_to_end_speedup: float | None
+    end_to_end_speedup_mean: float | None
+    flop_end_to_end_speedup: float | None
+    partial_because: tuple[Blame, ...]
+    head_figures: tuple[HeadFigures, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def perfectly_block_sparse(self) -> bool:
+        """Whether no visited tile is PARTIAL, so that the tile speedup can reach the FLOP speedup."""
+        return self.partial_tiles == 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Numbers, texts and lists only, for JSON; infinite speedups are None."""
+        return report_as_dict(self)
+
+    def __str__(self) -> str:
+        return report_as_text(self)
+
+
+def simulate(
+    ir: BoundIR,
+    *,
+    device: str = "b200",
+    q_tile: Extents | None = None,
+    kv_tile: Extents | None = None,
+    attention_share: float | None = None,
+) -> Report:
+    """Predict the tile counts and speedups of a bound pattern.
+
+    q_tile, kv_tile: tokens per axis of the main space; by default boxes of as many tokens as the device's
+    kernels take, in the shape that visits the fewest tiles. attention_share: from 0 to 1. Raises
+    AttnScheduleError (A05xx).
+    """
+    target, share = devices.device(device), check_share(attention_share)
+    return report(_schedule(ir, target, q_tile, kv_tile), target, share)
+
+
+def _schedule(ir: BoundIR, target: Device, q_tile: Extents | None, kv_tile: Extents | None) -> Schedule:
+    if q_tile is not None and kv_tile is not None:
+        return build(ir, q_tile=q_tile, kv_tile=kv_tile)
+    query, key = ir.query_space.segments[0], ir.key_space.segments[0]
+    tiles = best_tiles(
+        ir,
+        target,
+        None if q_tile is None else checked_tile(q_tile, query, "q_tile"),
+        None if kv_tile is None else checked_tile(kv_tile, key, "kv_tile"),
+    )
+    return schedule_with(ir, tiles.q_tile, tiles.kv_tile, tiles.q_step, tiles.kv_step)
+
+
+def report(schedule: Schedule, target: Device, share: float | None) -> Report:
+    """The prediction for a schedule."""
+    ir, figures = schedule.ir, head_figures(schedule)
+    density = sum(each.density * len(each.heads) for each in figures) / ir.heads
+    dense, worst = dense_kv_tiles(schedule.kv_tiling), schedule.worst_q_tile_visits
+    tile_speedup, flop_speedup = ratio(dense, worst), ratio(1.0, density)
+    mean = ratio(schedule.total_tiles, schedule.visited_tiles)
+    return Report(
+        name=ir.name,
+        device=target,
+        tokens=ir.query_space.size,
+        key_tokens=ir.key_space.size,
+        heads=ir.heads,
+        density=density,
+        flop_speedup=flop_speedup,
+        q_tile=schedule.q_tile,
+        kv_tile=schedule.kv_tile,
+        q_step=schedule.q_step,
+        kv_step=schedule.kv_step,
+        tile_speedup=tile_speedup,
+        tile_speedup_mean=mean,
+        dense_kv_tiles=dense,
+        worst_q_tile_visits=worst,
+        visited_tiles=schedule.visited_tiles,
+        total_tiles=schedule.total_tiles,
+        full_tiles=schedule.full_tiles,
+        partial_tiles=schedule.partial_tiles,
+        contiguous=all(each.is_contiguous for each in schedule.maps),
+        data_dependent=is_data_dependent(ir),
+        attention_share=share,
+        end_to_end_speedup=end_to_end(tile_speedup, share),
+        end_to_end_speedup_mean=end_to_end(mean, share),
+        flop_end_to_end_speedup=end_to_end(flop_speedup, share),
+        partial_because=blame(schedule),
+        head_figures=figures,
+        notes=notes(schedule),
+    )
