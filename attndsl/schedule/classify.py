@@ -16,6 +16,7 @@ from attndsl.ir.expr import Const, Expr
 from attndsl.schedule.decide import decide
 from attndsl.schedule.pairs import CHUNK, Pairs, all_pairs, concatenated
 from attndsl.schedule.region import Region
+from attndsl.schedule.residual import atoms
 
 FIRST_PAIRS = 4096
 """The walk starts on the finest level that has no more pairs than this."""
@@ -26,10 +27,13 @@ Settle = Callable[[Region, Expr, Pairs], tuple[NDArray[np.bool_], NDArray[np.boo
 
 @dataclass(frozen=True, eq=False)
 class Classified:
-    """FULL pairs of boxes of any levels up to the tiles, and PARTIAL pairs of tiles; all others are EMPTY."""
+    """FULL and PARTIAL pairs of boxes, of any levels up to the tiles; all other pairs of tiles are EMPTY.
+
+    Boxes coarser than tiles are PARTIAL only where everything but unknown inputs is decided.
+    """
 
     full: list[Pairs]
-    partial: Pairs
+    partial: list[Pairs]
 
 
 def classify(region: Region, root: Expr, rows: Rows | None = None, settle: Settle = decide) -> Classified:
@@ -39,20 +43,24 @@ def classify(region: Region, root: Expr, rows: Rows | None = None, settle: Settl
     pairs of tiles that interval analysis leaves open are FULL and which PARTIAL.
     """
     level = _first_level(region, root)
-    pairs, full = all_pairs(region.axes, level), list[Pairs]()
+    pairs, full, partial = all_pairs(region.axes, level), list[Pairs](), list[Pairs]()
+    known = [atom for atom in atoms(root) if not region.is_unknown(atom)] if region.is_unknown(root) else None
     if rows is not None:
         pairs = pairs.where(rows(level)[pairs.query])
     while True:
         certain, open_pairs = split(region, root, pairs)
         full.append(certain)
+        if known is not None:
+            settled, open_pairs = _settled(region, known, open_pairs)
+            partial.append(settled)
         if level == 0:
             break
         size = max(1, CHUNK >> len(region.axes.all))
         level, kept = level + 1, None if rows is None else rows(level + 1)
         finer = [chunk.children(kept)[0] for chunk in open_pairs.chunks(size)]
         pairs = concatenated(region.axes, level, finer)
-    holds, partial = settle(region, root, open_pairs)
-    return Classified([*full, open_pairs.where(holds)], open_pairs.where(partial))
+    holds, undecided = settle(region, root, open_pairs)
+    return Classified([*full, open_pairs.where(holds)], [*partial, open_pairs.where(undecided)])
 
 
 def _first_level(region: Region, root: Expr) -> int:
@@ -71,3 +79,13 @@ def split(region: Region, root: Expr, pairs: Pairs) -> tuple[Pairs, Pairs]:
         undecided.append(chunk.where(truth.may_hold & truth.may_fail))
     axes, level = pairs.axes, pairs.level
     return concatenated(axes, level, full), concatenated(axes, level, undecided)
+
+
+def _settled(region: Region, known: list[Expr], pairs: Pairs) -> tuple[Pairs, Pairs]:
+    """The pairs of boxes in which all known atoms are decided, and the others."""
+    decided = np.ones(len(pairs), dtype=bool)
+    for start in range(0, len(pairs), CHUNK):
+        part = slice(start, start + CHUNK)
+        for truth in region.truths(known, pairs.where(part)):
+            decided[part] &= ~(truth.may_hold & truth.may_fail)
+    return pairs.where(decided), pairs.where(~decided)

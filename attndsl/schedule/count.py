@@ -55,16 +55,8 @@ def _visible(region: Region, root: Expr) -> int:
 def _descend(region: Region, root: Expr, pairs: Pairs) -> int:
     """Visible pairs inside pairs of boxes: whole boxes where they are FULL, smaller ones where undecided."""
     full, open_pairs = split(region, root, pairs)
-    visible = _area(full)
+    visible = int(full.tokens().sum())
     if pairs.level == region.axes.finest:
         return visible
     size = max(1, CHUNK >> len(region.axes.all))
     return visible + sum(_descend(region, root, chunk.children()[0]) for chunk in open_pairs.chunks(size))
-
-
-def _area(pairs: Pairs) -> int:
-    """The number of token pairs in pairs of boxes."""
-    area = np.ones(len(pairs), dtype=np.int64)
-    for axis, box in zip(pairs.axes.all, pairs.coordinates, strict=True):
-        area *= axis.lengths(pairs.level)[box]
-    return int(area.sum())

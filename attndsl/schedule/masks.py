@@ -61,4 +61,5 @@ def _add_region(
     classified = classify(region, mask.root)
     for boxes in classified.full:
         runs.add_boxes(boxes, *origin, 0)
-    runs.add_boxes(classified.partial, *origin, number_partial(region, mask, classified.partial, table))
+    for boxes in classified.partial:
+        runs.add_boxes(boxes, *origin, number_partial(region, mask, boxes, table))

@@ -78,6 +78,20 @@ class Pairs:
         for start in range(0, len(self), size):
             yield self.where(slice(start, start + size))
 
+    def tiles(self) -> Indices:
+        """The number of pairs of tiles in each pair of boxes, for levels up to the tiles."""
+        tiles = np.ones(len(self), dtype=np.int64)
+        for axis, box in zip(self.axes.all, self.coordinates, strict=True):
+            tiles *= axis.tiles(self.level)[1][box]
+        return tiles
+
+    def tokens(self) -> Indices:
+        """The number of pairs of tokens in each pair of boxes."""
+        tokens = np.ones(len(self), dtype=np.int64)
+        for axis, box in zip(self.axes.all, self.coordinates, strict=True):
+            tokens *= axis.lengths(self.level)[box]
+        return tokens
+
     def children(self, rows: Array | None = None) -> tuple[Pairs, Indices]:
         """All pairs of boxes one level finer, and for each the index of the pair it comes from.
 

@@ -43,23 +43,21 @@ def statuses(region: Region, names: list[Expr], pairs: Pairs) -> Array:
 
 
 def number_partial(region: Region, mask: Mask, pairs: Pairs, table: ResidualTable) -> Array:
-    """The provisional residual number of each PARTIAL pair of tiles."""
-    codes = statuses(region, list(mask.atoms.values()), pairs)
-    distinct, counts, index = count_codes(codes)
+    """The provisional residual number of each PARTIAL pair of boxes."""
+    distinct, index = distinct_codes(statuses(region, list(mask.atoms.values()), pairs))
+    tiles = np.bincount(index, pairs.tiles(), minlength=len(distinct))
     names = list(mask.atoms)
     numbers = [
-        table.add(choices(mask.whole, decode(code, names), mask.region), count)
-        for code, count in zip(distinct, counts, strict=True)
+        table.add(choices(mask.whole, decode(code, names), mask.region), int(count))
+        for code, count in zip(distinct, tiles, strict=True)
     ]
     return np.asarray(numbers, dtype=np.int32)[index]
 
 
-def count_codes(codes: Array) -> tuple[list[int], list[int], Array]:
-    """Distinct codes, how often each occurs, and for each element the index of its code."""
+def distinct_codes(codes: Array) -> tuple[list[int], Array]:
+    """The distinct codes, and for each element the index of its code."""
     if codes.max(initial=0) < max(2**16, len(codes)):  # counting is faster than sorting
-        counts = np.bincount(codes, minlength=1)
-        distinct = np.flatnonzero(counts)
-        index = (np.cumsum(counts > 0) - 1)[codes]
-        return distinct.tolist(), counts[distinct].tolist(), index
-    distinct, index, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    return distinct.tolist(), counts.tolist(), index
+        present = np.bincount(codes, minlength=1) > 0
+        return np.flatnonzero(present).tolist(), (np.cumsum(present) - 1)[codes]
+    distinct, index = np.unique(codes, return_inverse=True)
+    return distinct.tolist(), index

@@ -18,7 +18,7 @@ from attndsl.schedule.classify import classify
 from attndsl.schedule.decide import decide_quickly
 from attndsl.schedule.heads import head_classes
 from attndsl.schedule.region import Region
-from attndsl.schedule.runs import Runs, box_runs
+from attndsl.schedule.runs import Runs
 
 if TYPE_CHECKING:
     from attndsl.schedule.schedule import Schedule
@@ -53,8 +53,8 @@ def _add_refined(runs: Runs, region: Region, root: Expr, static: BlockMap, windo
     classified = classify(region, root, settle=decide_quickly)
     for boxes in classified.full:
         runs.add_boxes(boxes, first_row, first_column, FULL)
-    row, column, _ = box_runs(classified.partial)
-    row, column = row + first_row, column + first_column
+    (partial,) = classified.partial  # tiles only: the inputs are known
+    row, column = partial.query + first_row, partial.key + first_column
     residual = static.residual_of(row, column)
     kept = residual >= 0
     runs.add(row[kept], column[kept], column[kept] + 1, residual[kept])

@@ -31,8 +31,9 @@ class Runs:
 
     def add_boxes(self, pairs: Pairs, first_row: int, first_column: int, residual: Array | int) -> None:
         """All tiles of pairs of boxes; tiles are numbered from `first_row` and `first_column` on."""
-        row, begin, end = box_runs(pairs)
-        self.add(row + first_row, begin + first_column, end + first_column, residual)
+        source, row, begin, end = box_runs(pairs)
+        numbers = np.broadcast_to(np.asarray(residual), len(pairs))[source]
+        self.add(row + first_row, begin + first_column, end + first_column, numbers)
 
     def block_map(self, final: Array) -> BlockMap:
         """The finished map. final: the residual number of each provisional number; negative: drop it."""
@@ -45,10 +46,13 @@ class Runs:
         return block_map(row, begin, end, residual, self.rows, self.columns)
 
 
-def box_runs(pairs: Pairs) -> tuple[Array, Array, Array]:
-    """The tiles inside pairs of boxes of level 0 or coarser: q tile, first and end kv tile of each run."""
+def box_runs(pairs: Pairs) -> tuple[Array, Array, Array, Array]:
+    """The tiles inside pairs of boxes of level 0 or coarser, in runs.
+
+    Of each run: the index of the pair of boxes, the q tile, and the first and the end kv tile.
+    """
     if pairs.level == 0:
-        return pairs.query, pairs.key, pairs.key + 1
+        return np.arange(len(pairs)), pairs.query, pairs.key, pairs.key + 1
     axes, coordinates = pairs.axes, pairs.coordinates
     keys = list(zip(axes.key, coordinates[len(axes.query) :], strict=True))
     expanded = [*zip(axes.query, coordinates, strict=False), *keys[:-1]]
@@ -58,7 +62,7 @@ def box_runs(pairs: Pairs) -> tuple[Array, Array, Array]:
     axis, boxes = keys[-1]
     first, count = axis.tiles(pairs.level)
     begin = row_major([*tiles[len(axes.query) :], first[boxes[source]]], key_grid)
-    return row, begin, begin + count[boxes[source]]
+    return source, row, begin, begin + count[boxes[source]]
 
 
 def _expand(axes: list[tuple[Pyramid, Array]], level: int, size: int) -> tuple[Array, list[Array]]:

@@ -70,10 +70,9 @@ def sampled_counts(region: Region, root: Expr) -> tuple[float, float, float]:
     sample = _Sample(region)
     found = classify(region, root, rows=sample.rows, settle=_all_partial)
     full = [sample.count(pairs) for pairs in found.full]
-    partial = sample.count(found.partial)
-    full_tokens = sum(tokens for _, tokens in full)
-    visited = partial[0] + sum(tiles for tiles, _ in full)
-    return visited / sample.share, (partial[1] + full_tokens) / sample.share, full_tokens / sample.share
+    partial = [sample.count(pairs) for pairs in found.partial]
+    visited, tokens = (sum(counts) / sample.share for counts in zip(*full, *partial, strict=True))
+    return visited, tokens, sum(tokens for _, tokens in full) / sample.share
 
 
 def _all_partial(region: Region, root: Expr, pairs: Pairs) -> tuple[Array, Array]:

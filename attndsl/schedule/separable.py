@@ -18,7 +18,7 @@ from attndsl.ir.expr import TRUE, Const, Expr, InputAt, Position
 from attndsl.passes.simplify import substitute
 from attndsl.schedule.classify import classify
 from attndsl.schedule.decide import conjunction, conjuncts
-from attndsl.schedule.partial import Mask, count_codes, statuses
+from attndsl.schedule.partial import Mask, distinct_codes, statuses
 from attndsl.schedule.ragged import ragged
 from attndsl.schedule.region import Region
 from attndsl.schedule.residual import ResidualTable, choices, decode
@@ -109,13 +109,14 @@ def _axis_table(region: Region, mask: Mask, part: Component) -> AxisTable:
     classified = classify(axis, root)
     table = np.zeros((axis.tilings[0].tiles, axis.tilings[1].tiles), dtype=np.int64)
     for boxes in classified.full:
-        row, begin, end = box_runs(boxes)
+        _, row, begin, end = box_runs(boxes)
         owner, inside = ragged(end - begin)
         table[row[owner], begin[owner] + inside] = 1
     own = {name: expr for name, expr in mask.atoms.items() if _mentions_only(expr, renamed)}
-    codes = statuses(axis, [substitute(expr, renamed) for expr in own.values()], classified.partial)
-    distinct, _, index = count_codes(codes)
-    table[classified.partial.query, classified.partial.key] = index + 2
+    (partial,) = classified.partial  # tiles only: no factor depends on inputs
+    codes = statuses(axis, [substitute(expr, renamed) for expr in own.values()], partial)
+    distinct, index = distinct_codes(codes)
+    table[partial.query, partial.key] = index + 2
     full: Decided = dict.fromkeys(part.factors, TRUE)
     return AxisTable(table, [{}, full, *(decode(code, list(own)) for code in distinct)])
 
@@ -217,7 +218,7 @@ def _number(
     mask: Mask, tables: list[AxisTable], codes: Array, tiles: Array, residuals: ResidualTable
 ) -> Array:
     """The provisional residual number of each product of classes."""
-    distinct, _, index = count_codes(codes)
+    distinct, index = distinct_codes(codes)
     weights = np.bincount(index, tiles, minlength=len(distinct))
     numbers = []
     for code, weight in zip(distinct, weights.astype(int).tolist(), strict=True):
