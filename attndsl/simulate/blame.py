@@ -61,7 +61,12 @@ def blame(schedule: Schedule) -> tuple[Blame, ...]:
                 entry = _describe(schedule.ir, arm, condition)
                 found[entry] = found.get(entry, 0) + weight * tiles
     named = [Blame(**{**vars(entry), "tiles": tiles}) for entry, tiles in found.items() if tiles]
-    return tuple(sorted(named, key=lambda entry: -entry.tiles))
+    return tuple(sorted(named, key=_importance))
+
+
+def _importance(entry: Blame) -> tuple[int, int, tuple[str, ...]]:
+    """Most tiles first, then in the order of the text."""
+    return -entry.tiles, entry.place.start if entry.place else 0, entry.axes
 
 
 def _undecided(

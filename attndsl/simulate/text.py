@@ -61,7 +61,7 @@ def _lines(report: Report) -> Iterator[str]:
     partial = f"{report.full_tiles:,} full, {report.partial_tiles:,} partial"
     yield f"  visited tiles     {report.visited_tiles:,} of {report.total_tiles:,}: {partial}"
     yield f"  block-sparse      {_verdict(report)}"
-    yield from reasons(report.partial_because, report.partial_tiles)
+    yield from reasons(report.partial_because)
     if report.attention_share is not None:
         share = f"of a model with {report.attention_share:.1%} attention"
         flop = times(report.flop_end_to_end_speedup)
@@ -79,8 +79,8 @@ def _verdict(report: Report) -> str:
     )
 
 
-def reasons(found: Sequence[Blame], partial: int) -> Iterator[str]:
-    """One line per condition that makes tiles partial, and the clause that the conditions belong to."""
+def reasons(found: Sequence[Blame]) -> Iterator[str]:
+    """Which conditions of which clause are undecided in how many PARTIAL tiles, one line each."""
     clauses = dict.fromkeys((each.clause, each.clause_place) for each in found)
     for clause, place in clauses:
         yield f"    in `attend {clause}`{f' ({place})' if place else ''}:"
@@ -88,7 +88,7 @@ def reasons(found: Sequence[Blame], partial: int) -> Iterator[str]:
         for each in own[:MOST_REASONS]:
             where = f" ({each.place})" if each.place and each.place != place else ""
             on = f" on {', '.join(each.axes)}" if each.axes else ""
-            yield f"      `{each.text}`{on}{where}: {each.tiles:,} of {partial:,} partial tiles"
+            yield f"      {each.tiles:>11,} tiles: `{each.text}`{on}{where}"
         if len(own) > MOST_REASONS:
             yield f"      and {len(own) - MOST_REASONS} more conditions"
 

@@ -162,19 +162,25 @@ def test_tiles_of_a_wrong_rank_are_refused() -> None:
             bound.simulate(**tiles)
 
 
+BAND = """
+pattern local(left: int):
+    space tokens(y, x)
+    attend q.y == k.y and q.x - left <= k.x <= q.x
+"""
+
+
 def test_the_text_says_what_the_numbers_say() -> None:
-    bound = attndsl.pattern("gna").bind(shape=(30, 48, 80), heads=24, window=(18, 24, 24))
-    text = str(bound.simulate(q_tile=(4, 8, 8), kv_tile=(2, 8, 8), attention_share=0.607))
+    bound = attndsl.parse(BAND, "band.attn").bind(shape=(4, 64), heads=2, left=15)
+    text = str(bound.simulate(q_tile=(1, 16), kv_tile=(2, 16), attention_share=0.5))
     assert text.splitlines() == [
-        "gna_w18x24x24 on b200: 115,200 tokens, 24 heads",
-        "  density           9.00%, FLOP speedup 11.11x",
-        "  tiles             q 4 x 8 x 8, kv 2 x 8 x 8",
-        "  tile speedup      3.27x (the worst q tile visits 275 of 900 kv tiles), mean 5.24x",
-        "  visited tiles     82,368 of 432,000: 12,672 full, 69,696 partial",
-        "  block-sparse      not perfectly: 84.6% of the visited tiles are partial",
-        "    in `attend neighborhood(window, stride, dilation, causal)` (gna.attn:22:12):",
-        "      `start <= key // dilation < end` on axis2 (prelude.attn:53:51): 52,416 of 69,696 partial tiles",
-        "      `start <= key // dilation < end` on axis1 (prelude.attn:53:51): 41,184 of 69,696 partial tiles",
-        "      `start <= key // dilation < end` on axis0 (prelude.attn:53:51): 12,672 of 69,696 partial tiles",
-        "  end to end        1.73x of a model with 60.7% attention; by FLOPs 2.23x",
+        "local_l15 on b200: 256 tokens, 2 heads",
+        "  density           5.52%, FLOP speedup 18.12x",
+        "  tiles             q 1 x 16, kv 2 x 16",
+        "  tile speedup      4.00x (the worst q tile visits 2 of 8 kv tiles), mean 4.57x",
+        "  visited tiles     28 of 128: 0 full, 28 partial",
+        "  block-sparse      not perfectly: 100.0% of the visited tiles are partial",
+        "    in `attend q.y == k.y and q.x - left <= k.x <= q.x` (band.attn:4:12):",
+        "               28 tiles: `q.y == k.y` on y (band.attn:4:12)",
+        "               28 tiles: `q.x - left <= k.x <= q.x` on x (band.attn:4:27)",
+        "  end to end        1.60x of a model with 50.0% attention; by FLOPs 1.90x",
     ]
