@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +27,9 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                return super().invoke(ctx)
         except AttnError as error:
             raise _refuse(error) from None
         except BrokenPipeError:
@@ -36,6 +39,11 @@ class Commands(TyperGroup):
         except MemoryError:
             refusal = AttnScheduleError("A0500", "out of memory", help="use a smaller shape, or larger tiles")
             raise _refuse(refusal) from None
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    """Print a warning without the place in the code, which means nothing to a user."""
+    typer.echo(f"warning: {message}", err=True)
 
 
 def _refuse(error: AttnError) -> typer.Exit:

@@ -47,7 +47,11 @@ def bind(
     texts = values.split_settings(settings or [])
     pattern = find_pattern(name)
     given = values.parse_settings(pattern.ir, texts)
-    inputs = {each.name: given.pop(each.name) for each in pattern.ir.inputs if each.name in given}
+    inputs = {
+        each.name: values.input_array(each.name, each.kind, given.pop(each.name))
+        for each in pattern.ir.inputs
+        if each.name in given
+    }
     try:
         bound = pattern.bind(
             shape=shape, heads=heads, kv_heads=kv_heads, key_shape=key_shape, **_checked(given)

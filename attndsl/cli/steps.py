@@ -44,12 +44,12 @@ class Steps:
         syntax = Syntax(
             text.rstrip("\n"), "python", theme="ansi_light", background_color="default", word_wrap=True
         )
-        self.console.print(Padding(syntax, (0, 0, 0, 3)))
+        self.console.print(Padding(syntax, (0, 0, 0, 3), expand=False))
 
     def table(self, table: Table) -> None:
         """A table."""
         self.console.print()
-        self.console.print(Padding(table, (0, 0, 0, 3)))
+        self.console.print(Padding(table, (0, 0, 0, 3), expand=False))
 
     def text(self, text: str) -> None:
         """Lines of text, as they are."""

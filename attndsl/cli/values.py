@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from attndsl.diagnostics import AttnBindError, AttnFileError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from attndsl.ir.ops import Scalar
     from attndsl.ir.pattern import PatternIR
 
+    Array = NDArray[Any]
+
 Value = object
+LARGEST_FILE = 2**28
+"""Bytes: a file of one number per token of the longest sequences."""
 
 WORDS: dict[Scalar, tuple[str, str]] = {
     "int": ("an integer", "8"),
@@ -77,15 +83,27 @@ def _truth(text: str) -> bool:
     return text == "true"
 
 
+def input_array(name: str, kind: Scalar, value: Value) -> Array:
+    """A declared input as an array. Raises AttnBindError A0403 where its values have another type."""
+    import numpy as np
+
+    try:
+        array: Array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind in {"int": "iu", "real": "iuf", "bool": "b"}[kind]:
+        return array
+    wanted, example = WORDS[kind]
+    raise AttnBindError(
+        "A0403",
+        f"every value of `{name}` must be {wanted}",
+        help=f"write one per token: --set {name}={example},{example},... or --set {name}=@file.json",
+    )
+
+
 def read_json(path: str) -> Value:
     """The value in a JSON file: a number, or a list with one number per head, axis or token."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise AttnFileError(
-            "A0809", f"`{path}` cannot be read: {reason}", help="check the path after `@`"
-        ) from None
+    text = _read_text(path)
     try:
         value: Value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -93,3 +111,18 @@ def read_json(path: str) -> Value:
             "A0809", f"`{path}` is not JSON: {error}", help="write a number or a list, such as [0.5, 0.25]"
         ) from None
     return value
+
+
+def _read_text(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+        if len(data) > LARGEST_FILE:
+            raise ValueError("it is larger than 256 MiB")
+        return data.decode("utf-8")
+    except (OSError, ValueError) as error:
+        reasons = {OSError: getattr(error, "strerror", None), UnicodeDecodeError: "it is not UTF-8 text"}
+        reason = next((words for kind, words in reasons.items() if isinstance(error, kind)), error)
+        raise AttnFileError(
+            "A0809", f"`{path}` cannot be read: {reason}", help="check the path after `@`"
+        ) from None

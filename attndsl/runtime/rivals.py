@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from attndsl.diagnostics import AttnBackendError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Head
 from attndsl.runtime.flex_mask import mask_function
@@ -20,12 +21,22 @@ Call = Callable[[], Tensor]
 
 
 def random_tensors(ir: BoundIR, head_dim: int, dtype: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Standard normal q [1, heads, Nq, D], k and v [1, kv_heads, Nk, D]; the same in every run."""
+    """Standard normal q [1, heads, Nq, D], k and v [1, kv_heads, Nk, D]; the same in every run.
+
+    Raises AttnBackendError A0723 where they do not fit into memory.
+    """
     generator = torch.Generator().manual_seed(0)
     kind = getattr(torch, dtype)
 
     def draw(heads: int, tokens: int) -> Tensor:
-        return torch.randn((1, heads, tokens, head_dim), generator=generator).to(kind)
+        try:
+            return torch.randn((1, heads, tokens, head_dim), generator=generator).to(kind)
+        except RuntimeError as error:
+            what = f"tensors of {heads} heads, {tokens:,} tokens and head dimension {head_dim}"
+            reason = str(error).split("\n")[0]
+            raise AttnBackendError(
+                "A0723", f"{what} do not fit into memory", note=reason, help="use a smaller shape"
+            ) from None
 
     queries, keys = ir.query_space.size, ir.key_space.size
     return draw(ir.heads, queries), draw(ir.kv_heads, keys), draw(ir.kv_heads, keys)

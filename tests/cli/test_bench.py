@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,24 @@ def test_a_mask_without_its_input_is_refused(refuse: Callable[..., str]) -> None
 def test_without_torch_there_is_advice(refuse: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attndsl.cli.output.find_spec", lambda name: None)
     assert "pip install torch" in refuse(*WORDS)
+
+
+def test_without_a_compiler_one_warning_says_what_to_do(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("attndsl.runtime.compile._said", set())
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    outcome = run(*WORDS, "--rounds", "1")
+    assert outcome.code == 0
+    assert "backend reference" in outcome.out
+    assert outcome.err.startswith("warning: ")
+    assert "install g++" in outcome.err
+
+
+def test_tensors_too_large_for_memory_are_refused(refuse: Callable[..., str]) -> None:
+    words = ("bench", "sliding_window", "--shape", "2000000000", "--set", "left=1", "--heads", "60000")
+    assert "A0723" in refuse(*words)
 
 
 @pytest.mark.slow

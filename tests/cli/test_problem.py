@@ -69,8 +69,17 @@ def test_a_missing_number_is_shown_by_a_published_example() -> None:
 
 def test_inputs_are_kept_apart_from_parameters() -> None:
     problem = bind("document", (4,), None, None, None, ["doc=0,0,1,1", "causal=false"])
-    assert problem.inputs == {"doc": (0, 0, 1, 1)}
+    assert problem.inputs["doc"].tolist() == [0, 0, 1, 1]
     assert problem.bound.mask(**problem.inputs).sum() == 8
+
+
+@pytest.mark.parametrize(
+    "content", ['["a", "b", "c", "d"]', "[0, [1, 2], 3]", "{}", "[0.5, 1, 1, 1]", "null"]
+)
+def test_inputs_of_a_wrong_type_are_refused(file: Callable[..., str], content: str) -> None:
+    path = file(content, "doc.json")
+    with pytest.raises(AttnBindError, match="every value of `doc` must be an integer"):
+        bind("document", (4,), None, None, None, [f"doc=@{path}"])
 
 
 @pytest.mark.parametrize("name", ["shape", "heads", "self"])

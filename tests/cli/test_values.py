@@ -105,6 +105,13 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, content: bytes | 
     assert message in caught.value.message
 
 
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
+def test_an_endless_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attndsl.cli.values.LARGEST_FILE", 1000)
+    with pytest.raises(AttnFileError, match="A0809"):
+        value("doc=@/dev/zero")
+
+
 def test_a_directory_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(AttnFileError, match="A0809"):
         value(f"doc=@{tmp_path}")
