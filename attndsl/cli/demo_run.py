@@ -22,6 +22,9 @@ def run(steps: Steps, bound: Bound, head_dim: int, rows: int, dense_share: int) 
     ir = bound.ir
     with steps.step("compile") as done:
         kernel = bound.compile(head_dim=head_dim, dtype=DTYPE)
+        if kernel.backend == "reference":
+            done("no C++ compiler works here, so the demo runs nothing: attndsl doctor says what to install")
+            return
         done(f"a C++ kernel for {rivals.torch_facts()['threads']} threads (kept for the next time)")
     q, k, v = rivals.random_tensors(ir, head_dim, DTYPE)
     flops = 4.0 * ir.query_space.size * ir.key_space.size * head_dim

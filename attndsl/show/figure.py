@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from attndsl.ir.bound import Segment
 from attndsl.show import palette
 from attndsl.show.legend import draw_legend_below, draw_legend_beside
-from attndsl.show.neighborhood import neighborhood
+from attndsl.show.neighborhood import Neighborhood, neighborhood
 from attndsl.show.neighborhood_panel import NeighborhoodPanel
 from attndsl.show.page import text
 from attndsl.show.pairs_panel import MaskPanel, SortedPanel
@@ -32,7 +32,8 @@ def draw(subject: Subject, query: Sequence[int] | None = None) -> Figure:
     a query outside of the space.
     """
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **palette.STYLE}):
-        panels = choose_panels(subject, query)
+        near = neighborhood(subject, query)
+        panels = choose_panels(subject, near)
         widths = [panel.width(SIDE) for panel in panels]
         beside = LEGEND if len(panels) == 1 else 0.0
         page = LEFT + sum(widths) + BETWEEN * (len(panels) - 1) + beside + RIGHT
@@ -46,20 +47,18 @@ def draw(subject: Subject, query: Sequence[int] | None = None) -> Figure:
         if beside:
             draw_legend_beside(figure, subject, left - BETWEEN + 0.3, BOTTOM + SIDE - 0.12)
         else:
-            has_query = any(isinstance(panel, NeighborhoodPanel) for panel in panels)
-            draw_legend_below(figure, subject, LEFT, has_query)
+            draw_legend_below(figure, subject, near, LEFT)
     return figure
 
 
-def choose_panels(subject: Subject, query: Sequence[int] | None) -> list[Panel]:
-    """The panels that suit the size and the rank of the space."""
+def choose_panels(subject: Subject, near: Neighborhood | None) -> list[Panel]:
+    """The panels that suit the size of the space; near: what one query sees, where that can be drawn."""
     panels: list[Panel] = []
     if subject.is_small:
         classes = subject.pair_classes()
         panels += [MaskPanel(subject, classes), SortedPanel(subject, classes)]
     else:
         panels.append(TilesPanel(subject))
-    near = neighborhood(subject, query)
     return panels if near is None else [*panels, NeighborhoodPanel(near)]
 
 

@@ -8,6 +8,7 @@ from math import isinf
 from matplotlib.figure import Figure
 
 from attndsl.show import palette
+from attndsl.show.neighborhood import Neighborhood
 from attndsl.show.page import edge_of, square, text
 from attndsl.show.subject import Subject
 
@@ -23,28 +24,28 @@ class Entry:
     label: str
 
 
-def draw_legend_below(figure: Figure, subject: Subject, left: float, has_query: bool) -> None:
+def draw_legend_below(figure: Figure, subject: Subject, near: Neighborhood | None, left: float) -> None:
     """In one line, and below it density and speedups."""
     place = left
-    for entry in entries(subject, has_query):
+    for entry in entries(subject, near):
         place = _draw(figure, entry, place, 0.42) + 0.28
     text(figure, left, 0.16, "   ·   ".join(figures(subject)), fontsize=8, fontweight="bold")
 
 
 def draw_legend_beside(figure: Figure, subject: Subject, left: float, top: float) -> None:
     """One entry below the other, then density and speedups."""
-    for number, entry in enumerate(entries(subject, has_query=False)):
+    for number, entry in enumerate(entries(subject, None)):
         _draw(figure, entry, left, top - number * LINE)
     for number, words in enumerate(figures(subject), start=4):
         text(figure, left, top - number * LINE, words, fontsize=8, fontweight="bold")
 
 
-def entries(subject: Subject, has_query: bool) -> list[Entry]:
-    """All entries, with counts of this head's tile pairs. has_query: whether a panel shows a query's keys."""
+def entries(subject: Subject, near: Neighborhood | None) -> list[Entry]:
+    """All entries, with counts of this head's tile pairs. near: what a panel shows of one query."""
     block_map = subject.block_map
     total = block_map.rows * block_map.columns
     full, visited = block_map.full_tiles, block_map.visited_tiles
-    with_pairs = has_query or subject.is_small
+    with_pairs = near is not None or subject.is_small
     partial = (palette.PARTIAL, palette.MASKED) if with_pairs else (palette.PARTIAL,)
     meaning = "partial tiles: visible, masked" if with_pairs else "partial tiles"
     found = [
@@ -52,7 +53,8 @@ def entries(subject: Subject, has_query: bool) -> list[Entry]:
         Entry(partial, f"{meaning}  {_share(visited - full, total)}"),
         Entry((palette.SKIPPED,), f"skipped tiles  {_share(total - visited, total)}"),
     ]
-    return [*found, Entry((), "the query, its q tile")] if has_query else found
+    marked = near is not None and near.same_space
+    return [*found, Entry((), "the query, its q tile")] if marked else found
 
 
 def figures(subject: Subject) -> list[str]:

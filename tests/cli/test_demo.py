@@ -83,6 +83,19 @@ def test_running_prints_measurement_check_and_comparison() -> None:
     assert "timed on 1/4 of the queries" in text
 
 
+@pytest.mark.filterwarnings("ignore::attndsl.diagnostics.AttnWarning")
+def test_without_a_compiler_nothing_slow_is_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from attndsl.cli.demo_run import run as run_part
+
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    console = Console(file=io.StringIO(), width=120)
+    run_part(Steps(console), pattern().bind(**SETTING, heads=1), head_dim=128, rows=16, dense_share=4)
+    assert isinstance(console.file, io.StringIO)
+    assert "attndsl doctor" in console.file.getvalue()
+
+
 @pytest.mark.slow
 def test_the_whole_demo(run: Callable[..., Any], tmp_path: Path) -> None:
     picture = tmp_path / "demo.png"

@@ -11,6 +11,7 @@ import pytest
 from attndsl.diagnostics import AttnFileError
 from attndsl.show import Subject, draw, encode
 from attndsl.show.figure import choose_panels, facts
+from attndsl.show.neighborhood import neighborhood
 from tests.show.subjects import square, subject, video
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -35,7 +36,7 @@ def texts(chosen: Subject) -> str:
     ids=lambda value: value.ir.name if isinstance(value, Subject) else "",
 )
 def test_panels_suit_the_size_and_rank(chosen: Subject, panels: list[str]) -> None:
-    assert [type(panel).__name__ for panel in choose_panels(chosen, None)] == panels
+    assert [type(panel).__name__ for panel in choose_panels(chosen, neighborhood(chosen))] == panels
 
 
 def test_the_title_is_the_bound_name() -> None:

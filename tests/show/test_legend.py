@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import re
 
+import attndsl
 from attndsl.show import palette
 from attndsl.show.legend import entries, figures
-from tests.show.subjects import square, subject
+from attndsl.show.neighborhood import neighborhood
+from tests.show.subjects import of_pattern, square, subject
+
+CROSS = """pattern zoom:
+    query space small(y, x)
+    key space large(v, u)
+    attend q.y == k.v // 2 and q.x <= k.u
+"""
 
 
-def counts(has_query: bool) -> list[int]:
-    labels = (entry.label for entry in entries(square(), has_query) if entry.colours)
+def counts() -> list[int]:
+    labels = (entry.label for entry in entries(square(), None) if entry.colours)
     return [int(re.findall(r"  ([\d,]+) \(", label)[0].replace(",", "")) for label in labels]
 
 
 def test_full_partial_and_skipped_tiles_are_all_tiles() -> None:
     schedule = square().schedule
-    assert counts(has_query=False) == [
+    assert counts() == [
         schedule.full_tiles,
         schedule.partial_tiles,
         schedule.total_tiles - schedule.visited_tiles,
@@ -24,14 +32,23 @@ def test_full_partial_and_skipped_tiles_are_all_tiles() -> None:
 
 
 def test_a_partial_tile_has_two_colours_where_pairs_are_drawn() -> None:
-    partial = entries(square(), has_query=False)[1]
+    partial = entries(square(), None)[1]
     assert partial.colours == (palette.PARTIAL, palette.MASKED)
     long = subject("causal", 512, 512, shape=4096)
-    assert entries(long, has_query=False)[1].colours == (palette.PARTIAL,)
+    assert entries(long, None)[1].colours == (palette.PARTIAL,)
 
 
 def test_the_query_is_explained_where_it_is_drawn() -> None:
-    assert [entry.label for entry in entries(square(), has_query=True)][-1] == "the query, its q tile"
+    labels = [entry.label for entry in entries(square(), neighborhood(square()))]
+    assert labels[-1] == "the query, its q tile"
+
+
+def test_a_query_of_another_space_has_no_mark() -> None:
+    cross = attndsl.parse(CROSS)
+    assert isinstance(cross, attndsl.Pattern)
+    chosen = of_pattern(cross, (2, 2), (2, 2), shape=(4, 4), key_shape=(8, 6))
+    labels = [entry.label for entry in entries(chosen, neighborhood(chosen))]
+    assert "the query, its q tile" not in labels
 
 
 def test_figures_are_density_and_speedups() -> None:
@@ -43,9 +60,6 @@ def test_figures_are_density_and_speedups() -> None:
 
 
 def test_a_pattern_that_shows_nothing_has_no_speedup() -> None:
-    import attndsl
-    from tests.show.subjects import of_pattern
-
     nothing = attndsl.parse("pattern nothing:\n    space tokens(n)\n    attend q.n < 0\n")
     assert isinstance(nothing, attndsl.Pattern)
     assert figures(of_pattern(nothing, 4, 4, shape=8)) == ["density 0 %", "nothing is visible"]
