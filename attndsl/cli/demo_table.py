@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 def prediction_table(pattern: Pattern, rows: Sequence[Published]) -> tuple[Table, float]:
     """The table, and the largest difference between a predicted and a published number in it."""
-    table = Table(box=None, padding=(0, 3, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("stride")
-    for heading in ("tile speedup", "published", "end to end", "published", "measured there"):
+    for heading in ("tile speedup", "published", "end to end", "published", "measured"):
         table.add_column(heading, justify="right")
     table.add_column("partial tiles")
     worst = 0.0

@@ -7,7 +7,7 @@ from typing import Any
 
 PATTERN = '''\
 pattern hunyuan(window: int[3], stride: int[3]):
-    """Each group of `stride` video queries shares the `window` of keys nearest to it; text sees all."""
+    """A group of `stride` queries shares the nearest `window` of keys."""
     space video(t, h, w) ++ text(n)
     attend
         video -> video: neighborhood(window, stride)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from attndsl.cli import options
 from attndsl.cli.output import console, print_json
 from attndsl.cli.problem import Problem, bind
+
+if TYPE_CHECKING:
+    from attndsl.simulate.optimize import Optimization
 
 
 def simulate(
@@ -24,16 +27,33 @@ def simulate(
     attention_share: Annotated[
         float | None, typer.Option(help="Share of the model's time that dense attention takes: 0.607.")
     ] = None,
-    optimize: Annotated[bool, typer.Option(help="Search tiles and strides near the request.")] = False,
+    optimize: Annotated[
+        bool, typer.Option("--optimize", help="Search tiles and strides near the request.")
+    ] = False,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="With --optimize: an integer parameter to vary. Default: stride."),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Predict the speedup of a pattern: tiles visited, and what that means end to end."""
     problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)
-    if optimize:
-        _optimize(problem, device, q_tile, kv_tile, attention_share, json)
-        return
-    report = problem.bound.simulate(device, q_tile, kv_tile, attention_share)
+    if vary and not optimize:
+        raise typer.BadParameter("it belongs to --optimize", param_hint="--vary")
+    request: dict[str, Any] = {
+        "device": device,
+        "q_tile": q_tile,
+        "kv_tile": kv_tile,
+        "attention_share": attention_share,
+    }
+    result = _optimize(problem, request, vary) if optimize else problem.bound.simulate(**request)
     if json:
-        print_json(report.to_dict())
+        print_json(result.to_dict())
     else:
-        console().print(str(report), markup=False)
+        console().print(str(result), markup=False, soft_wrap=True)
+
+
+def _optimize(problem: Problem, request: dict[str, Any], vary: list[str] | None) -> Optimization:
+    from attndsl.simulate.optimize import optimize
+
+    return optimize(problem.bound.ir, **request, parameters=vary)

@@ -80,7 +80,7 @@ def test_running_prints_measurement_check_and_comparison() -> None:
     text = console.file.getvalue()
     assert "GFLOP/s" in text
     assert "16 sampled queries agree with the float64 definition" in text
-    assert "timed on 1/4 of the queries" in text
+    assert "from 1/4 of the queries" in text
 
 
 @pytest.mark.filterwarnings("ignore::attndsl.diagnostics.AttnWarning")

@@ -52,3 +52,25 @@ def test_nothing_visible_is_valid_json(run: Callable[..., Any]) -> None:
     words = ("simulate", "streaming", "--shape", "64", "--set", "sink=0", "--set", "window=0", "--json")
     report = json.loads(run(*words).out, parse_constant=pytest.fail)
     assert report["flop_speedup"] is None
+
+
+def test_optimize_lists_choices_from_no_loss_to_more_speed(run: Callable[..., Any]) -> None:
+    choices = json.loads(run(*HUNYUAN, "--optimize", *TILES, "--json").out)["choices"]
+    assert choices[0]["lost"] == 0
+    assert [each["tile_speedup"] for each in choices] == sorted(each["tile_speedup"] for each in choices)
+    assert choices[-1]["perfectly_block_sparse"] is True
+    assert all(each["q_tile"] == [4, 8, 8] for each in choices)
+
+
+def test_optimize_varies_the_named_parameters(run: Callable[..., Any]) -> None:
+    words = ("simulate", "sliding_window", "--shape", "4096", "--set", "left=100", "--optimize")
+    found = json.loads(run(*words, "--vary", "left", "--json").out)
+    assert found["parameters"] == ["left"]
+
+
+def test_optimize_prints_a_table(run: Callable[..., Any]) -> None:
+    assert "16,8,8" in run(*HUNYUAN, "--optimize").out
+
+
+def test_nothing_to_vary_without_optimize(run: Callable[..., Any]) -> None:
+    assert run(*HUNYUAN, "--vary", "stride").code == 2
