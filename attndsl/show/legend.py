@@ -18,10 +18,12 @@ LINE = 0.26
 
 @dataclass(frozen=True)
 class Entry:
-    """Colours and what they mean; no colours for the marks of the query."""
+    """Colours or marks and what they mean."""
 
     colours: tuple[str, ...]
     label: str
+    has_cross: bool = False
+    has_outline: bool = False
 
 
 def draw_legend_below(figure: Figure, subject: Subject, near: Neighborhood | None, left: float) -> None:
@@ -53,8 +55,10 @@ def entries(subject: Subject, near: Neighborhood | None) -> list[Entry]:
         Entry(partial, f"{meaning}  {_share(visited - full, total)}"),
         Entry((palette.SKIPPED,), f"skipped tiles  {_share(total - visited, total)}"),
     ]
-    marked = near is not None and near.same_space
-    return [*found, Entry((), "the query, its q tile")] if marked else found
+    if near is not None and near.same_space:
+        label = "the query, its q tile" if near.has_outline else "the query"
+        found.append(Entry((), label, has_cross=True, has_outline=near.has_outline))
+    return found
 
 
 def figures(subject: Subject) -> list[str]:
@@ -69,8 +73,9 @@ def _draw(figure: Figure, entry: Entry, left: float, bottom: float) -> float:
     """One entry; returns where it ends."""
     for colour in entry.colours:
         left = square(figure, left, bottom, colour, edge_of(colour)) + 0.06
-    if not entry.colours:
+    if entry.has_cross:
         left = text(figure, left, bottom, "+", fontsize=8, fontweight="bold", color=palette.QUERY) + 0.06
+    if entry.has_outline:
         left = square(figure, left, bottom, "none", palette.QUERY) + 0.06
     return text(figure, left + 0.03, bottom, entry.label, fontsize=8)
 

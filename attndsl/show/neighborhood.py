@@ -48,6 +48,11 @@ class Neighborhood:
         tiling = self.subject.schedule.q_tiling.segments[0]
         return [_interval(tiling, axis, x) for axis, x in enumerate(self.query)]
 
+    @property
+    def has_outline(self) -> bool:
+        """Whether the query's tile is a box without gaps among the keys."""
+        return self.same_space and None not in self.query_tile
+
     def slices(self) -> list[int]:
         """Up to `MOST_SLICES` slices, evenly apart, around those visited; the query's own is one of them."""
         if len(self.query) == 2:

@@ -73,7 +73,7 @@ class NeighborhoodPanel:
         """The outline of the query's tile, and a mark on the query itself."""
         *before, rows, columns = self.near.query_tile
         in_tile = all(part is not None and part[0] <= chosen < part[1] for part in before)
-        if in_tile and rows is not None and columns is not None:
+        if self.near.has_outline and in_tile and rows is not None and columns is not None:
             corner, size = (columns[0], rows[0]), (columns[1] - columns[0], rows[1] - rows[0])
             outline = Rectangle(corner, *size, fill=False, edgecolor=palette.QUERY, linewidth=0.9, zorder=3)
             outline.set_path_effects(HALO)

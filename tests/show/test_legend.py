@@ -51,6 +51,12 @@ def test_a_query_of_another_space_has_no_mark() -> None:
     assert "the query, its q tile" not in labels
 
 
+def test_a_tile_with_gaps_has_no_outline() -> None:
+    dilated = subject("gna", None, None, shape=(16, 16), window=(4, 4), dilation=(4, 4))
+    last = entries(dilated, neighborhood(dilated))[-1]
+    assert (last.label, last.has_cross, last.has_outline) == ("the query", True, False)
+
+
 def test_figures_are_density_and_speedups() -> None:
     assert figures(subject("blocked", (4, 4), (4, 4), shape=(8, 8), window=(4, 4))) == [
         "density 25 %",
