@@ -13,14 +13,26 @@ Box = tuple[int, ...]
 FEWEST, MOST = 16, 128
 """Tokens of a tile. Segments that are smaller fit into one tile."""
 
+MOST_BOXES = 512
+"""Boxes to choose from on each side; only spaces of three and more axes have more."""
+
 ROUNDING = ("floordiv", "mod")
 
 
 def boxes(extents: Box, masks: Sequence[Expr], most: int = MOST) -> list[Box]:
     """Boxes of powers of two, and of the pattern's own lengths, with few enough tokens and not too few."""
-    sides = [_sides(extent, axis, masks, most) for axis, extent in enumerate(extents)]
+    found: list[Box] = [()]
+    for axis, extent in enumerate(extents):
+        sides = _sides(extent, axis, masks, most)
+        found = [(*box, side) for box in found for side in sides if prod(box) * side <= most]
     fewest = min(FEWEST, prod(extents))
-    return [box for box in product(*sides) if fewest <= prod(box) <= most]
+    large = [box for box in found if prod(box) >= fewest]
+    return most_promising(large, MOST_BOXES)
+
+
+def most_promising(found: list[Box], most: int) -> list[Box]:
+    """At most so many boxes: first those whose sides are powers of two, and of these the compact ones."""
+    return sorted(found, key=lambda box: (sum(side & (side - 1) > 0 for side in box), sum(box), box))[:most]
 
 
 def _sides(extent: int, axis: int, masks: Sequence[Expr], most: int) -> list[int]:

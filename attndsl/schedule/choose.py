@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from attndsl.ir.bound import BoundIR, Segment
 from attndsl.ir.expr import TRUE, Expr, InputAt
-from attndsl.schedule.candidates import MOST, Box, boxes, steps
+from attndsl.schedule.candidates import MOST, Box, boxes, most_promising, steps
 from attndsl.schedule.cost import CostModel
 from attndsl.schedule.heads import head_classes
 from attndsl.schedule.product import AxisCount, AxisMask, product_masks
@@ -29,6 +29,9 @@ Array = NDArray[Any]
 
 MOST_CLASSES = 4
 """Head classes that take part in the choice."""
+
+MOST_SAMPLED = 48
+"""Boxes of each side that are tried on a sample."""
 
 MOST_REFINED = 64
 """Tokens of a tile where the mask depends on inputs: smaller tiles leave more to drop once they are known."""
@@ -188,6 +191,11 @@ def _best_sampled(
     def time(tiles: Tiles) -> float:
         return sum(_sampled_time(query, key, mask, tiles, model) for mask in masks)
 
+    found = replace(
+        found,
+        q_boxes=_preferred(most_promising(found.q_boxes, MOST_SAMPLED)),
+        kv_boxes=_preferred(most_promising(found.kv_boxes, MOST_SAMPLED)),
+    )
     both = [box for box in found.q_boxes if box in found.kv_boxes]
     equal = [(box, box) for box in both] or [(found.q_boxes[0], found.kv_boxes[0])]
     best = min((_tiles(*boxes, step, key) for step in found.steps for boxes in equal), key=time)
