@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 from benchmarks.flex_masks import MaskMod, neighborhood, sliding_window
 
@@ -27,7 +27,7 @@ class Case:
     target: float
     rival: Literal["flex", "sdpa"] = "flex"
     dtype: Literal["float32", "bfloat16"] = "float32"
-    parameters: dict[str, object] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
 
     @property
     def tokens(self) -> int:

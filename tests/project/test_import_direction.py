@@ -44,10 +44,13 @@ def part_of(path: Path) -> str:
     return first.removesuffix(".py")
 
 
-def imported_modules(path: Path) -> Iterator[str]:
-    """Full names of all modules that a file imports, also inside functions, but not for annotations alone."""
+def imported_modules(path: Path, for_types: bool = True) -> Iterator[str]:
+    """Full names of all modules that a file imports, also inside functions.
+
+    for_types: whether imports that only a type checker sees count too.
+    """
     package = ("attndsl", *path.relative_to(PACKAGE).parent.parts)
-    for node in executed_nodes(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in walk(ast.parse(path.read_text(encoding="utf-8")), for_types):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -56,13 +59,13 @@ def imported_modules(path: Path) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def executed_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under `if TYPE_CHECKING:`."""
-    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+def walk(node: ast.AST, for_types: bool) -> Iterator[ast.AST]:
+    """The node and all below it; without for_types, `if TYPE_CHECKING:` is left out."""
+    if not for_types and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
         return
     yield node
     for child in ast.iter_child_nodes(node):
-        yield from executed_nodes(child)
+        yield from walk(child, for_types)
 
 
 def python_files() -> list[Path]:
@@ -87,7 +90,7 @@ def test_a_file_imports_only_the_stages_it_may_see(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_the_runtime_imports_torch_and_triton(path: Path) -> None:
-    heavy = {name.split(".")[0] for name in imported_modules(path)} & {"torch", "triton"}
+    heavy = {name.split(".")[0] for name in imported_modules(path, for_types=False)} & {"torch", "triton"}
     assert not heavy or part_of(path) == "runtime"
 
 
