@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -188,6 +189,7 @@ def _axis_tilings(
 def _best_sampled(
     query: Segment, key: Segment, masks: list[Expr], found: Candidates, model: CostModel
 ) -> Tiles:
+    @cache
     def time(tiles: Tiles) -> float:
         return sum(_sampled_time(query, key, mask, tiles, model) for mask in masks)
 

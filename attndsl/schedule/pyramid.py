@@ -66,7 +66,7 @@ def _coarser_levels(tiling: AxisTiling) -> list[Indices]:
     """Starts per level, from the tiles upwards to one box."""
     levels, starts, group = [tiling.start], tiling.start, tiling.residue
     while len(starts) > 1:
-        place = np.arange(len(group)) - np.searchsorted(group, group)
+        _, place = ragged(np.diff(np.flatnonzero(np.diff(group, prepend=-1)), append=len(group)))
         if not place.any():  # every residue class is one box by now: join classes
             place, group = np.arange(len(group)), np.zeros_like(group)
         starts, group = starts[place % 2 == 0], group[place % 2 == 0]

@@ -7,7 +7,7 @@ they must.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -133,24 +133,37 @@ class ResidualTable:
     def settle(self) -> tuple[tuple[Residual, ...], Array]:
         """The residuals, most frequent first, and the final number of each provisional number (0 stays 0)."""
         chosen = self._chosen()
-        weights: dict[Residual, int] = {}
-        for residual, tiles in zip(chosen, self._tiles, strict=True):
-            weights[residual] = weights.get(residual, 0) + tiles
+        weights = self._weights(chosen)
         kept = sorted(weights, key=lambda residual: -weights[residual])
         final = {residual: number for number, residual in enumerate(kept, 1)}
         return tuple(kept), np.array([0, *(final[residual] for residual in chosen), -1], dtype=np.int16)
 
     def _chosen(self) -> list[Residual]:
+        """Of all ways to keep few enough predicates, the one that evaluates the fewest comparisons."""
         fine, coarse, whole = (
             [getattr(c, name) for c in self._number] for name in ("fine", "coarse", "whole")
         )
-        for level in (fine, coarse):
-            if len(set(level)) <= LIMIT:
-                return level
+        ways = [way for a, b in ((fine, coarse), (fine, whole), (coarse, whole)) for way in self._mixed(a, b)]
+        few = [way for way in ways if len(set(way)) <= LIMIT]
+        return min(few, key=self._work) if few else whole
+
+    def _mixed(self, special: list[Residual], shared: list[Residual]) -> Iterator[list[Residual]]:
+        """The most frequent of the special predicates, and for the other tiles the shared ones."""
+        weights = self._weights(special)
+        ranked = sorted(weights, key=lambda residual: -weights[residual])
+        for count in range(min(len(ranked), LIMIT) + 1):
+            kept = set(ranked[:count])
+            yield [one if one in kept else other for one, other in zip(special, shared, strict=True)]
+
+    def _work(self, chosen: list[Residual]) -> int:
+        """Comparisons per token pair, added up over all PARTIAL tiles."""
+        return sum(
+            tiles * len(atoms(residual.predicate)) for residual, tiles in self._weights(chosen).items()
+        )
+
+    def _weights(self, chosen: list[Residual]) -> dict[Residual, int]:
+        """The number of tiles of each predicate."""
         weights: dict[Residual, int] = {}
-        for residual, tiles in zip(coarse, self._tiles, strict=True):
+        for residual, tiles in zip(chosen, self._tiles, strict=True):
             weights[residual] = weights.get(residual, 0) + tiles
-        frequent = sorted(weights, key=lambda residual: -weights[residual])[: max(0, LIMIT - len(set(whole)))]
-        return [
-            special if special in frequent else shared for special, shared in zip(coarse, whole, strict=True)
-        ]
+        return weights
