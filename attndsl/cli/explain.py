@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attndsl.cli import options
-from attndsl.cli.output import console, print_json
+from attndsl.cli.output import print_json, print_report
 from attndsl.cli.problem import bind
 
 
@@ -14,6 +14,8 @@ def explain(
     kv_heads: options.KvHeads = None,
     key_shape: options.KeyShape = None,
     settings: options.Settings = None,
+    head_dim: options.HeadDim = 128,
+    device: options.Device = "b200",
     q_tile: options.QueryTile = None,
     kv_tile: options.KeyTile = None,
     json: options.Json = False,
@@ -22,8 +24,8 @@ def explain(
     from attndsl.simulate.explain import explain as explanation
 
     problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)
-    result = explanation(problem.bound.ir, q_tile=q_tile, kv_tile=kv_tile)
+    result = explanation(problem.bound.ir, device=device, q_tile=q_tile, kv_tile=kv_tile, head_dim=head_dim)
     if json:
         print_json(result.to_dict())
     else:
-        console().print(str(result), markup=False, soft_wrap=True)
+        print_report(str(result))

@@ -57,6 +57,7 @@ Settings = Annotated[
         help="A parameter, input or segment: window=18,24,24, causal=true, doc=@doc.json. Repeatable.",
     ),
 ]
+Device = Annotated[str, typer.Option(help="h100, h200, b200, a100, ...")]
 HeadDim = Annotated[int, typer.Option(min=1, rich_help_panel=NUMBERS, help="Dimension of each head.")]
 DataType = Annotated[
     Literal["fp32", "bf16", "fp16", "fp64"],

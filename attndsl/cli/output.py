@@ -29,6 +29,14 @@ def console(error: bool = False) -> Console:
     return Console(width=width, highlight=False, emoji=False, stderr=error)
 
 
+def print_report(text: str) -> None:
+    """A report of some lines; those that are not indented are its headings."""
+    out = console()
+    for line in text.splitlines():
+        style = "bold" if line[:1].strip() else None
+        out.print(line, style=style, markup=False, soft_wrap=True)
+
+
 def require_torch() -> None:
     """Raises AttnBackendError A0722 where torch is not installed."""
     if find_spec("torch") is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attndsl.cli import options
-from attndsl.cli.output import console, print_json
+from attndsl.cli.output import print_json, print_report
 from attndsl.cli.problem import Problem, bind
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def simulate(
     kv_heads: options.KvHeads = None,
     key_shape: options.KeyShape = None,
     settings: options.Settings = None,
-    device: Annotated[str, typer.Option(help="h100, h200, b200, a100, ...")] = "b200",
+    device: options.Device = "b200",
     q_tile: options.QueryTile = None,
     kv_tile: options.KeyTile = None,
     attention_share: Annotated[
@@ -50,7 +50,7 @@ def simulate(
     if json:
         print_json(result.to_dict())
     else:
-        console().print(str(result), markup=False, soft_wrap=True)
+        print_report(str(result))
 
 
 def _optimize(problem: Problem, request: dict[str, Any], vary: list[str] | None) -> Optimization:
