@@ -34,6 +34,7 @@ class _Function:
         self.places = places
         self.nodes = list(topological(residual))
         self.ranges = node_ranges(ir, residual, places)
+        self.axis_names = region_axis_names(ir, Region(*(places or (0, 0)), residual))
         self.levels = {node: _level(node) for node in self.nodes}
         self.names = self._choose_names()
 
@@ -48,9 +49,8 @@ class _Function:
         """The predicate in the language's spelling, and the segments it holds for."""
         if self.places is None:
             return expression(self.root)
-        names = region_axis_names(self.ir, Region(*self.places, self.root))
         query, key = self.ir.query_space.segments[self.places[0]], self.ir.key_space.segments[self.places[1]]
-        return f"{query.name} -> {key.name}: {expression(self.root, names)}"
+        return f"{query.name} -> {key.name}: {expression(self.root, self.axis_names)}"
 
     def _body(self) -> Iterator[str]:
         yield from self._leaves()
@@ -81,7 +81,8 @@ class _Function:
             match node:
                 case Position(side, axis):
                     tiling, tile = ("queries", "q_tile") if side == "q" else ("keys", "kv_tile")
-                    yield f"const int32_t* {side}_{axis} = call.{tiling}.coordinate({axis}, {tile});"
+                    name = self._local(node)
+                    yield f"const int32_t* {name}_of = call.{tiling}.coordinate({axis}, {tile});"
         names = [declaration.name for declaration in self.ir.inputs]
         for name, kind in sorted({(n.name, n.kind) for n in self.nodes if isinstance(n, InputAt)}):
             stored, argument = STORED_TYPES[kind], f"call.inputs[{names.index(name)}]"
@@ -146,8 +147,8 @@ class _Function:
         match node:
             case InputAt(name, side):
                 return Text(f"input_{name}[{side}_tokens[{'i' if side == 'q' else 'j'}]]", self._type(node))
-            case Position(side, axis):
-                return Text(f"{side}_{axis}[{'i' if side == 'q' else 'j'}]", "int32_t")
+            case Position(side):
+                return Text(self._element(node, "i" if side == "q" else "j"), "int32_t")
             case Head():
                 return Text("int32_t(head)", "int32_t")
         operands = [self._reference(child, level) for child in node.children]
@@ -165,11 +166,13 @@ class _Function:
         return Text(self._element(node, "j"), self._type(node))
 
     def _local(self, node: Expr) -> str:
-        return f"query_axis_{node.axis}" if isinstance(node, Position) else self.names[node]
+        """What a query's or key's value is called: `query_h` for a coordinate, `query_0` for a feature."""
+        if not isinstance(node, Position):
+            return self.names[node]
+        return f"{'query' if node.side == 'q' else 'key'}_{self.axis_names(node)}"
 
     def _element(self, node: Expr, index: str) -> str:
-        array = f"{node.side}_{node.axis}" if isinstance(node, Position) else f"{self.names[node]}_of"
-        return f"{array}[{index}]"
+        return f"{self._local(node)}_of[{index}]"
 
     def _nonnegative(self, node: Expr) -> bool:
         operands = [self.ranges[child] for child in node.children]

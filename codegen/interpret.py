@@ -23,6 +23,7 @@ from attndsl.schedule.block_map import BlockMap
 from attndsl.schedule.schedule import Schedule
 
 Array = NDArray[Any]
+Sizes = Mapping[tile.Dimension, int]
 
 
 def interpret(
@@ -38,45 +39,52 @@ def interpret(
     tensors: the program's inputs, [batch, heads or kv heads, tokens, channels]. inputs: the pattern's
     declared inputs, [tokens] or [batch, tokens].
     """
-    outputs = {tensor.name: _allocate(tensor, schedule, tensors, dtype) for tensor in program.outputs}
-    for batch in range(len(tensors[program.inputs[0].name])):
+    batches = len(tensors[program.inputs[0].name])
+    sizes = {each.columns: tensors[each.name].shape[-1] for each in program.inputs if each.columns}
+    outputs = {each.name: _allocate(each, schedule, batches, sizes, dtype) for each in program.outputs}
+    for batch in range(batches):
         rows = {name: value[batch] if value.ndim == 2 else value for name, value in (inputs or {}).items()}
         refined = schedule.refine(rows) if schedule.ir.inputs else schedule
-        for head in range(schedule.ir.heads):
-            kernel = _Kernel(program, refined, head, rows, arguments, dtype)
-            for name, value in (*tensors.items(), *outputs.items()):
-                kernel.tensors[name] = value[batch, head * value.shape[1] // schedule.ir.heads]
-            kernel.run()
+        own = {name: value[batch] for name, value in (*tensors.items(), *outputs.items())}
+        _Kernel(program, refined, own, rows, arguments, sizes, dtype).run()
     return outputs
 
 
-def _allocate(tensor: tile.Tensor, schedule: Schedule, tensors: Mapping[str, Array], dtype: Any) -> Array:
+def _allocate(tensor: tile.Tensor, schedule: Schedule, batches: int, sizes: Sizes, dtype: Any) -> Array:
     ir = schedule.ir
-    tokens = (ir.query_space if tensor.side == "q" else ir.key_space).size
-    sizes = {"head_dim": tensors["q"].shape[-1], "value_dim": tensors["v"].shape[-1]}
+    heads, tokens = (
+        (ir.heads, ir.query_space.size) if tensor.side == "q" else (ir.kv_heads, ir.key_space.size)
+    )
     channels = [sizes[tensor.columns]] if tensor.columns else []
-    return np.full([len(tensors["q"]), ir.heads, tokens, *channels], np.nan, dtype)
+    return np.full([batches, heads, tokens, *channels], np.nan, dtype)
 
 
 @dataclass
 class _Kernel:
-    """The state of one program on one batch element and head. tensors: [tokens, channels] by name."""
+    """The state of one program on one batch element. tensors: [heads or kv heads, tokens, channels] by name.
+
+    head: the query head at work; where the program owns kv, one that shares the owner's kv head.
+    """
 
     program: tile.Program
     schedule: Schedule
-    head: int
+    tensors: Mapping[str, Array]
     inputs: Mapping[str, Array]
     arguments: Mapping[str, float]
+    sizes: Sizes
     dtype: Any
-    tensors: dict[str, Array] = field(default_factory=dict)
+    head: int = 0
     tokens: dict[str, Array] = field(default_factory=dict)
     variables: dict[str, Array] = field(default_factory=dict)
     residual: int = 0
 
     def run(self) -> None:
-        for owner in range(len(self._tiles(self.program.owner)[1])):
-            self._enter(self.program.owner, owner)
-            self._run(self.program.body, owner)
+        group = self._group if self.program.owner == "kv" else 1
+        for head in range(0, self.schedule.ir.heads, group):
+            for owner in range(len(self._tiles(self.program.owner)[1])):
+                self.head = head
+                self._enter(self.program.owner, owner)
+                self._run(self.program.body, owner)
 
     def _run(self, statements: tuple[tile.Statement, ...], owner: int) -> None:
         for statement in statements:
@@ -84,12 +92,26 @@ class _Kernel:
                 case tile.Assign(name, value):
                     self.variables[name] = self._value(value)
                 case tile.Store(tensor, value):
-                    self.tensors[tensor.name][self.tokens[tensor.side]] = self._value(value)
+                    self._head_of(tensor)[self.tokens[tensor.side]] = self._value(value)
+                case tile.ForHeads(body):
+                    first = self.head
+                    for self.head in range(first, first + self._group):
+                        self._run(body, owner)
                 case tile.ForVisited(body):
                     for other, residual in _visited(self._map(), owner):
                         self.residual = residual
                         self._enter("kv" if self.program.owner == "q" else "q", other)
                         self._run(body, owner)
+
+    @property
+    def _group(self) -> int:
+        """Query heads per kv head."""
+        return self.schedule.ir.heads // self.schedule.ir.kv_heads
+
+    def _head_of(self, tensor: tile.Tensor) -> Array:
+        """The tensor at the head at work, [tokens, channels]."""
+        head: Array = self.tensors[tensor.name][self.head if tensor.side == "q" else self.head // self._group]
+        return head
 
     def _map(self) -> BlockMap:
         block_map = self.schedule.maps[int(self.schedule.map_of_head[self.head])]
@@ -125,7 +147,7 @@ class _Kernel:
 
     @_value.register
     def _(self, expression: tile.Load) -> Any:
-        return self.tensors[expression.tensor.name][self.tokens[expression.tensor.side]].astype(self.dtype)
+        return self._head_of(expression.tensor)[self.tokens[expression.tensor.side]].astype(self.dtype)
 
     @_value.register
     def _(self, expression: tile.Visible) -> Any:
@@ -160,7 +182,7 @@ class _Kernel:
     def _size(self, dimension: tile.Dimension) -> int:
         if dimension in self.tokens:
             return len(self.tokens[dimension])
-        return int(self.tensors["v" if dimension == "value_dim" else "q"].shape[-1])
+        return self.sizes[dimension]
 
     def _predicate(self, residual: Expr) -> Any:
         ir = self.schedule.ir

@@ -28,7 +28,7 @@ def _lines(statements: Iterable[tile.Statement], depth: int) -> Iterator[str]:
     for statement in statements:
         text = "    " * depth + _statement(statement)
         yield f"{text}  # {statement.comment}" if statement.comment else text
-        if isinstance(statement, tile.ForVisited):
+        if isinstance(statement, (tile.ForVisited, tile.ForHeads)):
             yield from _lines(statement.body, depth + 1)
 
 
@@ -50,6 +50,11 @@ def _(statement: tile.Store) -> str:
 @_statement.register
 def _(statement: tile.ForVisited) -> str:
     return "for each visited tile:"
+
+
+@_statement.register
+def _(statement: tile.ForHeads) -> str:
+    return "for each query head of the kv head:"
 
 
 @singledispatch

@@ -29,6 +29,7 @@ class CompiledAttention(Protocol):
         q: torch.Tensor,
         k: torch.Tensor,
         v: torch.Tensor,
+        *,
         scale: float | None = None,
         return_lse: bool = False,
         **inputs: Any,
@@ -45,11 +46,11 @@ class ReferenceAttention:
         self.ir = ir
 
     def __call__(
-        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor,
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *,
         scale: float | None = None, return_lse: bool = False, **inputs: Any,
     ) -> Outputs:  # fmt: skip
         """See `reference`."""
-        return reference(self.ir, q, k, v, scale, return_lse, **inputs)
+        return reference(self.ir, q, k, v, scale=scale, return_lse=return_lse, **inputs)
 
 
 class CpuAttention:
@@ -73,7 +74,7 @@ class CpuAttention:
         self.dtype = dtype
 
     def __call__(
-        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor,
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *,
         scale: float | None = None, return_lse: bool = False, **inputs: Any,
     ) -> Outputs:  # fmt: skip
         """See `CompiledAttention`."""

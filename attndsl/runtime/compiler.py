@@ -103,7 +103,7 @@ def _has_matrix_unit() -> bool:
     if platform.machine() != "x86_64" or not needed <= set(_processor().split()):
         return False
     arch_prctl, request_permission, tile_data = 158, 0x1023, 18
-    return ctypes.CDLL(None).syscall(arch_prctl, request_permission, tile_data) == 0
+    return bool(ctypes.CDLL(None).syscall(arch_prctl, request_permission, tile_data) == 0)
 
 
 def _first_errors(output: str) -> str:

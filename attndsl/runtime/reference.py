@@ -21,7 +21,8 @@ from attndsl.runtime.checks import check_inputs, check_scale, check_tensors
 CHUNK = 2**24
 """The most scores that one chunk of query rows may have."""
 
-Outputs = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
+Outputs = Any
+"""The output tensor, or (output, log-sum-exp) if that was asked for."""
 
 
 def reference(
@@ -29,6 +30,7 @@ def reference(
     q: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
+    *,
     scale: float | None = None,
     return_lse: bool = False,
     **inputs: Any,

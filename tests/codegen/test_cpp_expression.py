@@ -6,6 +6,7 @@ import ctypes
 import math
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,17 +17,22 @@ from attndsl.codegen.standalone import standalone
 from attndsl.ir.expr import Apply, Expr, InputAt
 from attndsl.ir.ops import OPS, Scalar
 
-CTYPES = {"bool": np.bool_, "int32_t": np.int32, "int64_t": np.int64, "double": np.float64}
+CTYPES: dict[CppType, Any] = {
+    "bool": np.bool_,
+    "int32_t": np.int32,
+    "int64_t": np.int64,
+    "double": np.float64,
+}
 INTEGERS = [-(2**30), -65537, -17, -8, -7, -3, -2, -1, 0, 1, 2, 3, 5, 8, 63, 64, 4097, 2**24 + 1, 2**30]
 REALS = [-1e9, -7.5, -2.5, -1.5, -0.5, -0.1, 0.0, 1e-9, 0.5, 0.75, 1.0, 1.5, 2.5, 3.0, 1e9]
-VALUES: dict[Scalar, list[object]] = {"int": list(INTEGERS), "real": list(REALS), "bool": [False, True]}
+VALUES: dict[Scalar, list[Any]] = {"int": list(INTEGERS), "real": list(REALS), "bool": [False, True]}
 KINDS: dict[str, list[tuple[Scalar, ...]]] = {
     "number": [("int",), ("real",)],
     "int": [("int",)],
     "bool": [("bool",)],
     "same": [("int",), ("real",), ("bool",)],
 }
-SMALL = {"pow": [0, 1, 2, 3, 5], "exp": [-20.0, -1.5, 0.0, 0.5, 9.0]}
+SMALL: dict[str, list[Any]] = {"pow": [0, 1, 2, 3, 5], "exp": [-20.0, -1.5, 0.0, 0.5, 9.0]}
 POSITIVE = {"log2", "sqrt"}
 
 
@@ -50,19 +56,21 @@ def result_type(op: str, kinds: tuple[Scalar, ...]) -> CppType:
     return table[OPS[op].result(kinds)]
 
 
-def operands_of(op: str, kinds: tuple[Scalar, ...]) -> list[NDArray[np.generic]]:
+def operands_of(op: str, kinds: tuple[Scalar, ...]) -> list[NDArray[Any]]:
     """All combinations of operand values for which the operator is defined."""
-    values: list[list[object]] = [list(VALUES[kind]) for kind in kinds]
+    values: list[list[Any]] = [list(VALUES[kind]) for kind in kinds]
     if op in ("floordiv", "mod", "div"):
         values[1] = [value for value in values[1] if value]
     if op == "pow":
-        values = [[v for v in values[0] if abs(v) < 100], list(SMALL["pow"])]  # type: ignore[arg-type]
+        values = [[v for v in values[0] if abs(v) < 100], list(SMALL["pow"])]
     if op in POSITIVE:
-        values[0] = [value for value in values[0] if value > 0]  # type: ignore[operator]
+        values[0] = [value for value in values[0] if value > 0]
     if op in ("exp", "tanh"):
         values[0] = list(SMALL["exp"]) if kinds[0] == "real" else [-5, 0, 3]
-    dtypes = {"int": np.int64, "real": np.float64, "bool": np.bool_}
-    grids = np.meshgrid(*(np.asarray(v, dtypes[k]) for v, k in zip(values, kinds, strict=True)), indexing="ij")
+    dtypes: dict[Scalar, Any] = {"int": np.int64, "real": np.float64, "bool": np.bool_}
+    grids = np.meshgrid(
+        *(np.asarray(v, dtypes[k]) for v, k in zip(values, kinds, strict=True)), indexing="ij"
+    )
     return [np.ascontiguousarray(grid.reshape(-1)) for grid in grids]
 
 
@@ -96,7 +104,9 @@ def test_every_operator_has_a_spelling() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "case"), list(enumerate(cases())), ids=[f"{op}-{'-'.join(k)}-{64 if w else 32}" for op, k, w in cases()]
+    ("number", "case"),
+    list(enumerate(cases())),
+    ids=[f"{op}-{'-'.join(k)}-{64 if w else 32}" for op, k, w in cases()],
 )
 def test_an_operator_agrees_with_the_interpreter(
     library: ctypes.CDLL, number: int, case: tuple[str, tuple[Scalar, ...], bool]

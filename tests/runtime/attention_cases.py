@@ -1,12 +1,13 @@
 """Shared by the tests of kernels: random tensors, attention written out in torch, and the error rule.
 
-The rule is FlashAttention's: a kernel may err at most twice as much as the plain computation in the same precision,
-both measured against float64, plus the rounding of the result itself.
+The rule is FlashAttention's: a kernel may err at most twice as much as the plain computation in the same
+precision, both measured against float64, plus the rounding of the result itself.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -23,7 +24,11 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def tensors(
-    ir: BoundIR, batch: int = 1, dim: int = 16, value_dim: int | None = None, dtype: torch.dtype = torch.float32
+    ir: BoundIR,
+    batch: int = 1,
+    dim: int = 16,
+    value_dim: int | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensors:
     """Standard normal q, k, v for a bound pattern, the same every time."""
     generator = torch.Generator().manual_seed(ir.query_space.size * 1000 + dim)
@@ -40,9 +45,10 @@ def mask_of(ir: BoundIR, **inputs: np.ndarray) -> torch.Tensor:
 
 
 def plain(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor, scale: float | None = None
+    given: Sequence[torch.Tensor], mask: torch.Tensor, scale: float | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Output and log-sum-exp, written out in the precision of the tensors; independent of the reference backend."""
+    """Output and log-sum-exp, written out in the precision of the tensors."""
+    q, k, v = given
     group = q.shape[1] // k.shape[1]
     k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
     scores = (q @ k.mT) * (q.shape[-1] ** -0.5 if scale is None else scale)
@@ -53,12 +59,15 @@ def plain(
 
 
 def assert_inside_error_rule(
-    out: torch.Tensor, lse: torch.Tensor, given: Tensors, mask: torch.Tensor, scale: float | None = None
+    out: torch.Tensor,
+    lse: torch.Tensor,
+    given: Sequence[torch.Tensor],
+    mask: torch.Tensor,
+    scale: float | None = None,
 ) -> None:
     """Compare with float64, overall and for every group of 16 queries."""
-    q, k, v = (tensor.double() for tensor in given)
-    wanted, wanted_lse = plain(q, k, v, mask, scale)
-    same, _ = plain(*given, mask, scale)
+    wanted, wanted_lse = plain([tensor.double() for tensor in given], mask, scale)
+    same, _ = plain(given, mask, scale)
     rounding = 2 * torch.finfo(out.dtype).eps * float(wanted.abs().max())
     for first in range(0, out.shape[2], 16):
         part = slice(first, first + 16)
@@ -97,5 +106,3 @@ def cpu_kernel(
     return compile_attention(
         ir, lambda: schedule, backend="cpu", head_dim=dim, value_dim=value_dim or dim, dtype=dtype
     )
-
-

@@ -61,7 +61,7 @@ def test_without_a_compiler_the_reference_runs_and_one_warning_names_the_fix(
         kernel = compile_for()
     assert len(caught) == 1
     assert kernel.backend == "reference"
-    assert kernel(*tensors(IR)).shape == (1, 2, 20, 16)  # type: ignore[union-attr]
+    assert kernel(*tensors(IR)).shape == (1, 2, 20, 16)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         compile_for()
@@ -109,10 +109,11 @@ def test_gradients_are_those_of_the_reference_with_one_warning(return_lse: bool)
         return torch.autograd.grad((out * weights).sum() + lse.sum(), leaves)
 
     wanted = gradients(reference(IR, *leaves, return_lse=return_lse))
-    with pytest.warns(AttnWarning, match="reference backend") as caught:
+    with pytest.warns(AttnWarning, match="reference backend"):
         found = gradients(kernel(*leaves, return_lse=return_lse))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         gradients(kernel(*leaves, return_lse=return_lse))
-    assert len(caught) == 1
     torch.testing.assert_close(found, wanted)
 
 
@@ -121,5 +122,4 @@ def test_without_gradients_nothing_is_kept() -> None:
     q, k, v = (t.requires_grad_() for t in tensors(IR))
     with torch.no_grad():
         out = cpu_kernel(IR, 16, 16)(q, k, v)
-    assert isinstance(out, torch.Tensor)
     assert not out.requires_grad

@@ -1,0 +1,66 @@
+"""Splitting tile IR into products, row loops and movements of tiles."""
+
+from __future__ import annotations
+
+from attndsl.codegen import tile_ir as tile
+from attndsl.codegen.forward import forward
+from attndsl.codegen.steps import Gather, Product, RowLoop, Scatter, Visit, reads, split
+
+SCORES = tile.Shape("q", "kv")
+X, Y = tile.Variable("x", SCORES), tile.Variable("y", SCORES)
+QUERIES, KEYS = tile.Load(tile.Tensor("q", "q", "head_dim")), tile.Load(tile.Tensor("k", "kv", "head_dim"))
+PRODUCT = tile.Dot(tile.Variable("queries", QUERIES.shape), KEYS, transpose_right=True)
+
+
+def steps_of(*body: tile.Statement) -> tuple[object, ...]:
+    return split(tile.Program("p", "q", (), (), (), body))
+
+
+def add(left: tile.Expression, right: tile.Expression) -> tile.Elementwise:
+    return tile.Elementwise("add", (left, right))
+
+
+def test_the_forward_pass() -> None:
+    outside = split(forward())
+    assert [type(step) for step in outside] == [Gather, RowLoop, Visit, RowLoop, Scatter, RowLoop, Scatter]
+    visit = outside[2]
+    assert isinstance(visit, Visit)
+    assert [type(step) for step in visit.steps] == [Product, RowLoop, RowLoop, Product]
+
+
+def test_only_the_block_that_masks_has_a_second_form() -> None:
+    visit = split(forward())[2]
+    assert isinstance(visit, Visit)
+    masking, rest = (step for step in visit.steps if isinstance(step, RowLoop))
+    assert [statement.name for statement in masking.assignments] == ["scores", "new_highest_of_tile"]
+    assert masking.masks
+    assert not rest.masks
+    assert not masking.when_all_visible().masks
+
+
+def test_a_product_inside_a_value_gets_a_name() -> None:
+    product, loop = steps_of(tile.Assign("x", add(PRODUCT, tile.Number(1.0))))
+    assert isinstance(product, Product)
+    assert product.target.name == "x_product"
+    assert isinstance(loop, RowLoop)
+    assert reads(loop) == {"x_product"}
+
+
+def test_a_rescaled_sum_of_products_is_one_step() -> None:
+    rescale = tile.Variable("r", tile.Shape("q"))
+    (step,) = steps_of(tile.Assign("x", add(tile.Elementwise("mul", (X, rescale)), PRODUCT)))
+    assert isinstance(step, Product)
+    assert step.rescale == rescale
+    assert reads(step) == {"x", "r", "queries"}
+
+
+def test_a_reduction_inside_a_value_gets_a_name() -> None:
+    (loop,) = steps_of(tile.Assign("m", tile.Elementwise("exp2", (tile.Reduce("max", X),))))
+    assert isinstance(loop, RowLoop)
+    assert [statement.name for statement in loop.assignments] == ["m_of_tile", "m"]
+
+
+def test_rows_of_different_sides_do_not_share_a_loop() -> None:
+    per_key = tile.Variable("z", tile.Shape("kv"))
+    loops = steps_of(tile.Assign("a", add(X, Y)), tile.Assign("b", add(per_key, per_key)))
+    assert len(loops) == 2

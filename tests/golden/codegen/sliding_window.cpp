@@ -1,0 +1,191 @@
+// The forward pass in float32, printed by attndsl VERSION, of
+// bound sliding_window_l256: heads 4, kv_heads 4
+//     queries tokens(n = 4096)
+//     keys    tokens(n = 4096)
+//     attend tokens -> tokens: q.n - 256 <= k.n and k.n <= q.n
+#include "tile_runtime.h"
+
+namespace {
+using namespace attn;
+
+constexpr int Tq = 64, Tk = 64;  // tokens of a q tile and of a kv tile
+constexpr int D = 64, Dv = 64;  // channels of q and k, and of v
+using Element = float;
+using Factor = Operand<Element>;
+using Mask = Visibility<Tq, Tk>;
+enum { q, k, v, out, lse };  // places in call.tensors
+
+// Residual 1 of PARTIAL tiles: tokens -> tokens: k.n <= q.n
+inline void visible_1(Mask& visible, const Call& call, int64_t batch, int64_t head,
+                      int64_t q_tile, int64_t kv_tile) {
+    const int32_t* key_n_of = call.keys.coordinate(0, kv_tile);
+    const int32_t* query_n_of = call.queries.coordinate(0, q_tile);
+    for (int i = 0; i < Tq; ++i) {
+        int32_t* row = visible.row(i);
+        const int32_t query_n = query_n_of[i];
+        #pragma omp simd
+        for (int j = 0; j < Tk; ++j) {
+            row[j] = -int32_t(key_n_of[j] <= query_n);
+        }
+    }
+}
+
+// Residual 2 of PARTIAL tiles: tokens -> tokens: q.n - 256 <= k.n
+inline void visible_2(Mask& visible, const Call& call, int64_t batch, int64_t head,
+                      int64_t q_tile, int64_t kv_tile) {
+    const int32_t* query_n_of = call.queries.coordinate(0, q_tile);
+    const int32_t* key_n_of = call.keys.coordinate(0, kv_tile);
+    int32_t query_0_of[Tq];
+    #pragma omp simd
+    for (int i = 0; i < Tq; ++i) {
+        const int32_t query_0 = query_n_of[i] - 256;  // prelude.attn:16:12: query - left
+        query_0_of[i] = query_0;
+    }
+    for (int i = 0; i < Tq; ++i) {
+        int32_t* row = visible.row(i);
+        const int32_t query_0 = query_0_of[i];
+        #pragma omp simd
+        for (int j = 0; j < Tk; ++j) {
+            row[j] = -int32_t(query_0 <= key_n_of[j]);
+        }
+    }
+}
+
+// Which pairs of a PARTIAL tile, or of one that the edge of the space cuts off, are visible.
+void fill(Mask& visible, const Call& call, int16_t residual,
+          int64_t batch, int64_t head, int64_t q_tile, int64_t kv_tile) {
+    switch (residual) {
+        case 1: visible_1(visible, call, batch, head, q_tile, kv_tile); break;
+        case 2: visible_2(visible, call, batch, head, q_tile, kv_tile); break;
+        default: show_all(visible);
+    }
+    hide_columns(visible, call.keys.counts[kv_tile]);
+}
+
+struct Packed {  // a kv tile in fast memory
+    KeyTile<Factor, D, Tk> k;
+    ValueTile<Factor, Tk, Dv> v;
+};
+
+void pack(const Call& call, Packed& packed, int64_t batch, int64_t head, int64_t kv_tile) {
+    gather_transposed(packed.k, rows_of<const Element>(call.tensors[k], batch, head, call.keys, kv_tile));
+    gather_rows(packed.v, rows_of<const Element>(call.tensors[v], batch, head, call.keys, kv_tile));
+}
+
+struct Scratch {  // the variables of one thread
+    QueryTile<Factor, Tq, D> queries;
+    alignas(64) float highest[Tq];
+    alignas(64) float total[Tq];
+    Tile<float, Tq, Dv> weighted_values;
+    Tile<float, Tq, Tk> scores_product;
+    alignas(64) float new_highest_of_tile[Tq];
+    alignas(64) float new_highest[Tq];
+    alignas(64) float rescale[Tq];
+    alignas(64) float total_of_tile[Tq];
+    alignas(64) float normaliser[Tq];
+    alignas(64) float lse_rows[Tq];
+    Mask visible;
+};
+
+void run(const Call& call, const Packed* packed, Scratch& scratch, const BlockMap& map,
+         int64_t batch, int64_t head, int64_t q_tile) {
+    const float scale = call.arguments[0];
+    auto& [queries, highest, total, weighted_values, scores_product, new_highest_of_tile, new_highest, rescale, total_of_tile, normaliser, lse_rows, visible] = scratch;
+    auto& scores = scores_product;
+    auto& weights = scores_product;
+    auto& out_rows = weighted_values;
+    gather_rows(queries, rows_of<const Element>(call.tensors[q], batch, head, call.queries, q_tile));
+    for (int first = 0; first < Tq; first += vector_width) {
+        store(highest + first, broadcast(-3.40282347e+38f));  // highest score seen, per query
+        store(total + first, broadcast(0.0f));  // sum of weights, per query
+        for (int lane = 0; lane < vector_width; ++lane) {
+            const int row = first + lane;
+            for (int column = 0; column < padded(Dv); column += vector_width) {
+                const Vector weighted_values_here = broadcast(0.0f);
+                store(weighted_values.row(row) + column, weighted_values_here);
+            }
+        }
+    }
+    // every kv tile in the block map of this q tile
+    for (int64_t run = map.row_start[q_tile]; run < map.row_start[q_tile + 1]; ++run) {
+        for (int64_t kv_tile = map.begin[run]; kv_tile < map.end[run]; ++kv_tile) {
+            const Packed& kv = packed[kv_tile];
+            const bool full = map.residual[run] == 0 && call.keys.counts[kv_tile] == Tk;
+            dot(scores_product, queries, kv.k);
+            if (full) {
+                for (int first = 0; first < Tq; first += vector_width) {
+                    Vector new_highest_of_tile_rows[vector_width];
+                    for (int lane = 0; lane < vector_width; ++lane) {
+                        const int row = first + lane;
+                        Vector new_highest_of_tile_lanes = broadcast(-infinity);
+                        for (int column = 0; column < padded(Tk); column += vector_width) {
+                            const Vector scores_here = load(scores_product.row(row) + column) * (scale * 1.44269504f);  // in base 2
+                            store(scores.row(row) + column, scores_here);
+                            new_highest_of_tile_lanes = maximum(new_highest_of_tile_lanes, scores_here);
+                        }
+                        new_highest_of_tile_rows[lane] = new_highest_of_tile_lanes;
+                    }
+                    store(new_highest_of_tile + first, maximum_of_each(new_highest_of_tile_rows));
+                }
+            } else {
+                fill(visible, call, map.residual[run], batch, head, q_tile, kv_tile);
+                for (int first = 0; first < Tq; first += vector_width) {
+                    Vector new_highest_of_tile_rows[vector_width];
+                    for (int lane = 0; lane < vector_width; ++lane) {
+                        const int row = first + lane;
+                        Vector new_highest_of_tile_lanes = broadcast(-infinity);
+                        for (int column = 0; column < padded(Tk); column += vector_width) {
+                            const Vector scores_here = select(load(visible.row(row) + column), load(scores_product.row(row) + column) * (scale * 1.44269504f), broadcast(-infinity));  // in base 2
+                            store(scores.row(row) + column, scores_here);
+                            new_highest_of_tile_lanes = maximum(new_highest_of_tile_lanes, scores_here);
+                        }
+                        new_highest_of_tile_rows[lane] = new_highest_of_tile_lanes;
+                    }
+                    store(new_highest_of_tile + first, maximum_of_each(new_highest_of_tile_rows));
+                }
+            }
+            for (int first = 0; first < Tq; first += vector_width) {
+                store(new_highest + first, maximum(load(highest + first), load(new_highest_of_tile + first)));
+                store(rescale + first, exp2(load(highest + first) - load(new_highest + first)));
+                Vector total_of_tile_rows[vector_width];
+                for (int lane = 0; lane < vector_width; ++lane) {
+                    const int row = first + lane;
+                    const Vector new_highest_row = broadcast(new_highest[row]);
+                    Vector total_of_tile_lanes = Vector{};
+                    for (int column = 0; column < padded(Tk); column += vector_width) {
+                        const Vector weights_here = exp2(load(scores.row(row) + column) - new_highest_row);
+                        store(weights.row(row) + column, weights_here);
+                        total_of_tile_lanes = total_of_tile_lanes + weights_here;
+                    }
+                    total_of_tile_rows[lane] = total_of_tile_lanes;
+                }
+                store(total_of_tile + first, sum_of_each(total_of_tile_rows));
+                store(total + first, (load(total + first) * load(rescale + first)) + load(total_of_tile + first));
+                store(highest + first, load(new_highest + first));
+            }
+            dot_accumulate(weighted_values, rescale, weights, kv.v);
+        }
+    }
+    for (int first = 0; first < Tq; first += vector_width) {
+        store(normaliser + first, select(load(total + first) == 0.0f, broadcast(0.0f), 1.0f / load(total + first)));  // 0 where no key is visible
+        for (int lane = 0; lane < vector_width; ++lane) {
+            const int row = first + lane;
+            const Vector normaliser_row = broadcast(normaliser[row]);
+            for (int column = 0; column < padded(Dv); column += vector_width) {
+                const Vector out_rows_here = load(weighted_values.row(row) + column) * normaliser_row;
+                store(out_rows.row(row) + column, out_rows_here);
+            }
+        }
+    }
+    store_rows(rows_of<Element>(call.tensors[out], batch, head, call.queries, q_tile), out_rows);
+    for (int first = 0; first < Tq; first += vector_width) {
+        store(lse_rows + first, select(load(total + first) == 0.0f, broadcast(-infinity), (load(highest + first) + log2(load(total + first))) * 0.693147181f));  // natural log-sum-exp
+    }
+    store_column(rows_of<float>(call.tensors[lse], batch, head, call.queries, q_tile), lse_rows);
+}
+
+}  // namespace
+
+extern "C" int attndsl_forward(const attn::Call* call) {
+    return attn::for_each_q_tile<Factor, Packed, Scratch>(*call, pack, run);
+}
