@@ -64,8 +64,8 @@ def show_image(axes: Axes, image: Array) -> None:
 
 def _inches(axes: Axes) -> Array:
     """Width and height of axes on the page."""
-    page = axes.get_figure(root=True)
-    assert page is not None
+    page = axes.get_figure()
+    assert isinstance(page, Figure)
     inches: Array = np.asarray(axes.get_position().size) * page.get_size_inches()
     return inches
 
