@@ -131,18 +131,17 @@ inline void gather_rows(RightTile<Tokens, Channels>& tile, TokenRows<const bfloa
         }
 }
 
-// A float32 tile as a left operand, rounded to the nearest bfloat16.
-template <int Rows, int Inner>
-inline void round_rows(LeftTile<Rows, Inner>& tile, const Tile<float, Rows, Inner>& source) {
+// Rows [first, first + Rows) of a float32 tile as a left operand, rounded to the nearest bfloat16.
+template <int Rows, int M, int Inner>
+ATTN_INLINE void round_rows(LeftTile<Rows, Inner>& tile, const Tile<float, M, Inner>& source, int first) {
     for (int inner = 0; inner < tile.inner_units; ++inner)
         for (int index = 0; index < Rows; ++index) {
-            const int column = inner * unit_inner;
-            const bool whole = column + vector_width < source.stride;
-            const Vector low = load(source.row(index) + column);
-            const Vector high = whole ? load(source.row(index) + column + vector_width) : Vector{};
-            const __m512bh both = _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(high), reinterpret_cast<__m512>(low));
+            const float* row = source.row(first + index) + inner * unit_inner;
+            const bool whole = inner * unit_inner + vector_width < source.stride;
+            const __m512 low = reinterpret_cast<__m512>(load(row));
+            const __m512 high = whole ? reinterpret_cast<__m512>(load(row + vector_width)) : _mm512_setzero_ps();
             uint16_t* target = tile.unit(index / unit_rows, inner) + index % unit_rows * unit_inner;
-            store(reinterpret_cast<float*>(target), reinterpret_cast<Vector>(both));
+            store(reinterpret_cast<float*>(target), reinterpret_cast<Vector>(_mm512_cvtne2ps_pbh(high, low)));
         }
 }
 
@@ -191,30 +190,23 @@ ATTN_INLINE void add_products(const uint16_t* left, const uint16_t* right) {
     }
 }
 
-template <bool TwoRows, bool TwoColumns, bool Accumulate, int M, int N, int K>
-ATTN_INLINE void multiply_units(Tile<float, M, N>& target, const LeftTile<M, K>& left, const RightTile<K, N>& right,
-                                int row, int column) {
-    float* block = target.row(row * unit_rows) + column * unit_rows;
-    if constexpr (Accumulate) load_sums<TwoRows, TwoColumns>(block, padded(N));
-    else clear_sums();
-    add_products<TwoRows, TwoColumns, LeftTile<M, K>::inner_units>(left.unit(row, 0), right.unit(0, column));
-    store_sums<TwoRows, TwoColumns>(block, padded(N));
-}
-
-// target = (Accumulate ? target : 0) + left . right
-template <bool Accumulate, int M, int N, int K>
-inline void multiply_on_unit(Tile<float, M, N>& target, const LeftTile<M, K>& left, const RightTile<K, N>& right) {
-    constexpr int rows = M / unit_rows, columns = RightTile<K, N>::column_units;
+// Rows of target = (Accumulate ? rows of target : 0) + one or two units of rows of a left operand . right
+template <bool TwoRows, bool Accumulate, int N, int K>
+ATTN_INLINE void multiply_units(float* target, const uint16_t* left, const RightTile<K, N>& right) {
+    constexpr int columns = RightTile<K, N>::column_units, inner = RightTile<K, N>::inner_units;
     __asm__ volatile("" ::: "memory");  // the compiler does not know what the unit reads, so nothing may move across
-    for (int row = 0; row + 1 < rows; row += 2) {
-        for (int column = 0; column + 1 < columns; column += 2)
-            multiply_units<true, true, Accumulate>(target, left, right, row, column);
-        if constexpr (columns % 2) multiply_units<true, false, Accumulate>(target, left, right, row, columns - 1);
+    for (int column = 0; column + 1 < columns; column += 2) {
+        if constexpr (Accumulate) load_sums<TwoRows, true>(target + column * unit_rows, padded(N));
+        else clear_sums();
+        add_products<TwoRows, true, inner>(left, right.unit(0, column));
+        store_sums<TwoRows, true>(target + column * unit_rows, padded(N));
     }
-    if constexpr (rows % 2) {
-        for (int column = 0; column + 1 < columns; column += 2)
-            multiply_units<false, true, Accumulate>(target, left, right, rows - 1, column);
-        if constexpr (columns % 2) multiply_units<false, false, Accumulate>(target, left, right, rows - 1, columns - 1);
+    if constexpr (columns % 2) {
+        constexpr int column = columns - 1;
+        if constexpr (Accumulate) load_sums<TwoRows, false>(target + column * unit_rows, padded(N));
+        else clear_sums();
+        add_products<TwoRows, false, inner>(left, right.unit(0, column));
+        store_sums<TwoRows, false>(target + column * unit_rows, padded(N));
     }
     __asm__ volatile("" ::: "memory");
 }
@@ -222,21 +214,36 @@ inline void multiply_on_unit(Tile<float, M, N>& target, const LeftTile<M, K>& le
 // target = left . right
 template <int M, int N, int K>
 inline void dot(Tile<float, M, N>& target, const LeftTile<M, K>& left, const RightTile<K, N>& right) {
-    multiply_on_unit<false>(target, left, right);
+    constexpr int rows = M / unit_rows;
+    for (int row = 0; row + 1 < rows; row += 2)
+        multiply_units<true, false>(target.row(row * unit_rows), left.unit(row, 0), right);
+    if constexpr (rows % 2)
+        multiply_units<false, false>(target.row((rows - 1) * unit_rows), left.unit(rows - 1, 0), right);
 }
 
-// target[m] = target[m] * alpha[m] + left[m] . right; left is rounded to bfloat16.
-template <int M, int N, int K>
-inline void dot_accumulate(Tile<float, M, N>& target, const float* alpha, const Tile<float, M, K>& left,
-                           const RightTile<K, N>& right) {
-    LeftTile<M, K> rounded;
-    round_rows(rounded, left);
-    for (int row = 0; row < M; ++row) {
+// Rows [first, first + Rows) of dot_accumulate.
+template <int Rows, int M, int N, int K>
+ATTN_INLINE void accumulate_rows(Tile<float, M, N>& target, const float* alpha, const Tile<float, M, K>& left,
+                                 const RightTile<K, N>& right, int first) {
+    LeftTile<Rows, K> rounded;
+    round_rows(rounded, left, first);
+    for (int row = first; row < first + Rows; ++row) {
         const Vector factor = broadcast(alpha[row]);
         for (int column = 0; column < target.stride; column += vector_width)
             store(target.row(row) + column, load(target.row(row) + column) * factor);
     }
-    multiply_on_unit<true>(target, rounded, right);
+    multiply_units<Rows == 2 * unit_rows, true>(target.row(first), rounded.data, right);
+}
+
+// target[m] = target[m] * alpha[m] + left[m] . right; left is rounded to bfloat16. Works on 32 rows at a time, so that
+// they stay in the cache from one step to the next.
+template <int M, int N, int K>
+inline void dot_accumulate(Tile<float, M, N>& target, const float* alpha, const Tile<float, M, K>& left,
+                           const RightTile<K, N>& right) {
+    constexpr int pairs = M / (2 * unit_rows) * (2 * unit_rows);
+    for (int row = 0; row < pairs; row += 2 * unit_rows)
+        accumulate_rows<2 * unit_rows>(target, alpha, left, right, row);
+    if constexpr (pairs < M) accumulate_rows<unit_rows>(target, alpha, left, right, pairs);
 }
 
 #else

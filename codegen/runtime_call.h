@@ -86,9 +86,18 @@ inline int thread_number() {
 #endif
 }
 
-// Packs the kv tiles of as many (batch, kv head) pairs as fit into the kept workspace, runs their q tiles,
-// and goes on with the next pairs. Factor: what products multiply, which decides whether threads take the matrix
-// unit. Returns 1 when memory is short, 2 when the system refuses the matrix unit, else 0.
+// How many of the (batch, kv head) pairs to pack at once: enough to give each thread 32 q tiles, and no more, because
+// packed tiles should still be in the caches when they are used; at most what fits into the kept workspace.
+inline int64_t pairs_at_once(int64_t pairs, int64_t q_tiles_of_pair, int64_t bytes_of_pair, int64_t threads) {
+    const int64_t busy = (32 * threads + q_tiles_of_pair - 1) / (q_tiles_of_pair > 0 ? q_tiles_of_pair : 1);
+    const int64_t fitting = bytes_of_pair > 0 ? Workspace::kept_bytes / bytes_of_pair : pairs;
+    const int64_t wanted = busy < fitting ? busy : fitting;
+    return wanted < 1 ? 1 : wanted < pairs ? wanted : pairs;
+}
+
+// Packs the kv tiles of some (batch, kv head) pairs, runs their q tiles, and goes on with the next pairs. Factor: what
+// products multiply, which decides whether threads take the matrix unit. Returns 1 when memory is short, 2 when the
+// system refuses the matrix unit, else 0.
 //     pack(call, packed kv tile, batch, kv_head, kv_tile)
 //     run(call, packed kv tiles of its head, scratch of its thread, block map, batch, head, q_tile)
 template <class Factor, class Packed, class Scratch, class Pack, class Run>
@@ -99,13 +108,12 @@ int for_each_q_tile(const Call& call, Pack pack, Run run) {
     const int64_t kv_tiles = call.keys.tiles, q_tiles = call.queries.tiles;
     const int64_t pairs = call.batches * call.kv_heads, heads_per_pair = call.heads / call.kv_heads;
     const int64_t pair_bytes = kv_tiles * int64_t{sizeof(Packed)};
-    const int64_t fitting = pair_bytes ? Workspace::kept_bytes / pair_bytes : pairs;
-    const int64_t group = fitting < 1 ? 1 : fitting < pairs ? fitting : pairs;
+    const int64_t map_rows = q_tiles * heads_per_pair;
+    const int64_t group = pairs_at_once(pairs, map_rows, pair_bytes, call.threads);
     Workspace workspace(group * pair_bytes + call.threads * int64_t{sizeof(Scratch)} + 64);
     if (!workspace.exists()) return 1;
     Packed* packed = workspace.take<Packed>(group * kv_tiles);
     Scratch* scratch = workspace.take<Scratch>(call.threads);
-    const int64_t map_rows = q_tiles * heads_per_pair;
 #pragma omp parallel num_threads(static_cast<int>(call.threads))
     {
         const Unit unit;
