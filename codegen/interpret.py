@@ -95,7 +95,8 @@ class _Kernel:
                     self._head_of(tensor)[self.tokens[tensor.side]] = self._value(value)
                 case tile.ForHeads(body):
                     first = self.head
-                    for self.head in range(first, first + self._group):
+                    for head in range(first, first + self._group):
+                        self.head = head
                         self._run(body, owner)
                 case tile.ForVisited(body):
                     for other, residual in _visited(self._map(), owner):

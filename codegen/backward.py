@@ -1,0 +1,147 @@
+"""The backward pass of masked softmax attention in tile IR: three programs over one schedule.
+
+    p  = exp(s - lse)                          with the scores s = scale * q k^T; 0 where not visible
+    dv = p^T dout,    ds = p * (dout v^T - delta),    delta = rowsum(dout * out) - dlse
+    dq = scale * ds k,    dk = scale * ds^T q
+
+`dq` owns q tiles and loops over the block map, `dk_dv` owns kv tiles and loops over its transpose; each
+writes only what it owns, so that results are the same in every run. Source: T. Dao, FlashAttention-2, 2023
+(arXiv:2307.08691), algorithm 2. The gradient of lse with respect to s is p, so dlse enters through delta.
+"""
+
+from __future__ import annotations
+
+import math
+
+from attndsl.codegen.forward import LOG2_E, LSE, OUT, SCALE, K, Q, V
+from attndsl.codegen.tile_ir import (
+    Assign,
+    Dot,
+    Elementwise,
+    Expression,
+    ForHeads,
+    ForVisited,
+    Full,
+    Load,
+    Number,
+    Program,
+    Reduce,
+    Shape,
+    Store,
+    Tensor,
+    Variable,
+    Visible,
+)
+
+OUT_GRADIENT, LSE_GRADIENT = Tensor("out_gradient", "q", "value_dim"), Tensor("lse_gradient", "q")
+DELTA = Tensor("delta", "q")
+Q_GRADIENT = Tensor("q_gradient", "q", "head_dim")
+K_GRADIENT, V_GRADIENT = Tensor("k_gradient", "kv", "head_dim"), Tensor("v_gradient", "kv", "value_dim")
+
+_products = Variable("products", Shape("q", "kv"))
+_weights = Variable("weights", Shape("q", "kv"))
+_weight_gradients = Variable("weight_gradients", Shape("q", "kv"))
+_score_gradients = Variable("score_gradients", Shape("q", "kv"))
+_queries, _keys = Variable("queries", Shape("q", "head_dim")), Variable("keys", Shape("kv", "head_dim"))
+_values = Variable("values", Shape("kv", "value_dim"))
+_out_gradients = Variable("out_gradients", Shape("q", "value_dim"))
+_lse, _delta = Variable("lse_in_base_2", Shape("q")), Variable("deltas", Shape("q"))
+_dq, _dk = Variable("dq", Shape("q", "head_dim")), Variable("dk", Shape("kv", "head_dim"))
+_dv = Variable("dv", Shape("kv", "value_dim"))
+
+
+def delta() -> Program:
+    """`delta` [batch, heads, Nq] = rowsum(out_gradient * out) - lse_gradient; 0 for queries that see nothing.
+
+    It is what `dq` and `dk_dv` have in common.
+    """
+    nothing = _apply("eq", Load(LSE), Number(-math.inf))
+    products = Reduce("sum", _apply("mul", Load(OUT_GRADIENT), Load(OUT)))
+    return Program(
+        "delta",
+        owner="q",
+        inputs=(OUT, LSE, OUT_GRADIENT, LSE_GRADIENT),
+        outputs=(DELTA,),
+        arguments=(),
+        body=(
+            Assign("deltas", _apply("sub", products, Load(LSE_GRADIENT))),
+            Store(DELTA, _apply("select", nothing, Number(0.0), _delta), comment="0 where no key is visible"),
+        ),
+    )
+
+
+def dq() -> Program:
+    """`q_gradient` from the forward pass's inputs and LSE, the output's gradient and `delta`."""
+    visit = (
+        *_recompute(_queries, Load(K), _out_gradients, Load(V), _lse, _delta),
+        Assign("dq", _apply("add", _dq, Dot(_score_gradients, Load(K)))),
+    )
+    return Program(
+        "dq",
+        owner="q",
+        inputs=(Q, K, V, LSE, OUT_GRADIENT, DELTA),
+        outputs=(Q_GRADIENT,),
+        arguments=(SCALE,),
+        body=(
+            Assign("queries", Load(Q)),
+            Assign("out_gradients", Load(OUT_GRADIENT)),
+            Assign("lse_in_base_2", _in_base_2(Load(LSE))),
+            Assign("deltas", Load(DELTA)),
+            Assign("dq", Full(Shape("q", "head_dim"), 0.0)),
+            ForVisited(visit, comment="every kv tile in the block map of this q tile"),
+            Store(Q_GRADIENT, _apply("mul", _dq, SCALE)),
+        ),
+    )
+
+
+def dk_dv() -> Program:
+    """`k_gradient` and `v_gradient`, summed over the query heads that share a kv head; inputs as for `dq`."""
+    visit = (
+        *_recompute(Load(Q), _keys, Load(OUT_GRADIENT), _values, _in_base_2(Load(LSE)), Load(DELTA)),
+        Assign("dv", _apply("add", _dv, Dot(_weights, Load(OUT_GRADIENT), transpose_left=True))),
+        Assign("dk", _apply("add", _dk, Dot(_score_gradients, Load(Q), transpose_left=True))),
+    )
+    loop = ForVisited(visit, comment="every q tile whose block map has this kv tile")
+    return Program(
+        "dk_dv",
+        owner="kv",
+        inputs=(Q, K, V, LSE, OUT_GRADIENT, DELTA),
+        outputs=(K_GRADIENT, V_GRADIENT),
+        arguments=(SCALE,),
+        body=(
+            Assign("keys", Load(K)),
+            Assign("values", Load(V)),
+            Assign("dk", Full(Shape("kv", "head_dim"), 0.0)),
+            Assign("dv", Full(Shape("kv", "value_dim"), 0.0)),
+            ForHeads((loop,), comment="every query head that shares this kv head"),
+            Store(K_GRADIENT, _apply("mul", _dk, SCALE)),
+            Store(V_GRADIENT, _dv),
+        ),
+    )
+
+
+def _recompute(
+    queries: Expression,
+    keys: Expression,
+    out_gradients: Expression,
+    values: Expression,
+    lse: Expression,
+    deltas: Expression,
+) -> tuple[Assign, ...]:
+    """Weights and the gradients of scores, of one pair of tiles. A query that sees nothing has no weights."""
+    scores = _apply("mul", _products, _apply("mul", SCALE, Number(LOG2_E)))
+    weights = _apply("select", Visible(), _apply("exp2", _apply("sub", scores, lse)), Number(0.0))
+    return (
+        Assign("products", Dot(queries, keys, transpose_right=True)),
+        Assign("weight_gradients", Dot(out_gradients, values, transpose_right=True)),
+        Assign("weights", weights, comment="as in the forward pass"),
+        Assign("score_gradients", _apply("mul", _weights, _apply("sub", _weight_gradients, deltas))),
+    )
+
+
+def _in_base_2(lse: Expression) -> Expression:
+    return _apply("mul", lse, Number(LOG2_E))
+
+
+def _apply(op: str, *operands: Expression) -> Elementwise:
+    return Elementwise(op, operands)
