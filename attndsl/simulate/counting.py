@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.evaluate import evaluate
-from attndsl.ir.expr import Apply, Const, Expr
+from attndsl.ir.expr import Apply, Const, Expr, Head
 from attndsl.ir.ops import OPS
 from attndsl.schedule.count import visible_pairs as scheduled_pairs
 from attndsl.schedule.decide import conjunction, conjuncts
@@ -36,7 +36,7 @@ ROWS = 2**17
 MOST_CLASSES = 2**12
 
 
-class _OtherMaskError(Exception):
+class OtherMaskError(Exception):
     """The mask is not made of thresholds."""
 
 
@@ -50,14 +50,25 @@ def visible_pairs(ir: BoundIR, queries: Tiling, keys: Tiling) -> int:
 
 
 def _region_pairs(ir: BoundIR, queries: Tiling, keys: Tiling) -> int:
-    region = ir.regions[0]
-    query, key = ir.query_space.segments[region.query], ir.key_space.segments[region.key]
-    if len(query.axes) == len(key.axes) == 1 and max(query.size, key.size) >= LONG_AXIS:
+    size = ir.query_space.segments[ir.regions[0].query].size
+    if max(size, ir.key_space.size) >= LONG_AXIS:
         try:
-            return _count(thresholds_only(region.visible), np.arange(query.size), np.arange(key.size))
-        except _OtherMaskError:
+            return pairs_of_queries(ir, np.arange(size))
+        except OtherMaskError:
             pass
     return scheduled_pairs(ir, queries, keys, None)
+
+
+def pairs_of_queries(ir: BoundIR, queries: Array) -> int:
+    """Visible pairs of some queries, positions in rising order, of a pattern of one region on one axis.
+
+    Raises OtherMaskError where the mask is of another kind.
+    """
+    region = ir.regions[0]
+    query, key = ir.query_space.segments[region.query], ir.key_space.segments[region.key]
+    if len(ir.regions) > 1 or len(query.axes) + len(key.axes) > 2 or Head() in region.visible.leaves:
+        raise OtherMaskError
+    return _count(thresholds_only(region.visible), queries, np.arange(key.size))
 
 
 def _count(root: Expr, queries: Array, keys: Array) -> int:
@@ -103,7 +114,7 @@ class _Keys:
             values = _values(expr, self.keys)
             sign = 1 if _is_rising(values) else -1
             if not _is_rising(sign * values):
-                raise _OtherMaskError
+                raise OtherMaskError
             self._known[expr] = sign, sign * values
         return self._known[expr]
 
@@ -144,7 +155,7 @@ def _count_rows(root: Expr, queries: Array, keys: _Keys) -> int:
 def _threshold(atom: Expr) -> Threshold:
     found = threshold(atom)
     if found is None:
-        raise _OtherMaskError
+        raise OtherMaskError
     return found
 
 

@@ -14,6 +14,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import combinations
 from math import prod
+from typing import Any
 
 import numpy as np
 import sympy
@@ -23,7 +24,7 @@ from attndsl.ir.evaluate import mask_rows
 from attndsl.ir.pattern import Arm, PatternIR
 from attndsl.simulate.constraints import Alternative, Bound, alternatives
 from attndsl.simulate.inputs import loosest
-from attndsl.simulate.terms import ONE, Formula, Names, NoFormulaError, Term, mean, number
+from attndsl.simulate.terms import ONE, ZERO, Formula, Names, NoFormulaError, Term, mean
 
 REPRESENTATIVES = tuple(Fraction(*pair) for pair in ((1, 2), (3, 4), (1, 4), (7, 8)))
 """Places of the queries, as fractions of each axis, at which formulas are derived."""
@@ -40,6 +41,10 @@ class KeysPerQuery:
     text: str
     mean_text: str
     mean: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The formulas as texts; `at` is the query for which `keys` is derived."""
+        return {"at": list(self.query), "keys": self.text, "mean": self.mean_text, "mean_value": self.mean}
 
 
 def keys_per_query(ir: BoundIR, exact: float, head: int = 0) -> KeysPerQuery | None:
@@ -63,7 +68,7 @@ def _try(ir: BoundIR, head: int, place: Fraction) -> KeysPerQuery | None:
 
 def _derive(ir: BoundIR, pattern: PatternIR, head: int, query: tuple[int, ...]) -> KeysPerQuery:
     main = ir.query_space.segments[0]
-    total, average = number(0), sympy.Integer(0)
+    total, average = ZERO, sympy.Integer(0)
     values: dict[Formula, float] = {}
     for region in ir.regions:
         key = ir.key_space.segments[region.key]
@@ -93,7 +98,7 @@ def _arm(pattern: PatternIR, query: str, key: str) -> Arm:
 
 def _union(boxes: list[Alternative], names: Names) -> Term:
     """Keys in any of the boxes, by inclusion and exclusion."""
-    total = number(0)
+    total = ZERO
     for size in range(1, len(boxes) + 1):
         for chosen in combinations(boxes, size):
             together = _box([bound for box in chosen for bound in box], names)
@@ -108,7 +113,7 @@ def _box(bounds: list[Bound], names: Names) -> Term:
         for axis in range(names.axes("k"))
     ]
     if any(count.value <= 0 for count in counts):
-        return number(0)
+        return ZERO
     return Term(
         prod((count.formula for count in counts), start=sympy.Integer(1)),
         prod(count.value for count in counts),
@@ -126,14 +131,18 @@ def _axis(axis: int, bounds: Iterable[Bound], names: Names) -> Term:
         raise NoFormulaError("a remainder must be equal to something")
     residue = residues.pop()
     period, remainder = residue.core.size, residue.limit
-    places = [_in_places(bound, period, remainder) for bound in ranges]
-    count = (names.extent("k", axis) - remainder - ONE + period) / period
-    return _length(places, Term(names.extent("k", axis).formula / period.formula, count.value // 1))
+    points = [bound.limit for bound in ranges if bound.core.kind == "coordinate" and bound.side == "equal"]
+    if points:  # one coordinate, if it has that remainder
+        return ONE if all((point - remainder).value % period.value == 0 for point in points) else ZERO
+    places = [_in_places(bound, period) for bound in ranges]
+    extent = names.extent("k", axis)
+    whole = extent if extent.value % period.value == 0 else extent - remainder - ONE + period
+    return _length(places, names.quotient(whole, period))
 
 
 def _length(ranges: list[tuple[Term | None, Term | None]], extent: Term) -> Term:
     """The size of an intersection of ranges, first and last included, of coordinates below `extent`."""
-    lower = max([*(first for first, _ in ranges if first), number(0)], key=lambda term: term.value)
+    lower = max([*(first for first, _ in ranges if first), ZERO], key=lambda term: term.value)
     upper = min([*(last for _, last in ranges if last), extent - ONE], key=lambda term: term.value)
     return upper - lower + ONE
 
@@ -146,8 +155,8 @@ def _in_coordinates(bound: Bound) -> tuple[Term | None, Term | None]:
     return (None if bound.side == "upper" else first, None if bound.side == "lower" else last)
 
 
-def _in_places(bound: Bound, period: Term, remainder: Term) -> tuple[Term | None, Term | None]:
-    """The same in places of a residue class: place p is the coordinate p * period + remainder."""
+def _in_places(bound: Bound, period: Term) -> tuple[Term | None, Term | None]:
+    """The same in places of a residue class: place p is its coordinate of number p."""
     size, shift = bound.core.size, bound.core.shift
     if bound.core.kind != "block" or size.value % period.value or shift.value % period.value:
         raise NoFormulaError("a remainder together with a range of coordinates")

@@ -136,7 +136,8 @@ class Names:
             return (dividend - self.remainder(dividend, divisor)) / divisor
         if remainder == 0:
             return dividend / divisor
-        floor = sympy.floor(dividend.formula / divisor.formula)
+        quotient = dividend.formula / divisor.formula
+        floor = sympy.floor(quotient) if dividend.value > 0 else -sympy.ceiling(-quotient)
         return Term(floor, (dividend.value - remainder) / divisor.value)
 
     def _varies(self, term: Term) -> bool:

@@ -29,15 +29,19 @@ def _rewritten(node: Expr) -> Expr:
     match node:
         case Apply("ne", (first, second)) if first.type != "bool":
             return Apply("not", (Apply("eq", (first, second)),))
-        case Apply("lt" | "le" as op, (Apply("abs", (inner,)), limit)):
-            below = Apply(op, (Apply("neg", (limit,)), inner))
-            return Apply("and", (Apply(op, (inner, limit)), below))
-        case Apply("gt" | "ge" as op, (limit, Apply("abs"))):
-            return _rewritten(Apply(MIRRORED[op], (node.args[1], limit)))
-        case Apply("gt" | "ge" as op, (Apply("abs"), limit)):
-            outside = "le" if op == "gt" else "lt"
-            return Apply("not", (_rewritten(Apply(outside, (node.args[0], limit))),))
+        case Apply("lt" | "le" | "gt" | "ge" as op, (limit, Apply("abs") as distance)):
+            return _distance(MIRRORED[op], distance, limit)
+        case Apply("lt" | "le" | "gt" | "ge" as op, (Apply("abs") as distance, limit)):
+            return _distance(op, distance, limit)
     return node
+
+
+def _distance(op: str, distance: Apply, limit: Expr) -> Expr:
+    """`abs(x) op limit` without `abs`."""
+    if op in ("gt", "ge"):
+        return Apply("not", (_distance("le" if op == "gt" else "lt", distance, limit),))
+    (inner,) = distance.args
+    return Apply("and", (Apply(op, (inner, limit)), Apply(op, (Apply("neg", (limit,)), inner))))
 
 
 def threshold(condition: Expr) -> Threshold | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import product
 from math import log2, prod
 
@@ -40,49 +41,77 @@ class Cost:
     elongation: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """The boxes to choose from with one layout, the distances between a tile's tokens along each axis."""
+
+    q_boxes: list[Box]
+    kv_boxes: list[Box]
+    q_step: Box
+    kv_step: Box
+
+    def tiles(self) -> list[Tiles]:
+        """Every combination."""
+        return [self.with_boxes(*each) for each in product(self.q_boxes, self.kv_boxes)]
+
+    def with_boxes(self, q_box: Box, kv_box: Box) -> Tiles:
+        """Two of the boxes in this layout."""
+        return Tiles(q_box, kv_box, self.q_step, self.kv_step)
+
+
 def best_tiles(ir: BoundIR, device: Device, q_tile: Box | None = None, kv_tile: Box | None = None) -> Tiles:
     """The tiles of the device's sizes that visit the fewest pairs; a given tile is kept."""
     query, key = ir.query_space.segments[0], ir.key_space.segments[0]
-    classes, _ = head_classes(ir)
-    masks = [each.masks[0] for each in classes[:MOST_CLASSES]]
-    q_boxes = [q_tile] if q_tile else boxes(device.q_tokens, query.extents, Q_PADDING)
-    kv_boxes = [kv_tile] if kv_tile else boxes(device.kv_tokens, key.extents, KV_PADDING)
-    layouts = layouts_of(ir, masks)
+    masks = main_masks(ir)
+    found = candidates(ir, masks, device, q_tile, kv_tile)
     products = [product_masks(query, key, mask) for mask in masks]
     known = [axes for axes in products if axes is not None]
     if len(known) == len(masks):
-        cost = ProductCost(query, key, known)
-        return min(
-            (with_boxes(layout, *each) for layout in layouts for each in product(q_boxes, kv_boxes)), key=cost
-        )
-    return _descend(layouts, q_boxes, kv_boxes, lambda tiles: _sampled_cost(query, key, masks, tiles))
+        every = (tiles for layout in found for tiles in layout.tiles())
+        return min(every, key=ProductCost(query, key, known))
+    cost = cache(partial(sampled_cost, ir))
+    return min((_descend(layout, cost) for layout in found), key=cost)
 
 
-def boxes(tokens: int, extents: Box, padding: float) -> list[Box]:
+def main_masks(ir: BoundIR) -> tuple[Expr, ...]:
+    """The mask between the first segments for some of the head classes, evenly spread."""
+    classes, _ = head_classes(ir)
+    count = min(len(classes), MOST_CLASSES)
+    return tuple(classes[number * len(classes) // count].masks[0] for number in range(count))
+
+
+def candidates(
+    ir: BoundIR, masks: Sequence[Expr], device: Device, q_tile: Box | None, kv_tile: Box | None
+) -> list[Candidates]:
+    """The tiles of the device's sizes, for each layout that the `% d` of the masks suggests."""
+    query, key = ir.query_space.segments[0].extents, ir.key_space.segments[0].extents
+    layouts = steps(query, masks) if len(query) == len(key) else [(1,) * len(query)]
+    found = []
+    for q_step in layouts:
+        kv_step = q_step if len(query) == len(key) else (1,) * len(key)
+        q_boxes = [q_tile] if q_tile else boxes(device.q_tokens, _lengths(query, q_step), Q_PADDING)
+        kv_boxes = [kv_tile] if kv_tile else boxes(device.kv_tokens, _lengths(key, kv_step), KV_PADDING)
+        found.append(Candidates(q_boxes, kv_boxes, q_step, kv_step))
+    return found
+
+
+def _lengths(extents: Box, step: Box) -> Box:
+    """The longest residue class of each axis: no tile is longer."""
+    return tuple(-(-extent // each) for extent, each in zip(extents, step, strict=True))
+
+
+def boxes(tokens: int, lengths: Box, padding: float) -> list[Box]:
     """Boxes of powers of two of that many tokens that pad the axes little; smaller where all fits in one."""
-    sides = [[1 << power for power in range((extent - 1).bit_length() + 1)] for extent in extents]
+    sides = [[1 << power for power in range((length - 1).bit_length() + 1)] for length in lengths]
     wanted = min(1 << (tokens - 1).bit_length(), prod(side[-1] for side in sides))
     found = [box for box in product(*sides) if prod(box) == wanted]
-    least = min(_padded(box, extents) for box in found)
-    return [box for box in found if _padded(box, extents) <= padding * least]
+    least = min(_padded(box, lengths) for box in found)
+    return [box for box in found if _padded(box, lengths) <= padding * least]
 
 
-def _padded(box: Box, extents: Box) -> int:
+def _padded(box: Box, lengths: Box) -> int:
     """Tokens of a space whose axes are filled up to whole tiles."""
-    return prod(-(-extent // side) * side for extent, side in zip(extents, box, strict=True))
-
-
-def layouts_of(ir: BoundIR, masks: Sequence[Expr]) -> list[Tiles]:
-    """The distances worth trying between the tokens of a tile, with empty boxes."""
-    query, key = ir.query_space.segments[0], ir.key_space.segments[0]
-    if len(query.extents) != len(key.extents):
-        return [Tiles((), (), (1,) * len(query.extents), (1,) * len(key.extents))]
-    return [Tiles((), (), step, step) for step in steps(query.extents, masks)]
-
-
-def with_boxes(layout: Tiles, q_box: Box, kv_box: Box) -> Tiles:
-    """The layout with these boxes."""
-    return replace(layout, q_tile=q_box, kv_tile=kv_box)
+    return prod(-(-length // side) * side for length, side in zip(lengths, box, strict=True))
 
 
 class ProductCost:
@@ -123,14 +152,12 @@ def tilings(
     )
 
 
-def _descend(
-    layouts: list[Tiles], q_boxes: list[Box], kv_boxes: list[Box], cost: Callable[[Tiles], Cost]
-) -> Tiles:
+def _descend(found: Candidates, cost: Callable[[Tiles], Cost]) -> Tiles:
     """Starts with boxes of like shape, then looks for the best box of one side at a time."""
-    alike = [(box, min(kv_boxes, key=lambda kv_box: _unlike(box, kv_box))) for box in q_boxes]
-    best = min((with_boxes(layout, *each) for layout in layouts for each in alike), key=cost)
-    best = min((replace(best, kv_tile=box) for box in kv_boxes), key=cost)
-    return min((replace(best, q_tile=box) for box in q_boxes), key=cost)
+    alike = [(box, min(found.kv_boxes, key=lambda kv_box: _unlike(box, kv_box))) for box in found.q_boxes]
+    best = min((found.with_boxes(*each) for each in alike), key=cost)
+    best = min((replace(best, kv_tile=box) for box in found.kv_boxes), key=cost)
+    return min((replace(best, q_tile=box) for box in found.q_boxes), key=cost)
 
 
 def _unlike(first: Box, second: Box) -> float:
@@ -140,11 +167,13 @@ def _unlike(first: Box, second: Box) -> float:
     return sum(abs(log2(a / b)) for a, b in zip(first, second, strict=True))
 
 
-def _sampled_cost(query: Segment, key: Segment, masks: Sequence[Expr], tiles: Tiles) -> Cost:
+def sampled_cost(ir: BoundIR, tiles: Tiles) -> Cost:
+    """The cost by a sample of q tiles; partial is the number of token pairs in tiles that may be PARTIAL."""
+    query, key = ir.query_space.segments[0], ir.key_space.segments[0]
     queries, keys = tilings(query, key, tiles)
     region = Region(SegmentTiling(query, queries), SegmentTiling(key, keys))
     visited = partial = 0.0
-    for mask in masks:
+    for mask in main_masks(ir):
         pairs, tokens, full_tokens = sampled_counts(region, mask)
         visited, partial = visited + pairs, partial + tokens - full_tokens
     return Cost(visited, partial, elongation(tiles))
