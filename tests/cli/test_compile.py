@@ -56,6 +56,15 @@ def test_the_schedule_lists_every_q_tile(run: Callable[..., Any]) -> None:
     assert visits == schedule.maps[0].visited.tolist()
     assert f"{schedule.full_tiles:,} full, {schedule.partial_tiles:,} partial" in out
     assert "partial class 1: " in out
+    runs = [run for line in rows for run in line.partition(")")[2].split()]
+    assert sum(map(count, (run for run in runs if "~" in run))) == schedule.partial_tiles
+    assert sum(map(count, (run for run in runs if "~" not in run))) == schedule.full_tiles
+
+
+def count(run: str) -> int:
+    """The tiles of a run such as `12-15~2`."""
+    first, _, last = run.partition("~")[0].partition("-")
+    return int(last or first) - int(first) + 1
 
 
 def test_tile_ir_is_the_algorithm(run: Callable[..., Any]) -> None:

@@ -82,6 +82,17 @@ def test_a_directory_is_no_output(refuse: Callable[..., str], tmp_path: Path) ->
     assert "A0810" in refuse("compile", "causal", "--emit", "ir", "-o", tmp_path)
 
 
+def test_a_write_that_fails_leaves_nothing_behind(
+    refuse: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    assert "No space left on device" in refuse("compile", "causal", "--emit", "ir", "-o", tmp_path / "a.txt")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_failed_picture_leaves_the_old_one(run: Callable[..., Any], tmp_path: Path) -> None:
     picture = tmp_path / "a.png"
     picture.write_bytes(b"old")
