@@ -15,12 +15,16 @@ def explain(
     key_shape: options.KeyShape = None,
     settings: options.Settings = None,
     head_dim: options.HeadDim = 128,
+    dtype: options.DataType = "fp32",
     device: options.Device = "b200",
     q_tile: options.QueryTile = None,
     kv_tile: options.KeyTile = None,
     json: options.Json = False,
 ) -> None:
-    """Explain the cost: as formulas, the clauses behind partial tiles, and the change that avoids them."""
+    """Explain the cost: as formulas, the clauses behind partial tiles, and the change that avoids them.
+
+    Nothing here depends on --dtype, which all commands take.
+    """
     from attndsl.simulate.explain import explain as explanation
 
     problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)

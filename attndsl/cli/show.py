@@ -35,12 +35,17 @@ def show(
     kv_heads: options.KvHeads = None,
     key_shape: options.KeyShape = None,
     settings: options.Settings = None,
+    head_dim: options.HeadDim = 128,
+    dtype: options.DataType = "fp32",
     query: Query = None,
     head: Annotated[int, typer.Option(min=0, help="The head to draw, where heads differ.")] = 0,
     q_tile: options.QueryTile = None,
     kv_tile: options.KeyTile = None,
 ) -> None:
-    """Draw the mask, the tiles it touches (full, partial, skipped), and what one query sees."""
+    """Draw the mask, the tiles it touches (full, partial, skipped), and what one query sees.
+
+    The picture depends on neither --head-dim nor --dtype, which all commands take.
+    """
     problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)
     path = output or Path(f"{problem.bound.name}.png")
     save_picture(subject_of(problem, head, q_tile, kv_tile), query, path)

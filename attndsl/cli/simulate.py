@@ -21,6 +21,8 @@ def simulate(
     kv_heads: options.KvHeads = None,
     key_shape: options.KeyShape = None,
     settings: options.Settings = None,
+    head_dim: options.HeadDim = 128,
+    dtype: options.DataType = "fp32",
     device: options.Device = "b200",
     q_tile: options.QueryTile = None,
     kv_tile: options.KeyTile = None,
@@ -36,7 +38,10 @@ def simulate(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Predict the speedup of a pattern: tiles visited, and what that means end to end."""
+    """Predict the speedup of a pattern: tiles visited, and what that means end to end.
+
+    Tile counts depend on neither --head-dim nor --dtype, which all commands take.
+    """
     problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)
     if vary and not optimize:
         raise typer.BadParameter("it belongs to --optimize", param_hint="--vary")

@@ -67,6 +67,17 @@ def test_wrong_usage(run: Callable[..., Any], words: list[str]) -> None:
     assert "Traceback" not in outcome.err
 
 
+@pytest.mark.parametrize("command", ["show", "explain", "compile", "simulate", "bench"])
+def test_all_commands_take_the_shared_options(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = (
+        "gna --shape 8,8 --heads 2 --kv-heads 1 --set window=4 --set stride=2,2 --head-dim 16 --dtype bf16"
+    )
+    assert run(command, *words.split()).code == 0
+
+
 @pytest.mark.parametrize("output", ["", "no/such/folder/a.png"])
 def test_an_output_that_cannot_be_written(
     run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, output: str
