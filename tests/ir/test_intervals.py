@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attndsl.ir import intervals
@@ -65,6 +65,7 @@ def test_every_operator_has_a_rule() -> None:
 
 
 @pytest.mark.parametrize("name", NUMBER_OPS)
+@settings(deadline=None)
 @given(first=ranges(), second=ranges())
 def test_rules_contain_every_value_of_integers(name: str, first: range, second: range) -> None:
     operands = [first, second][: OPS[name].arity]
@@ -73,6 +74,7 @@ def test_rules_contain_every_value_of_integers(name: str, first: range, second: 
     check_contained(name, value, operands, np.int64)
 
 
+@settings(deadline=None)
 @given(base=ranges(-9, 9), exponent=st.integers(0, 4), count=st.integers(1, 4))
 def test_powers_contain_every_value_of_integers(base: range, exponent: int, count: int) -> None:
     operands = [base, range(exponent, exponent + count)]
@@ -81,6 +83,7 @@ def test_powers_contain_every_value_of_integers(base: range, exponent: int, coun
 
 
 @pytest.mark.parametrize("name", [name for name in NUMBER_OPS if name != "bit_length"])
+@settings(deadline=None)
 @given(first=reals(50), second=reals(5))
 def test_rules_contain_every_value_of_reals(name: str, first: list[float], second: list[float]) -> None:
     operands = [first, second][: OPS[name].arity]
@@ -89,6 +92,7 @@ def test_rules_contain_every_value_of_reals(name: str, first: list[float], secon
         check_contained(name, value, operands, np.float64)
 
 
+@settings(deadline=None)
 @given(base=st.lists(st.floats(0.125, 8), min_size=1, max_size=5), exponent=reals(5))
 def test_powers_contain_every_value_of_reals(base: list[float], exponent: list[float]) -> None:
     operands = [base, exponent]
@@ -96,6 +100,7 @@ def test_powers_contain_every_value_of_reals(base: list[float], exponent: list[f
     check_contained("pow", value, operands, np.float64)
 
 
+@settings(deadline=None)
 @given(first=ranges(), second=ranges(), third=ranges())
 def test_a_choice_contains_the_branches_that_are_possible(first: range, second: range, third: range) -> None:
     choice = Apply("select", (Apply("lt", (X, Y)), Y, Z))
@@ -116,6 +121,7 @@ def test_logic_is_exact_on_independent_operands(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["add", "sub", "min", "max", "lt", "le", "gt", "ge"])
+@settings(deadline=None)
 @given(first=ranges(), second=ranges())
 def test_monotone_operators_are_exact_on_independent_operands(name: str, first: range, second: range) -> None:
     value = RULES[name](strided(first), strided(second))
@@ -126,6 +132,7 @@ def test_monotone_operators_are_exact_on_independent_operands(name: str, first: 
         assert bounds(value) == (min(results), max(results))
 
 
+@settings(deadline=None)
 @given(
     start=st.integers(-50, 50), multiple=st.integers(1, 5), divisor=st.integers(1, 9), count=st.integers(1, 5)
 )
@@ -164,6 +171,7 @@ def vars_of(value: Strided) -> tuple[Any, Any, Any]:
     return value.lo, value.hi, value.stride
 
 
+@settings(deadline=None)
 @given(index=ranges(0, 3))
 def test_a_table_is_read_at_every_index_of_the_range(index: range) -> None:
     entries = tuple(3 * i * i - 7 for i in range(60))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -57,18 +57,21 @@ def test_the_heaviest_q_tile_comes_first() -> None:
     assert found.order(np.array([4, 4, 4, 4]), np.array([8, 3])).tolist() == [1, 0, 3, 2]
 
 
+@settings(deadline=None)
 @given(tables)
 def test_a_map_keeps_its_table(rows: list[list[int]]) -> None:
     table = np.array(rows, dtype=np.int64).reshape(-1, 5)
     np.testing.assert_array_equal(to_table(from_table(table)), table)
 
 
+@settings(deadline=None)
 @given(tables)
 def test_transposing_a_map_transposes_its_table(rows: list[list[int]]) -> None:
     table = np.array(rows, dtype=np.int64).reshape(-1, 5)
     np.testing.assert_array_equal(to_table(from_table(table).transpose()), table.T)
 
 
+@settings(deadline=None)
 @given(tables)
 def test_residuals_are_found_by_tile(rows: list[list[int]]) -> None:
     table = np.array(rows, dtype=np.int64).reshape(-1, 5)
