@@ -66,6 +66,8 @@ def explain(
     target = find_device(device)
     candidates = candidate_tiles(ir, target, q_tile, kv_tile)
     tiles = candidates[0]
+    if q_tile is not None or kv_tile is not None:
+        candidates = [tiles, *candidate_tiles(ir, target)]
     schedule = schedule_with(ir, tiles.q_tile, tiles.kv_tile, tiles.q_step, tiles.kv_step)
     found = report(schedule, target, None)
     runs = sum(len(each.begin) for each in schedule.maps) / (
@@ -77,5 +79,7 @@ def explain(
         head_dim=head_dim,
         costs=tuple(cost(ir, each, head_dim) for each in found.head_figures),
         runs_per_q_tile=runs,
-        suggestions=() if found.perfectly_block_sparse else suggestions(ir, candidates),
+        suggestions=()
+        if found.perfectly_block_sparse
+        else suggestions(ir, candidates),
     )

@@ -61,13 +61,13 @@ def nearby(name: str, value: int, extent: int, coarse: bool = False) -> list[int
     """Values worth trying in a parameter's place, in rising order, the value itself among them.
 
     Strides may become anything up to the axis: small multiples of powers of two. Others stay near:
-    neighbours, and multiples of powers of two within a quarter. coarse: only values that tiles are likely
+    neighbours, and multiples of powers of two within a third. coarse: only values that tiles are likely
     to fit.
     """
     if name == "stride":
         found = _round_numbers(extent, (1,) if coarse else (1, 3, 5))
     else:
-        margin = max(value // 4, int(value > 2))
+        margin = max(value // 3, int(value > 2))
         steps = [1 << power for power in range(2 if coarse else 0, extent.bit_length())]
         found = {number for step in steps for number in (value // step * step, -(-value // step) * step)}
         found |= set() if coarse else {value - 2, value - 1, value + 1, value + 2}

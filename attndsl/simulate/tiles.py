@@ -64,10 +64,10 @@ def best_tiles(ir: BoundIR, device: Device, q_tile: Box | None = None, kv_tile: 
     query, key = ir.query_space.segments[0], ir.key_space.segments[0]
     masks = main_masks(ir)
     found = candidates(ir, masks, device, q_tile, kv_tile)
-    products = [product_masks(query, key, mask) for mask in masks]
+    every = [tiles for layout in found for tiles in layout.tiles()]
+    products = [product_masks(query, key, mask) for mask in masks] if len(every) > 1 else []
     known = [axes for axes in products if axes is not None]
-    if len(known) == len(masks):
-        every = (tiles for layout in found for tiles in layout.tiles())
+    if len(known) == len(products):
         return min(every, key=ProductCost(query, key, known))
     cost = cache(partial(sampled_cost, ir))
     return min((_descend(layout, cost) for layout in found), key=cost)
