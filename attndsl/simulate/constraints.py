@@ -21,7 +21,9 @@ from attndsl.ir.expr import (
     topological,
 )
 from attndsl.ir.ops import COMPARISONS
-from attndsl.simulate.terms import ONE, ZERO, Names, NoFormulaError, Term, decide, number, translate
+from attndsl.simulate.names import Names
+from attndsl.simulate.terms import ONE, ZERO, NoFormulaError, Term, number
+from attndsl.simulate.translate import decide, translate
 
 MOST_ALTERNATIVES = 6
 

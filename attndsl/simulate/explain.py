@@ -79,7 +79,5 @@ def explain(
         head_dim=head_dim,
         costs=tuple(cost(ir, each, head_dim) for each in found.head_figures),
         runs_per_q_tile=runs,
-        suggestions=()
-        if found.perfectly_block_sparse
-        else suggestions(ir, candidates),
+        suggestions=() if found.perfectly_block_sparse else suggestions(ir, candidates),
     )

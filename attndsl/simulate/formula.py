@@ -24,10 +24,16 @@ from attndsl.ir.evaluate import mask_rows
 from attndsl.ir.pattern import Arm, PatternIR
 from attndsl.simulate.constraints import Alternative, Bound, alternatives
 from attndsl.simulate.inputs import loosest
-from attndsl.simulate.terms import ONE, ZERO, Formula, Names, NoFormulaError, Term, mean
+from attndsl.simulate.names import Names
+from attndsl.simulate.terms import ONE, ZERO, Formula, NoFormulaError, Term
+from attndsl.simulate.translate import mean
 
 REPRESENTATIVES = tuple(Fraction(*pair) for pair in ((1, 2), (3, 4), (1, 4), (7, 8)))
 """Places of the queries, as fractions of each axis, at which formulas are derived."""
+
+
+MOST_NODES = 300
+"""Nodes of the masks that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,10 @@ def keys_per_query(ir: BoundIR, exact: float, head: int = 0) -> KeysPerQuery | N
 def _try(ir: BoundIR, head: int, place: Fraction) -> KeysPerQuery | None:
     extents = ir.query_space.segments[0].extents
     query = tuple(int(extent * place) for extent in extents)
+    if ir.pattern is None or not all(extents):
+        return None
     try:
-        return _derive(ir, ir.pattern, head, query) if ir.pattern and all(extents) else None
+        return _derive(ir, ir.pattern, head, query)
     except NoFormulaError:
         return None
 
@@ -75,13 +83,16 @@ def _derive(ir: BoundIR, pattern: PatternIR, head: int, query: tuple[int, ...]) 
         if region.query == 0 and key.size:
             names = Names(ir, {"q": main, "k": key}, query, head)
             visible = _arm(pattern, main.name, key.name).visible
+            if len(visible.mentioned) > MOST_NODES:
+                raise NoFormulaError("the mask is too large to look at")
             keys = _union(alternatives(visible, names), names)
             total, average = total + keys, average + mean(keys.formula, names)
             values |= names.values
-    if total.value != _exact(ir, query, head):
+    value = average.subs(values)
+    if total.value != _exact(ir, query, head) or not value.is_finite:
         raise NoFormulaError("the formula does not give the exact count")
     rank = len(main.axes)
-    return KeysPerQuery(query, spell(total.formula, rank), spell(average, rank), float(average.subs(values)))
+    return KeysPerQuery(query, spell(total.formula, rank), spell(average, rank), float(value))
 
 
 def _exact(ir: BoundIR, query: tuple[int, ...], head: int) -> int:
