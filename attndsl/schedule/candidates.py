@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 
@@ -19,6 +20,30 @@ MOST_BOXES = 512
 ROUNDING = ("floordiv", "mod")
 
 
+@dataclass(frozen=True)
+class Tiles:
+    """Tokens per axis of a q tile and of a kv tile, and the distance of a tile's tokens on each axis."""
+
+    q_tile: Box
+    kv_tile: Box
+    q_step: Box
+    kv_step: Box
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The boxes to choose from with one layout; a single box on a side where the user has chosen."""
+
+    q_boxes: list[Box]
+    kv_boxes: list[Box]
+    q_step: Box
+    kv_step: Box
+
+    def tiles(self, q_box: int, kv_box: int) -> Tiles:
+        """The candidate with these boxes, given by number."""
+        return Tiles(self.q_boxes[q_box], self.kv_boxes[kv_box], self.q_step, self.kv_step)
+
+
 def boxes(extents: Box, masks: Sequence[Expr], most: int = MOST) -> list[Box]:
     """Boxes of powers of two, and of the pattern's own lengths, with few enough tokens and not too few."""
     found: list[Box] = [()]
@@ -33,6 +58,11 @@ def boxes(extents: Box, masks: Sequence[Expr], most: int = MOST) -> list[Box]:
 def most_promising(found: list[Box], most: int) -> list[Box]:
     """At most so many boxes: first those whose sides are powers of two, and of these the compact ones."""
     return sorted(found, key=lambda box: (sum(side & (side - 1) > 0 for side in box), sum(box), box))[:most]
+
+
+def preferred(found: list[Box]) -> list[Box]:
+    """Sorted so that of equally good boxes the largest comes first, and the one longest in memory order."""
+    return sorted(found, key=lambda box: (-prod(box), [-side for side in reversed(box)]))
 
 
 def _sides(extent: int, axis: int, masks: Sequence[Expr], most: int) -> list[int]:

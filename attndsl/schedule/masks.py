@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import FALSE
 from attndsl.passes.simplify import simplify
+from attndsl.schedule.axis_product import add_product
 from attndsl.schedule.block_map import BlockMap
 from attndsl.schedule.classify import classify
 from attndsl.schedule.heads import head_classes
@@ -18,7 +19,7 @@ from attndsl.schedule.partial import Mask, number_partial
 from attndsl.schedule.region import Region
 from attndsl.schedule.residual import Residual, ResidualTable
 from attndsl.schedule.runs import Runs
-from attndsl.schedule.separable import add_separable, components
+from attndsl.schedule.separable import components
 from attndsl.schedule.tiling import Tiling
 
 Array = NDArray[Any]
@@ -56,7 +57,7 @@ def _add_region(
 ) -> None:
     parts = components(region, mask.root)
     if parts is not None:
-        add_separable(runs, region, mask, parts, table, origin)
+        add_product(runs, region, mask, parts, table, origin)
         return
     classified = classify(region, mask.root)
     for boxes in classified.full:

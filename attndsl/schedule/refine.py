@@ -16,7 +16,6 @@ from attndsl.ir.expr import FALSE, Expr, InputAt
 from attndsl.schedule.block_map import FULL, BlockMap
 from attndsl.schedule.classify import classify
 from attndsl.schedule.decide import decide_quickly
-from attndsl.schedule.heads import head_classes
 from attndsl.schedule.region import Region
 from attndsl.schedule.runs import Runs
 
@@ -32,7 +31,7 @@ def refined_maps(schedule: Schedule, inputs: Mapping[str, Array]) -> Schedule:
     places = [(place.query, place.key) for place in schedule.ir.regions]
     regions = [Region(queries.segments[q], keys.segments[k], inputs) for q, k in places]
     maps = []
-    for static, head_class in zip(schedule.maps, head_classes(schedule.ir)[0], strict=True):
+    for static, head_class in zip(schedule.maps, schedule.head_classes, strict=True):
         runs = Runs(queries.tiles, keys.tiles)
         for (query, key), region, root in zip(places, regions, head_class.masks, strict=True):
             first, last = queries.first_tile[query], keys.first_tile[key]

@@ -16,6 +16,7 @@ from attndsl.ir.expr import Expr, Head
 from attndsl.schedule.block_map import BlockMap
 from attndsl.schedule.count import visible_pairs
 from attndsl.schedule.expand import expand
+from attndsl.schedule.heads import HeadClass, head_classes
 from attndsl.schedule.refine import refined_maps
 from attndsl.schedule.tiling import Tiling
 
@@ -51,6 +52,11 @@ class Schedule:
     def per_head(self) -> bool:
         """Whether the mask mentions the head; figures then add up all heads."""
         return any(Head() in region.visible.leaves for region in self.ir.regions)
+
+    @cached_property
+    def head_classes(self) -> list[HeadClass]:
+        """The heads of each block map, by what they see."""
+        return head_classes(self.ir)[0]
 
     @property
     def visited_tiles(self) -> int:

@@ -23,8 +23,8 @@ def time(schedule: Schedule, model: CostModel) -> float:
         pairs = block_map.pairs(schedule.q_tiling.counts, schedule.kv_tiling.counts)
         visited, full = visited + pairs.sum(), full + pairs[block_map.residual == 0].sum()
         tiles += block_map.visited_tiles
-    query, key = schedule.q_tiling.capacity, schedule.kv_tiling.capacity
-    return float(model.time(tiles, visited, full, model.filled(query) / query * model.filled(key) / key))
+    filling = model.filling(schedule.q_tiling.capacity) * model.filling(schedule.kv_tiling.capacity)
+    return float(model.time(tiles, visited, full, filling))
 
 
 def test_blocks_of_the_pattern_become_tiles() -> None:
