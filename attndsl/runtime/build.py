@@ -37,9 +37,7 @@ def load_kernel(source: str, name: str, function: str) -> Function:
 
 def _library(source: str, name: str, compiler: Compiler) -> Path:
     """The verified shared library of a source, from the cache or new."""
-    parts = (source, compiler.identity, __version__)
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-    folder = settings().cache_dir / "kernels" / key
+    folder = settings().cache_dir / "kernels" / _key(source, compiler)
     library = folder / "kernel.so"
     try:
         if not _is_intact(library):
@@ -52,6 +50,12 @@ def _library(source: str, name: str, compiler: Compiler) -> Path:
         ) from error  # fmt: skip
     _dump(source, name)
     return library
+
+
+def _key(source: str, compiler: Compiler) -> str:
+    """Equal for equal machine code: comments, which name the pattern and its extents, do not count."""
+    code = "\n".join(line.partition("//")[0].rstrip() for line in source.splitlines())
+    return hashlib.sha256("\0".join((code, compiler.identity, __version__)).encode()).hexdigest()[:32]
 
 
 def _build_once(source: str, library: Path, compiler: Compiler) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attndsl.codegen.cpp import padded
-from attndsl.ir.evaluate import coordinates
+from attndsl.ir.evaluate import coordinates as coordinates_of
 from attndsl.schedule.block_map import BlockMap
 from attndsl.schedule.schedule import Schedule
 from attndsl.schedule.tiling import Tiling
@@ -86,13 +86,17 @@ class Tiles:
     arrays: list[Array]
 
 
-def tiles(tiling: Tiling) -> Tiles:
-    """Token table, counts and coordinates, in rows of a whole number of vectors."""
+def tiles(tiling: Tiling, needs_coordinates: bool = True) -> Tiles:
+    """Token table, counts and coordinates, in rows of a whole number of vectors.
+
+    needs_coordinates: whether predicates read them.
+    """
     tokens, counts = tiling.tokens()
     capacity = padded(tokens.shape[1])
     table = np.repeat(tokens[:, :1], capacity, axis=1)  # a missing token repeats the tile's first one
     table[:, : tokens.shape[1]] = np.where(tokens < 0, tokens[:, :1], tokens)
-    arrays = [table, np.ascontiguousarray(counts, dtype=np.int32), _coordinates(tiling, table)]
+    coordinates = _coordinates(tiling, table) if needs_coordinates else np.zeros(0, dtype=np.int32)
+    arrays = [table, np.ascontiguousarray(counts, dtype=np.int32), coordinates]
     return Tiles(CTiling(*(array.ctypes.data for array in arrays), len(counts), capacity), arrays)
 
 
@@ -102,7 +106,7 @@ def _coordinates(tiling: Tiling, table: Array) -> NDArray[np.int32]:
     result = np.zeros((axes, *table.shape), dtype=np.int32)
     for part, first in zip(tiling.segments, tiling.first_tile, strict=False):
         rows = slice(first, first + part.tiles)
-        for axis, values in enumerate(coordinates(part.segment, table[rows])):
+        for axis, values in enumerate(coordinates_of(part.segment, table[rows])):
             result[axis, rows] = values
     return result
 
@@ -119,8 +123,8 @@ class PreparedCall:
     @classmethod
     def of(cls, schedule: Schedule) -> PreparedCall:
         """Everything that a schedule decides."""
-        queries, keys = tiles(schedule.q_tiling), tiles(schedule.kv_tiling)
-        ir = schedule.ir
+        ir, masked = schedule.ir, bool(schedule.residuals)
+        queries, keys = tiles(schedule.q_tiling, masked), tiles(schedule.kv_tiling, masked)
         maps = None if ir.inputs else block_maps([schedule])
         call = CCall(heads=ir.heads, kv_heads=ir.kv_heads, queries=queries.struct, keys=keys.struct)
         if maps:

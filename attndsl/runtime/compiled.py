@@ -102,7 +102,7 @@ class CpuAttention:
         addresses += [lse.data_ptr(), *lse.stride(), 0]
         given = [n for t in inputs.values() for n in (t.data_ptr(), t.stride(0) if t.ndim == 2 else 0)]
         maps = self._refined_maps(inputs) if inputs else None
-        threads = torch.get_num_threads()
+        threads = min(torch.get_num_threads(), batches * heads * self.schedule.q_tiling.tiles)
         if self.prepared.run(self.function, addresses, (scale,), batches, threads, given, maps):
             raise AttnBackendError(
                 "A0705", f"not enough memory for the packed keys and values of `{self.ir.name}`",

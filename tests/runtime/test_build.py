@@ -62,6 +62,12 @@ def test_other_sources_flags_and_versions_are_other_kernels(
     assert len(libraries(cache)) == 4
 
 
+def test_comments_do_not_make_another_kernel(cache: Path) -> None:
+    load_kernel("// of 4096 tokens\n" + SOURCE, "a", "answer")
+    load_kernel("// of 512 tokens\n" + SOURCE, "b", "answer")
+    assert len(libraries(cache)) == 1
+
+
 @pytest.mark.parametrize("damage", ["truncated", "foreign", "no hash", "empty hash"])
 def test_a_damaged_entry_is_built_anew(monkeypatch: pytest.MonkeyPatch, cache: Path, damage: str) -> None:
     load_kernel(SOURCE, "a", "answer")

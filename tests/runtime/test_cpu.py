@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import threading
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 import attndsl
 from attndsl.ir.bound import BoundIR
+from attndsl.runtime import compiler
 from tests.runtime.attention_cases import (
     DTYPES,
     assert_inside_error_rule,
@@ -217,6 +219,15 @@ def test_inputs_may_be_real_or_bool() -> None:
         kept=torch.from_numpy(inputs["kept"]),
     )
     assert_inside_error_rule(out, lse, given, mask_of(ir, **inputs))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="these are x86 targets")
+@pytest.mark.parametrize("target", ["-march=x86-64", "-march=x86-64-v3", "-march=native"])
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)
+def test_every_vector_width(target: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = (*compiler.FLAGS, target)
+    monkeypatch.setattr(compiler.Compiler, "flags", property(lambda self: flags))
+    check(gna(), (4, 4), (4, 8), dim=24, value_dim=20, dtype=dtype)
 
 
 def test_results_do_not_depend_on_the_number_of_threads() -> None:
