@@ -1,20 +1,19 @@
 """Prints tile IR as C++: one readable source file per kernel, over the tile runtime of `tile_runtime.h`.
 
-A kernel packs every kv tile once and then runs each q tile over the kv tiles of its block map. Sizes of
-tiles, head dimension, element type and residual predicates are in the text; tensors, block maps and token
-lists come with the call.
+A kernel packs every tile that may be visited once, and then runs each tile of its owner over those that the
+block map names. Sizes of tiles, head dimension, element type and residual predicates are in the text;
+tensors, block maps and token lists come with the call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from attndsl import __version__
 from attndsl.codegen import tile_ir as tile
-from attndsl.codegen.cpp_body import print_body, print_scratch, rows_of
-from attndsl.codegen.cpp_loops import SIZES
+from attndsl.codegen.cpp_body import TILINGS, Body
 from attndsl.codegen.cpp_visible import print_visible, wrap_comment
-from attndsl.codegen.steps import Product, Step, Visit, split
+from attndsl.codegen.steps import split
 from attndsl.ir.text import bound_text
 from attndsl.schedule.schedule import Schedule
 
@@ -32,15 +31,15 @@ def padded(count: int) -> int:
 
 def print_kernel(program: tile.Program, schedule: Schedule, head_dim: int, value_dim: int, dtype: str) -> str:
     """The C++ source of a program over a schedule. dtype: 'float32', 'bfloat16' or 'float16'."""
-    steps = split(program)
+    body = Body(program, split(program))
     sections = [
         _header(program, schedule, head_dim, value_dim, dtype),
-        *_predicates(schedule),
-        "\n".join(_fill(len(schedule.residuals))),
-        "\n".join(_packed(steps)),
-        "\n".join(_pack(steps)),
-        "\n".join(print_scratch(steps)),
-        "\n".join(_run(program, steps)),
+        *(_predicates(schedule) if body.masks else []),
+        *(["\n".join(_fill(len(schedule.residuals), body.visited))] if body.masks else []),
+        "\n".join(_packed(body)),
+        "\n".join(_pack(body)),
+        "\n".join(body.scratch()),
+        "\n".join(_run(program, body)),
         _entry(program),
     ]
     return "\n\n".join(sections) + "\n"
@@ -76,7 +75,7 @@ using Mask = Visibility<Tq, Tk>;
 enum {{ {tensors} }};  // places in call.tensors"""
 
 
-def _fill(residuals: int) -> Iterator[str]:
+def _fill(residuals: int, visited: tile.Side) -> Iterator[str]:
     yield "// Which pairs of a PARTIAL tile, or of one that the edge of the space cuts off, are visible."
     yield "void fill(Mask& visible, const Call& call, int16_t residual,"
     yield "          int64_t batch, int64_t head, int64_t q_tile, int64_t kv_tile) {"
@@ -85,47 +84,44 @@ def _fill(residuals: int) -> Iterator[str]:
         yield f"        case {number}: visible_{number}(visible, call, batch, head, q_tile, kv_tile); break;"
     yield "        default: show_all(visible);"
     yield "    }"
-    yield "    hide_columns(visible, call.keys.counts[kv_tile]);"
+    hide = "hide_columns" if visited == "kv" else "hide_rows"
+    yield f"    {hide}(visible, call.{TILINGS[visited]}.counts[{visited}_tile]);"
     yield "}"
 
 
-def _packed(steps: Sequence[Step]) -> Iterator[str]:
-    yield "struct Packed {  // a kv tile in fast memory"
-    for tensor, transposed in _right_factors(steps).items():
-        columns = SIZES[tensor.columns]
-        kind = f"KeyTile<Factor, {columns}, Tk>" if transposed else f"ValueTile<Factor, Tk, {columns}>"
-        yield f"    {kind} {tensor.name};"
+def _packed(body: Body) -> Iterator[str]:
+    yield f"struct Packed {{  // a {body.visited} tile in fast memory"
+    yield from (f"    {buffer.declaration}" for buffer in body.buffers.visited)
     yield "};"
 
 
-def _pack(steps: Sequence[Step]) -> Iterator[str]:
-    yield "void pack(const Call& call, Packed& packed, int64_t batch, int64_t head, int64_t kv_tile) {"
-    for tensor, transposed in _right_factors(steps).items():
-        gather = "gather_transposed" if transposed else "gather_rows"
-        yield f"    {gather}(packed.{tensor.name}, {rows_of(tensor, 'const Element', 'kv_tile')});"
+def _pack(body: Body) -> Iterator[str]:
+    yield f"void pack(const Call& call, Packed& packed, {_place(body.visited)}) {{"
+    yield from (f"    {buffer.gather('packed.')}" for buffer in body.buffers.visited)
     yield "}"
 
 
-def _run(program: tile.Program, steps: Sequence[Step]) -> Iterator[str]:
-    yield "void run(const Call& call, const Packed* packed, Scratch& scratch, const BlockMap& map,"
-    yield "         int64_t batch, int64_t head, int64_t q_tile) {"
+def _run(program: tile.Program, body: Body) -> Iterator[str]:
+    yield f"void run(const Call& call, const Packed* packed, Scratch& scratch, {_place(program.owner)}) {{"
     for number, argument in enumerate(program.arguments):
         yield f"    const float {argument.name} = call.arguments[{number}];"
-    yield from ("    " + line for line in print_body(steps))
+    yield from ("    " + line for line in body.lines())
     yield "}"
+
+
+def _place(side: tile.Side) -> str:
+    """The parameters that name a tile of one side."""
+    return f"int64_t batch, int64_t {'head' if side == 'q' else 'kv_head'}, int64_t {side}_tile"
 
 
 def _entry(program: tile.Program) -> str:
     return f"""\
+int run_all(const Call& call) {{
+    return for_each_tile<Side::{TILINGS[program.owner]}, Factor, Packed, Scratch>(call, pack, run);
+}}
+
 }}  // namespace
 
 extern "C" int {entry_point(program)}(const attn::Call* call) {{
-    return attn::for_each_q_tile<Factor, Packed, Scratch>(*call, pack, run);
+    return run_all(*call);
 }}"""
-
-
-def _right_factors(steps: Sequence[Step]) -> dict[tile.Tensor, bool]:
-    """The tensors that products of visited tiles read as right factors, and whether transposed."""
-    visits = [step for step in steps if isinstance(step, Visit)]
-    products = [step for visit in visits for step in visit.steps if isinstance(step, Product)]
-    return {p.dot.right.tensor: p.dot.transpose_right for p in products if isinstance(p.dot.right, tile.Load)}

@@ -2,121 +2,139 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from attndsl.codegen import tile_ir as tile
-from attndsl.codegen.cpp_loops import SIZES, print_row_loop
-from attndsl.codegen.steps import Gather, Product, RowLoop, Scatter, Step, Visit, reads, targets
+from attndsl.codegen.cpp_loops import print_row_loop
+from attndsl.codegen.cpp_tiles import SIZES, Buffers, rows_of
+from attndsl.codegen.steps import (
+    Gather,
+    Heads,
+    Product,
+    RowLoop,
+    Scatter,
+    Step,
+    Visit,
+    inner_steps,
+    reads,
+    targets,
+)
+
+TILINGS: dict[tile.Side, str] = {"q": "queries", "kv": "keys"}
+"""The members of `Call` that describe the tiles of each side."""
 
 
-def print_scratch(steps: Sequence[Step]) -> Iterator[str]:
-    """The struct of all variables: what one thread works on. Large tiles would not fit on its stack."""
-    shared = _shared_buffers(steps)
-    gathered = {step.target for step in steps if isinstance(step, Gather)}
-    yield "struct Scratch {  // the variables of one thread"
-    for variable in _owners(steps, shared):
-        yield f"    {_declaration(variable, variable.name in gathered)}"
-    yield "    Mask visible;"
-    yield "};"
+class Body:
+    """The text of one program's steps. visited: the side that the owner's tiles visit."""
+
+    def __init__(self, program: tile.Program, steps: Sequence[Step]) -> None:
+        self.steps = steps
+        self.visited: tile.Side = "kv" if program.owner == "q" else "q"
+        self.buffers = Buffers(steps)
+        self.flat = list(inner_steps(steps))
+        self.shared = shared_buffers(steps)
+        gathered = {step.target for step in self.flat if isinstance(step, Gather)}
+        computed = [each for each in dict.fromkeys(targets(steps)) if each.name not in gathered]
+        self.variables = [each for each in computed if each.name not in self.shared]
+        self.masks = any(isinstance(step, RowLoop) and step.masks for step in self.flat)
+
+    def scratch(self) -> Iterator[str]:
+        """The struct of all variables: what one thread works on. Large tiles would not fit on its stack."""
+        yield "struct Scratch {  // the variables of one thread"
+        yield from (f"    {buffer.declaration}" for buffer in self.buffers.own)
+        yield from (f"    {_declaration(variable)}" for variable in self.variables)
+        if self.masks:
+            yield "    Mask visible;"
+        yield "};"
+
+    def lines(self) -> Iterator[str]:
+        """The steps, after names for the scratch variables."""
+        names = [each.name for each in (*self.buffers.own, *self.variables)]
+        yield f"auto& [{', '.join([*names, *(['visible'] if self.masks else [])])}] = scratch;"
+        yield from (f"auto& {name} = {owner};" for name, owner in self.shared.items())
+        yield from (buffer.gather() for buffer in self.buffers.own)
+        yield from self._block(self.steps)
+
+    def _block(self, steps: Sequence[Step]) -> Iterator[str]:
+        for step in steps:
+            if isinstance(step, RowLoop) and step.masks:
+                yield from self._masking_loop(step)
+            else:
+                yield from self._step(step)
+
+    def _step(self, step: Step) -> Iterator[str]:
+        match step:
+            case Scatter(tensor, source) if tensor.columns:
+                yield f"store_rows({rows_of(tensor, 'Element')}, {source.name});"
+            case Scatter(tensor, source):
+                yield f"store_column({rows_of(tensor, 'float')}, {source.name});"
+            case Product():
+                yield self._product(step)
+            case RowLoop():
+                yield from print_row_loop(step, self._kept(step))
+            case Heads():
+                yield from self._heads(step)
+            case Visit():
+                yield from self._visit(step)
+
+    def _product(self, step: Product) -> str:
+        dot = step.dot
+        rescale = [step.rescale.name] if step.rescale else []
+        factors = [self.buffers.left(dot.left), self.buffers.right(dot.right, dot.transpose_right)]
+        function = f"dot{'_transposed' * dot.transpose_left}{'_accumulate' * step.accumulates}"
+        return f"{function}({', '.join([step.target.name, *rescale, *factors])});"
+
+    def _heads(self, step: Heads) -> Iterator[str]:
+        yield f"// {step.comment}"
+        yield "const int64_t group = call.heads / call.kv_heads;"
+        yield "for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {"
+        yield from ("    " + line for line in self._block(step.steps))
+        yield f"    packed += call.{TILINGS[self.visited]}.tiles;"
+        yield "}"
+
+    def _visit(self, step: Visit) -> Iterator[str]:
+        owner, other = ("q_tile", "kv_tile") if self.visited == "kv" else ("kv_tile", "q_tile")
+        members = ", ".join(buffer.name for buffer in self.buffers.visited)
+        existing = f"call.{TILINGS[self.visited]}.counts[{other}] == {SIZES[self.visited]}"
+        yield f"// {step.comment}"
+        yield "const BlockMap& map = map_of(call, batch, head);"
+        yield f"for (int64_t run = map.row_start[{owner}]; run < map.row_start[{owner} + 1]; ++run) {{"
+        yield f"    for (int64_t {other} = map.begin[run]; {other} < map.end[run]; ++{other}) {{"
+        yield f"        const auto& [{members}] = packed[{other}];"
+        yield f"        const bool full = map.residual[run] == 0 && {existing};"
+        yield from ("        " + line for line in self._block(step.steps))
+        yield "    }"
+        yield "}"
+
+    def _masking_loop(self, step: RowLoop) -> Iterator[str]:
+        """A loop that depends on visibility, twice: for FULL tiles without masking, and for the others."""
+        kept = self._kept(step)
+        yield "if (full) {"
+        yield from ("    " + line for line in print_row_loop(step.when_all_visible(), kept))
+        yield "} else {"
+        yield "    fill(visible, call, map.residual[run], batch, head, q_tile, kv_tile);"
+        yield from ("    " + line for line in print_row_loop(step, kept))
+        yield "}"
+
+    def _kept(self, loop: RowLoop) -> set[str]:
+        """Names that other steps read, so that the loop must store them."""
+        return set().union(*(reads(step) for step in self.flat if step is not loop))
 
 
-def print_body(steps: Sequence[Step]) -> Iterator[str]:
-    """The steps, after names for the scratch variables."""
-    shared = _shared_buffers(steps)
-    names = ", ".join(variable.name for variable in _owners(steps, shared))
-    yield f"auto& [{names}, visible] = scratch;"
-    yield from (f"auto& {name} = {owner};" for name, owner in shared.items())
-    flat = [inner for step in steps for inner in (step.steps if isinstance(step, Visit) else (step,))]
-    for step in steps:
-        yield from _print_step(step, flat)
-
-
-def rows_of(tensor: tile.Tensor, element: str, number: str) -> str:
-    """The rows of a tensor that are tokens of tile `number`."""
-    tiling = "queries" if tensor.side == "q" else "keys"
-    return f"rows_of<{element}>(call.tensors[{tensor.name}], batch, head, call.{tiling}, {number})"
-
-
-def _owners(steps: Sequence[Step], shared: Collection[str]) -> list[tile.Variable]:
-    """The variables that have memory of their own."""
-    return [variable for variable in dict.fromkeys(targets(steps)) if variable.name not in shared]
-
-
-def _declaration(variable: tile.Variable, gathered: bool) -> str:
+def _declaration(variable: tile.Variable) -> str:
     rows, columns = SIZES[variable.shape.rows], SIZES.get(variable.shape.columns)
-    if not columns:
-        return f"alignas(64) float {variable.name}[{rows}];"
-    kind = f"QueryTile<Factor, {rows}, {columns}>" if gathered else f"Tile<float, {rows}, {columns}>"
-    return f"{kind} {variable.name};"
+    return (
+        f"Tile<float, {rows}, {columns}> {variable.name};"
+        if columns
+        else f"alignas(64) float {variable.name}[{rows}];"
+    )
 
 
-def _print_step(step: Step, flat: Sequence[Step]) -> Iterator[str]:
-    match step:
-        case Gather(target, tensor):
-            yield f"gather_rows({target}, {rows_of(tensor, 'const Element', 'q_tile')});"
-        case Scatter(tensor, source) if tensor.columns:
-            yield f"store_rows({rows_of(tensor, 'Element', 'q_tile')}, {source.name});"
-        case Scatter(tensor, source):
-            yield f"store_column({rows_of(tensor, 'float', 'q_tile')}, {source.name});"
-        case Product():
-            yield _print_product(step)
-        case RowLoop():
-            yield from print_row_loop(step, _kept(step, flat))
-        case Visit(inner, comment):
-            yield from _print_visit(inner, comment, flat)
-
-
-def _print_visit(steps: Sequence[Step], comment: str, flat: Sequence[Step]) -> Iterator[str]:
-    yield f"// {comment}"
-    yield "for (int64_t run = map.row_start[q_tile]; run < map.row_start[q_tile + 1]; ++run) {"
-    yield "    for (int64_t kv_tile = map.begin[run]; kv_tile < map.end[run]; ++kv_tile) {"
-    yield "        const Packed& kv = packed[kv_tile];"
-    yield "        const bool full = map.residual[run] == 0 && call.keys.counts[kv_tile] == Tk;"
-    for step in steps:
-        yield from ("        " + line for line in _print_variants(step, flat))
-    yield "    }"
-    yield "}"
-
-
-def _print_variants(step: Step, flat: Sequence[Step]) -> Iterator[str]:
-    """A loop that depends on visibility twice: for FULL tiles without masking, and for the others."""
-    if not (isinstance(step, RowLoop) and step.masks):
-        yield from _print_step(step, flat)
-        return
-    kept = _kept(step, flat)
-    yield "if (full) {"
-    yield from ("    " + line for line in print_row_loop(step.when_all_visible(), kept))
-    yield "} else {"
-    yield "    fill(visible, call, map.residual[run], batch, head, q_tile, kv_tile);"
-    yield from ("    " + line for line in print_row_loop(step, kept))
-    yield "}"
-
-
-def _print_product(step: Product) -> str:
-    left, right = (_factor(operand) for operand in step.dot.operands)
-    if step.rescale:
-        return f"dot_accumulate({step.target.name}, {step.rescale.name}, {left}, {right});"
-    return f"dot({step.target.name}, {left}, {right});"
-
-
-def _factor(operand: tile.Expression) -> str:
-    match operand:
-        case tile.Variable(name):
-            return name
-        case tile.Load(tensor):
-            return f"kv.{tensor.name}"
-    raise TypeError(f"{type(operand).__name__} cannot be a factor")
-
-
-def _kept(loop: RowLoop, flat: Sequence[Step]) -> set[str]:
-    """Names that other steps read, so that the loop must store them."""
-    return set().union(*(reads(step) for step in flat if step is not loop))
-
-
-def _shared_buffers(steps: Sequence[Step]) -> dict[str, str]:
+def shared_buffers(steps: Sequence[Step]) -> dict[str, str]:
     """Tiles that may overwrite a tile of the same shape which nothing reads afterwards, with that tile."""
     shared: dict[str, str] = {}
-    _share(steps, set(), shared)
+    gathered = {step.target for step in inner_steps(steps) if isinstance(step, Gather)}
+    _share(steps, gathered, shared)
     return shared
 
 
@@ -125,7 +143,7 @@ def _share(steps: Sequence[Step], outside: set[str], shared: dict[str, str]) -> 
         later = outside.union(*map(reads, steps[number + 1 :]))
         if isinstance(step, RowLoop):
             _share_in_loop(step, later, shared)
-        elif isinstance(step, Visit):
+        elif isinstance(step, Visit | Heads):
             carried = {target.name for target in targets(steps[:number])}
             _share(step.steps, later | carried, shared)
 

@@ -9,10 +9,10 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 
 from attndsl.codegen import tile_ir as tile
+from attndsl.codegen.cpp_tiles import SIZES
 from attndsl.codegen.elementwise import ELEMENTWISE
-from attndsl.codegen.steps import RowLoop, reads, variables, works_on_columns
+from attndsl.codegen.steps import RowLoop, columns_of, reads, variables
 
-SIZES: dict[tile.Dimension | None, str] = {"q": "Tq", "kv": "Tk", "head_dim": "D", "value_dim": "Dv"}
 _STARTS = {"max": "broadcast(-infinity)", "sum": "Vector{}"}
 _COMBINES = {"max": "maximum({0}, {1})", "sum": "{0} + {1}"}
 _ACROSS = {"max": "maximum_of_each", "sum": "sum_of_each"}
@@ -24,7 +24,7 @@ def print_row_loop(loop: RowLoop, kept: Collection[str]) -> Iterator[str]:
     yield f"for (int first = 0; first < {rows}; first += vector_width) {{"
     for number, block in enumerate(loop.blocks):
         needed = {*kept, *(name for later in loop.blocks[number + 1 :] for name in reads(RowLoop(later)))}
-        lines = _column_block(block, needed) if works_on_columns(block[0]) else _row_block(block)
+        lines = _column_block(block, needed) if columns_of(block[0]) else _row_block(block)
         yield from ("    " + line for line in lines)
     yield "}"
 
@@ -43,7 +43,8 @@ def _column_block(block: Sequence[tile.Assign], kept: Collection[str]) -> Iterat
     for name in sorted(_row_vectors(block)):
         yield f"    const Vector {name}_row = broadcast({name}[row]);"
     yield from (f"    Vector {name}_lanes = {_STARTS[value.kind]};" for name, value in reductions)
-    yield f"    for (int column = 0; column < padded({_columns(block[0])}); column += vector_width) {{"
+    columns = SIZES[columns_of(block[0])]
+    yield f"    for (int column = 0; column < padded({columns}); column += vector_width) {{"
     yield from ("        " + line for line in _columns_body(block, kept))
     yield "    }"
     yield from (f"    {name}_rows[lane] = {name}_lanes;" for name, _ in reductions)
@@ -63,11 +64,6 @@ def _columns_body(block: Sequence[tile.Assign], kept: Collection[str]) -> Iterat
         printer.names[name] = f"{name}_here"
         if name in kept:
             yield f"store({name}.row(row) + column, {name}_here);"
-
-
-def _columns(statement: tile.Assign) -> str:
-    value = statement.value.tile if isinstance(statement.value, tile.Reduce) else statement.value
-    return SIZES[value.shape.columns]
 
 
 def _row_vectors(block: Sequence[tile.Assign]) -> set[str]:

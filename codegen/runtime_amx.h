@@ -46,6 +46,23 @@ template <int Inner, int Columns> struct RightOperand<bfloat16, Inner, Columns> 
     using type = RightTile<Inner, Columns>;
 };
 
+template <int Rows, int Columns>
+struct LeftAndRightTile {
+    LeftTile<Rows, Columns> left;
+    RightTile<Rows, Columns> right;
+};
+template <int Rows, int Columns> struct EitherOperand<bfloat16, Rows, Columns> {
+    using type = LeftAndRightTile<Rows, Columns>;
+};
+template <int Rows, int Columns>
+ATTN_INLINE const LeftTile<Rows, Columns>& as_left(const LeftAndRightTile<Rows, Columns>& tile) {
+    return tile.left;
+}
+template <int Rows, int Columns>
+ATTN_INLINE const RightTile<Rows, Columns>& as_right(const LeftAndRightTile<Rows, Columns>& tile) {
+    return tile.right;
+}
+
 // A thread owns the unit while an object of this class lives.
 class MatrixUnit {
 public:
@@ -131,6 +148,12 @@ inline void gather_rows(RightTile<Tokens, Channels>& tile, TokenRows<const bfloa
         }
 }
 
+template <int Rows, int Columns>
+inline void gather_rows(LeftAndRightTile<Rows, Columns>& tile, TokenRows<const bfloat16> rows) {
+    gather_rows(tile.left, rows);
+    gather_rows(tile.right, rows);
+}
+
 // Rows [first, first + Rows) of a float32 tile as a left operand, rounded to the nearest bfloat16.
 template <int Rows, int M, int Inner>
 ATTN_INLINE void round_rows(LeftTile<Rows, Inner>& tile, const Tile<float, M, Inner>& source, int first) {
@@ -142,6 +165,28 @@ ATTN_INLINE void round_rows(LeftTile<Rows, Inner>& tile, const Tile<float, M, In
             const __m512 high = whole ? reinterpret_cast<__m512>(load(row + vector_width)) : _mm512_setzero_ps();
             uint16_t* target = tile.unit(index / unit_rows, inner) + index % unit_rows * unit_inner;
             store(reinterpret_cast<float*>(target), reinterpret_cast<Vector>(_mm512_cvtne2ps_pbh(high, low)));
+        }
+}
+
+// Columns [first, first + Rows) of a float32 tile as the rows of a left operand, rounded to the nearest bfloat16.
+template <int Rows, int Inner, int M>
+ATTN_INLINE void round_columns(LeftTile<Rows, Inner>& tile, const Tile<float, Inner, M>& source, int first) {
+    for (int row = 0; row < Rows; row += unit_rows)
+        for (int inner = 0; inner < tile.inner_units; ++inner) {
+            Vector low[vector_width], high[vector_width];
+            for (int lane = 0; lane < vector_width; ++lane) {
+                const int index = inner * unit_inner + lane, upper = index + vector_width;
+                low[lane] = index < Inner ? load(source.row(index) + first + row) : Vector{};
+                high[lane] = upper < Inner ? load(source.row(upper) + first + row) : Vector{};
+            }
+            transpose(low);
+            transpose(high);
+            uint16_t* target = tile.unit(row / unit_rows, inner);
+            for (int lane = 0; lane < vector_width; ++lane) {
+                const __m512bh both = _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(high[lane]),
+                                                          reinterpret_cast<__m512>(low[lane]));
+                store(reinterpret_cast<float*>(target + lane * unit_inner), reinterpret_cast<Vector>(both));
+            }
         }
 }
 
@@ -221,13 +266,13 @@ inline void dot(Tile<float, M, N>& target, const LeftTile<M, K>& left, const Rig
         multiply_units<false, false>(target.row((rows - 1) * unit_rows), left.unit(rows - 1, 0), right);
 }
 
-// Rows [first, first + Rows) of dot_accumulate.
+// Rows [first, first + Rows) of dot_accumulate. A null alpha stands for ones.
 template <int Rows, int M, int N, int K>
 ATTN_INLINE void accumulate_rows(Tile<float, M, N>& target, const float* alpha, const Tile<float, M, K>& left,
                                  const RightTile<K, N>& right, int first) {
     LeftTile<Rows, K> rounded;
     round_rows(rounded, left, first);
-    for (int row = first; row < first + Rows; ++row) {
+    for (int row = first; alpha && row < first + Rows; ++row) {
         const Vector factor = broadcast(alpha[row]);
         for (int column = 0; column < target.stride; column += vector_width)
             store(target.row(row) + column, load(target.row(row) + column) * factor);
@@ -244,6 +289,30 @@ inline void dot_accumulate(Tile<float, M, N>& target, const float* alpha, const 
     for (int row = 0; row < pairs; row += 2 * unit_rows)
         accumulate_rows<2 * unit_rows>(target, alpha, left, right, row);
     if constexpr (pairs < M) accumulate_rows<unit_rows>(target, alpha, left, right, pairs);
+}
+
+// target = target + left . right; left is rounded to bfloat16.
+template <int M, int N, int K>
+inline void dot_accumulate(Tile<float, M, N>& target, const Tile<float, M, K>& left, const RightTile<K, N>& right) {
+    dot_accumulate(target, nullptr, left, right);
+}
+
+// Rows [first, first + Rows) of dot_transposed_accumulate.
+template <int Rows, int M, int N, int K>
+ATTN_INLINE void accumulate_columns(Tile<float, M, N>& target, const Tile<float, K, M>& left,
+                                    const RightTile<K, N>& right, int first) {
+    LeftTile<Rows, K> rounded;
+    round_columns(rounded, left, first);
+    multiply_units<Rows == 2 * unit_rows, true>(target.row(first), rounded.data, right);
+}
+
+// target = target + left^T . right; left is rounded to bfloat16.
+template <int M, int N, int K>
+inline void dot_transposed_accumulate(Tile<float, M, N>& target, const Tile<float, K, M>& left,
+                                      const RightTile<K, N>& right) {
+    constexpr int pairs = M / (2 * unit_rows) * (2 * unit_rows);
+    for (int row = 0; row < pairs; row += 2 * unit_rows) accumulate_columns<2 * unit_rows>(target, left, right, row);
+    if constexpr (pairs < M) accumulate_columns<unit_rows>(target, left, right, pairs);
 }
 
 #else

@@ -68,6 +68,11 @@ inline void store_column(TokenRows<float> rows, const float* source) {
     for (int index = 0; index < rows.count; ++index) *rows.row(index) = source[index];
 }
 
+// column[r] = rows[r]; zero from rows.count on.
+template <int Rows> inline void gather_column(float (&column)[Rows], TokenRows<const float> rows) {
+    for (int index = 0; index < Rows; ++index) column[index] = index < rows.count ? *rows.row(index) : 0.0f;
+}
+
 template <class Number>
 ATTN_INLINE const Number* input_of(const InputArgument& input, int64_t batch) {
     return static_cast<const Number*>(input.data) + batch * input.batch_stride;
@@ -86,52 +91,73 @@ inline int thread_number() {
 #endif
 }
 
-// How many of the (batch, kv head) pairs to pack at once: enough to give each thread 32 q tiles, and no more, because
+// Which tiles a head visits; for kernels that own keys and values, which tiles visit its tiles.
+ATTN_INLINE const BlockMap& map_of(const Call& call, int64_t batch, int64_t head) {
+    return call.maps[call.map_of_head[batch * call.map_batch_stride + head]];
+}
+
+enum class Side { queries, keys };
+
+// The tiles of one side of a (batch, kv head) pair: of each query head that shares the kv head, or of the kv head.
+struct PairTiles {
+    int64_t heads, tiles;
+
+    PairTiles(const Call& call, Side side)
+        : heads(side == Side::queries ? call.heads / call.kv_heads : 1),
+          tiles(side == Side::queries ? call.queries.tiles : call.keys.tiles) {}
+    int64_t count() const { return heads * tiles; }
+    int64_t head(const Call& call, int64_t pair, int64_t item) const {
+        return pair % call.kv_heads * heads + item / tiles;
+    }
+};
+
+// How many of the (batch, kv head) pairs to pack at once: enough to give each thread 32 tiles, and no more, because
 // packed tiles should still be in the caches when they are used; at most what fits into the kept workspace.
-inline int64_t pairs_at_once(int64_t pairs, int64_t q_tiles_of_pair, int64_t bytes_of_pair, int64_t threads) {
-    const int64_t busy = (32 * threads + q_tiles_of_pair - 1) / (q_tiles_of_pair > 0 ? q_tiles_of_pair : 1);
+inline int64_t pairs_at_once(int64_t pairs, int64_t tiles_of_pair, int64_t bytes_of_pair, int64_t threads) {
+    const int64_t busy = (32 * threads + tiles_of_pair - 1) / (tiles_of_pair > 0 ? tiles_of_pair : 1);
     const int64_t fitting = bytes_of_pair > 0 ? Workspace::kept_bytes / bytes_of_pair : pairs;
     const int64_t wanted = busy < fitting ? busy : fitting;
     return wanted < 1 ? 1 : wanted < pairs ? wanted : pairs;
 }
 
-// Packs the kv tiles of some (batch, kv head) pairs, runs their q tiles, and goes on with the next pairs. Factor: what
-// products multiply, which decides whether threads take the matrix unit. Returns 1 when memory is short, 2 when the
-// system refuses the matrix unit, else 0.
-//     pack(call, packed kv tile, batch, kv_head, kv_tile)
-//     run(call, packed kv tiles of its head, scratch of its thread, block map, batch, head, q_tile)
-template <class Factor, class Packed, class Scratch, class Pack, class Run>
-int for_each_q_tile(const Call& call, Pack pack, Run run) {
+// Packs the tiles of some (batch, kv head) pairs that may be visited, runs the owner's tiles of these pairs, and goes on
+// with the next pairs. Factor: what products multiply, which decides whether threads take the matrix unit. An empty
+// Packed: nothing is visited. Returns 1 when memory is short, 2 when the system refuses the matrix unit, else 0.
+//     pack(call, packed tile, batch, its head, its number)
+//     run(call, packed tiles of the pair, scratch of its thread, batch, head, number of the owner's tile)
+template <Side owner, class Factor, class Packed, class Scratch, class Pack, class Run>
+int for_each_tile(const Call& call, Pack pack, Run run) {
     using Unit = std::conditional_t<std::is_same_v<Factor, bfloat16>, MatrixUnit, NoUnit>;
     static const bool granted = Unit::request();
     if (!granted) return 2;
-    const int64_t kv_tiles = call.keys.tiles, q_tiles = call.queries.tiles;
+    const PairTiles own(call, owner), visited(call, owner == Side::queries ? Side::keys : Side::queries);
     const int64_t pairs = call.batches * call.kv_heads, heads_per_pair = call.heads / call.kv_heads;
-    const int64_t pair_bytes = kv_tiles * int64_t{sizeof(Packed)};
-    const int64_t map_rows = q_tiles * heads_per_pair;
-    const int64_t group = pairs_at_once(pairs, map_rows, pair_bytes, call.threads);
+    const int64_t packs = std::is_empty_v<Packed> ? 0 : visited.count(), runs = own.count();
+    const int64_t pair_bytes = packs * int64_t{sizeof(Packed)};
+    const int64_t group = pairs_at_once(pairs, runs, pair_bytes, call.threads);
     Workspace workspace(group * pair_bytes + call.threads * int64_t{sizeof(Scratch)} + 64);
     if (!workspace.exists()) return 1;
-    Packed* packed = workspace.take<Packed>(group * kv_tiles);
+    Packed* packed = workspace.take<Packed>(group * packs);
     Scratch* scratch = workspace.take<Scratch>(call.threads);
 #pragma omp parallel num_threads(static_cast<int>(call.threads))
     {
         const Unit unit;
-        Scratch& own = scratch[thread_number()];
+        Scratch& scratch_of_thread = scratch[thread_number()];
         for (int64_t first = 0; first < pairs; first += group) {
             const int64_t count = pairs - first < group ? pairs - first : group;
 #pragma omp for schedule(dynamic, 4)
-            for (int64_t item = 0; item < count * kv_tiles; ++item) {
-                const int64_t pair = first + item / kv_tiles;
-                pack(call, packed[item], pair / call.kv_heads, pair % call.kv_heads, item % kv_tiles);
+            for (int64_t item = 0; item < count * packs; ++item) {
+                const int64_t pair = first + item / packs, inside = item % packs;
+                const int64_t head = visited.head(call, pair, inside);
+                pack(call, packed[item], pair / call.kv_heads, head, inside % visited.tiles);
             }
 #pragma omp for schedule(dynamic, 1)
-            for (int64_t item = 0; item < count * map_rows; ++item) {
-                const int64_t pair = first + item / map_rows, batch = pair / call.kv_heads;
-                const int64_t head = pair % call.kv_heads * heads_per_pair + item % map_rows / q_tiles;
-                const BlockMap& map = call.maps[call.map_of_head[batch * call.map_batch_stride + head]];
-                const int64_t q_tile = map.order[item % q_tiles];
-                run(call, packed + item / map_rows * kv_tiles, own, map, batch, head, q_tile);
+            for (int64_t item = 0; item < count * runs; ++item) {
+                const int64_t pair = first + item / runs, inside = item % runs, batch = pair / call.kv_heads;
+                const int64_t head = own.head(call, pair, inside);
+                const BlockMap& map = map_of(call, batch, owner == Side::queries ? head : head * heads_per_pair);
+                const Packed* packed_of_pair = packed + item / runs * packs;
+                run(call, packed_of_pair, scratch_of_thread, batch, head, map.order[inside % own.tiles]);
             }
         }
     }

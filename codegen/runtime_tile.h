@@ -29,6 +29,13 @@ using KeyTile = typename RightOperand<Operand, Channels, Keys>::type;
 template <class Operand, int Keys, int Channels>
 using ValueTile = typename RightOperand<Operand, Keys, Channels>::type;
 
+// Rows that some products multiply from the left and others from the right.
+template <class Operand, int Rows, int Columns> struct EitherOperand { using type = Tile<Operand, Rows, Columns>; };
+template <class Operand, int Rows, int Columns>
+using EitherTile = typename EitherOperand<Operand, Rows, Columns>::type;
+template <class Both> ATTN_INLINE const Both& as_left(const Both& tile) { return tile; }
+template <class Both> ATTN_INLINE const Both& as_right(const Both& tile) { return tile; }
+
 // The tokens of one tile in a tensor [.., tokens, channels] of any strides (in elements):
 // token r of the tile is row tokens[r], for r < count; the tile's other rows do not exist.
 template <class Element>

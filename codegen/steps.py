@@ -15,7 +15,7 @@ from attndsl.codegen import tile_ir as tile
 
 @dataclass(frozen=True)
 class Gather:
-    """Reads the owner tile's rows of a tensor."""
+    """Reads a tile's rows of a tensor: of the owner tile, or of the visited one where that is its side."""
 
     target: str
     tensor: tile.Tensor
@@ -31,11 +31,15 @@ class Scatter:
 
 @dataclass(frozen=True)
 class Product:
-    """target = left . right, or target * rescale + left . right if `rescale` (a row vector) is given."""
+    """target = left . right, or target + left . right if `accumulates`.
+
+    rescale: a row vector by which the rows of the old target are multiplied first, if given.
+    """
 
     target: tile.Variable
     dot: tile.Dot
-    rescale: tile.Variable | None
+    accumulates: bool = False
+    rescale: tile.Variable | None = None
     comment: str = ""
 
 
@@ -52,8 +56,8 @@ class RowLoop:
 
     @property
     def blocks(self) -> list[tuple[tile.Assign, ...]]:
-        """Neighbouring assignments that work on columns, or on whole row vectors, in turn."""
-        return [tuple(block) for _, block in groupby(self.assignments, works_on_columns)]
+        """Neighbouring assignments that work on the same columns, or on whole row vectors, in turn."""
+        return [tuple(block) for _, block in groupby(self.assignments, columns_of)]
 
     def when_all_visible(self) -> RowLoop:
         """The loop on FULL tiles: what is selected by visibility is always the first choice."""
@@ -68,12 +72,36 @@ class Visit:
     comment: str = ""
 
 
-Step = Gather | Scatter | Product | RowLoop | Visit
+@dataclass(frozen=True)
+class Heads:
+    """The steps for every query head of the owner's kv head."""
+
+    steps: tuple[Step, ...]
+    comment: str = ""
+
+
+Step = Gather | Scatter | Product | RowLoop | Visit | Heads
 
 
 def split(program: tile.Program) -> tuple[Step, ...]:
     """The steps of a program, in order."""
-    return tuple(_merge_rows(part for statement in program.body for part in _separate(statement)))
+    return _steps(program.body)
+
+
+def inner_steps(steps: Iterable[Step]) -> Iterator[Step]:
+    """All steps that are no loops over heads or visited tiles, in order."""
+    for step in steps:
+        if isinstance(step, Visit | Heads):
+            yield from inner_steps(step.steps)
+        else:
+            yield step
+
+
+def _steps(body: Iterable[tile.Statement]) -> tuple[Step, ...]:
+    parts = [part for statement in body for part in _separate(statement)]
+    gathered = dict.fromkeys(part for part in parts if isinstance(part, Gather))
+    rest = (part for part in parts if not isinstance(part, Gather))
+    return (*gathered, *_merge_rows(rest))  # nothing in a body changes what it reads
 
 
 def _merge_rows(parts: Iterable[Step | tile.Assign]) -> Iterator[Step]:
@@ -103,9 +131,10 @@ def _split_after_masking(assignments: Sequence[tile.Assign]) -> Iterator[RowLoop
     yield from (RowLoop(part) for part in (tuple(assignments[:end]), tuple(assignments[end:])) if part)
 
 
-def works_on_columns(statement: tile.Assign) -> bool:
-    """Whether the statement computes a tile or reduces one."""
-    return statement.value.shape.columns is not None or isinstance(statement.value, tile.Reduce)
+def columns_of(statement: tile.Assign) -> tile.Dimension | None:
+    """The columns of the tile that the statement computes or reduces; None if it works on row vectors."""
+    value = statement.value
+    return value.tile.shape.columns if isinstance(value, tile.Reduce) else value.shape.columns
 
 
 def _rows(statement: tile.Assign) -> tile.Dimension | None:
@@ -116,11 +145,16 @@ def _separate(statement: tile.Statement) -> Iterator[Step | tile.Assign]:
     """Gives every product and reduction inside a statement a name of its own."""
     match statement:
         case tile.ForVisited(body):
-            parts = (part for inner in body for part in _separate(inner))
-            yield Visit(tuple(_merge_rows(parts)), statement.comment)
+            yield Visit(_steps(body), statement.comment)
+        case tile.ForHeads(body):
+            yield Heads(_steps(body), statement.comment)
+        case tile.Store(tensor, tile.Variable() as source):
+            yield Scatter(tensor, source)
         case tile.Store(tensor, value):
-            yield tile.Assign(f"{tensor.name}_rows", value, comment=statement.comment, span=statement.span)
-            yield Scatter(tensor, tile.Variable(f"{tensor.name}_rows", value.shape))
+            name = f"{tensor.name}_rows"
+            rows = tile.Assign(name, value, comment=statement.comment, span=statement.span)
+            yield from _separate_assignment(rows)
+            yield Scatter(tensor, tile.Variable(name, value.shape))
         case tile.Assign(name, tile.Load(tensor)):
             yield Gather(name, tensor)
         case tile.Assign():
@@ -129,9 +163,12 @@ def _separate(statement: tile.Statement) -> Iterator[Step | tile.Assign]:
 
 def _separate_assignment(statement: tile.Assign) -> Iterator[Step | tile.Assign]:
     target = tile.Variable(statement.name, statement.value.shape)
+    parts: list[Step | tile.Assign] = []
     match statement.value:
         case tile.Dot() as dot:
-            yield Product(target, dot, None, statement.comment)
+            parts.append(Product(target, _factors(dot, parts), comment=statement.comment))
+        case tile.Elementwise("add", (tile.Variable() as old, tile.Dot() as dot)) if old == target:
+            parts.append(Product(target, _factors(dot, parts), True, comment=statement.comment))
         case tile.Elementwise(
             "add",
             (
@@ -139,26 +176,34 @@ def _separate_assignment(statement: tile.Assign) -> Iterator[Step | tile.Assign]
                 tile.Dot() as dot,
             ),
         ) if old == target:
-            yield Product(target, dot, rescale, statement.comment)
+            parts.append(Product(target, _factors(dot, parts), True, rescale, statement.comment))
         case value:
-            parts: list[Step | tile.Assign] = []
-            rest = _extract(value, statement.name, parts)
-            yield from parts
-            yield replace(statement, value=rest)
+            parts.append(replace(statement, value=_extract(value, statement.name, parts)))
+    yield from parts
+
+
+def _factors(dot: tile.Dot, parts: list[Step | tile.Assign]) -> tile.Dot:
+    """The product of variables: tiles that are read get a name."""
+    left, right = (_extract(operand, "factor", parts) for operand in dot.operands)
+    return replace(dot, left=left, right=right)
 
 
 def _extract(value: tile.Expression, name: str, parts: list[Step | tile.Assign]) -> tile.Expression:
-    """`value` with variables in place of its products and reductions, which are appended to `parts`."""
+    """`value` with variables in place of reads, products and reductions, which are appended to `parts`."""
     match value:
         case tile.Elementwise(op, arguments):
             return tile.Elementwise(op, tuple(_extract(argument, name, parts) for argument in arguments))
+        case tile.Load(tensor):
+            parts.append(Gather(f"{tensor.name}_rows", tensor))
+            return tile.Variable(f"{tensor.name}_rows", value.shape)
         case tile.Reduce(kind, operand):
             reduced = tile.Variable(f"{name}_of_tile", value.shape)
-            parts.append(tile.Assign(reduced.name, tile.Reduce(kind, _extract(operand, name, parts))))
+            rest = _extract(operand, name, parts)
+            parts.append(tile.Assign(reduced.name, tile.Reduce(kind, rest)))
             return reduced
         case tile.Dot() as dot:
             product = tile.Variable(f"{name}_product", value.shape)
-            parts.append(Product(product, dot, None))
+            parts.append(Product(product, _factors(dot, parts)))
             return product
     return value
 
@@ -191,12 +236,13 @@ def reads(step: Step) -> set[str]:
     match step:
         case Scatter(_, source):
             return {source.name}
-        case Product(target, dot, rescale):
-            accumulated = {rescale.name, target.name} if rescale else set()
-            return {variable.name for variable in variables(dot)} | accumulated
+        case Product(target, dot, accumulates, rescale):
+            accumulated = {target.name} if accumulates else set()
+            rescaled = {rescale.name} if rescale else set()
+            return {variable.name for variable in variables(dot)} | accumulated | rescaled
         case RowLoop(assignments):
             return {variable.name for statement in assignments for variable in variables(statement.value)}
-        case Visit(steps):
+        case Visit(steps) | Heads(steps):
             return set().union(*map(reads, steps))
     return set()
 
@@ -211,5 +257,5 @@ def targets(steps: Iterable[Step]) -> Iterator[tile.Variable]:
                 yield target
             case RowLoop(assignments):
                 yield from (tile.Variable(s.name, s.value.shape) for s in assignments)
-            case Visit(inner):
+            case Visit(inner) | Heads(inner):
                 yield from targets(inner)

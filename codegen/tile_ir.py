@@ -3,8 +3,8 @@
 A program runs once for every head of its `owner` side and every tile of that head. A value is a tile
 `[rows, columns]`, a row vector `[rows]` or a scalar; rows and columns are named by what they run over, never
 by a number, so that one program serves every tile size, head dimension and target. A tile holds existing
-tokens only: what a printer does about tiles that the edge of the space cuts off is its own affair. Operands of
-one `Elementwise` broadcast: scalars everywhere, row vectors over columns. Values are float32 (bool for
+tokens only: what a printer does about tiles that the edge of the space cuts off is its own affair. Operands
+of one `Elementwise` broadcast: scalars everywhere, row vectors over columns. Values are float32 (bool for
 conditions); a printer may round the operands of `Dot` to the tensors' type.
 """
 
@@ -232,14 +232,14 @@ class Store(Statement):
 
 @dataclass(frozen=True)
 class ForVisited(Statement):
-    """Runs the body for every tile of the other side that the block map of the head lists for the owner tile."""
+    """Runs the body for every tile of the other side that the head's block map lists for the owner tile."""
 
     body: tuple[Assign, ...]
 
 
 @dataclass(frozen=True)
 class ForHeads(Statement):
-    """Runs the body for every query head that shares the owner's kv head, in order; for programs that own kv."""
+    """Runs the body for every query head that shares the owner's kv head; for programs that own kv."""
 
     body: tuple[ForVisited, ...]
 

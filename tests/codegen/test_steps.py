@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from attndsl.codegen import tile_ir as tile
+from attndsl.codegen.backward import delta, dk_dv, dq
 from attndsl.codegen.forward import forward
-from attndsl.codegen.steps import Gather, Product, RowLoop, Scatter, Visit, reads, split
+from attndsl.codegen.steps import Gather, Heads, Product, RowLoop, Scatter, Visit, inner_steps, reads, split
 
 SCORES = tile.Shape("q", "kv")
 X, Y = tile.Variable("x", SCORES), tile.Variable("y", SCORES)
@@ -25,7 +26,32 @@ def test_the_forward_pass() -> None:
     assert [type(step) for step in outside] == [Gather, RowLoop, Visit, RowLoop, Scatter, RowLoop, Scatter]
     visit = outside[2]
     assert isinstance(visit, Visit)
-    assert [type(step) for step in visit.steps] == [Product, RowLoop, RowLoop, Product]
+    assert [type(step) for step in visit.steps] == [Gather, Gather, Product, RowLoop, RowLoop, Product]
+
+
+def test_the_backward_pass() -> None:
+    assert [type(step) for step in split(delta())] == [Gather, Gather, Gather, Gather, RowLoop, Scatter]
+    *_, visit, _, _ = split(dq())
+    assert isinstance(visit, Visit)
+    assert [type(step) for step in visit.steps] == [Gather, Gather, Product, Product, RowLoop, Product]
+    heads = split(dk_dv())[3]
+    assert isinstance(heads, Heads)
+    (visit,) = heads.steps
+    assert isinstance(visit, Visit)
+    assert [type(step) for step in visit.steps[4:]] == [Product, Product, RowLoop, Product, Product]
+
+
+def test_a_tile_that_is_mentioned_twice_is_read_once() -> None:
+    gathered = [step.target for step in inner_steps(split(dq())) if isinstance(step, Gather)]
+    assert sorted(gathered) == ["deltas", "k_rows", "lse_rows", "out_gradients", "queries", "v_rows"]
+
+
+def test_a_sum_of_products_is_one_step() -> None:
+    *_, step = steps_of(tile.Assign("x", add(X, PRODUCT)))
+    assert isinstance(step, Product)
+    assert step.accumulates
+    assert step.rescale is None
+    assert reads(step) == {"x", "queries", "k_rows"}
 
 
 def test_only_the_block_that_masks_has_a_second_form() -> None:
@@ -39,7 +65,7 @@ def test_only_the_block_that_masks_has_a_second_form() -> None:
 
 
 def test_a_product_inside_a_value_gets_a_name() -> None:
-    product, loop = steps_of(tile.Assign("x", add(PRODUCT, tile.Number(1.0))))
+    _, product, loop = steps_of(tile.Assign("x", add(PRODUCT, tile.Number(1.0))))
     assert isinstance(product, Product)
     assert product.target.name == "x_product"
     assert isinstance(loop, RowLoop)
@@ -48,10 +74,10 @@ def test_a_product_inside_a_value_gets_a_name() -> None:
 
 def test_a_rescaled_sum_of_products_is_one_step() -> None:
     rescale = tile.Variable("r", tile.Shape("q"))
-    (step,) = steps_of(tile.Assign("x", add(tile.Elementwise("mul", (X, rescale)), PRODUCT)))
+    _, step = steps_of(tile.Assign("x", add(tile.Elementwise("mul", (X, rescale)), PRODUCT)))
     assert isinstance(step, Product)
     assert step.rescale == rescale
-    assert reads(step) == {"x", "r", "queries"}
+    assert reads(step) == {"x", "r", "queries", "k_rows"}
 
 
 def test_a_reduction_inside_a_value_gets_a_name() -> None:

@@ -94,13 +94,13 @@ void fill(Mask& visible, const Call& call, int16_t residual,
 }
 
 struct Packed {  // a kv tile in fast memory
-    KeyTile<Factor, D, Tk> k;
-    ValueTile<Factor, Tk, Dv> v;
+    KeyTile<Factor, D, Tk> k_rows;
+    ValueTile<Factor, Tk, Dv> v_rows;
 };
 
-void pack(const Call& call, Packed& packed, int64_t batch, int64_t head, int64_t kv_tile) {
-    gather_transposed(packed.k, rows_of<const Element>(call.tensors[k], batch, head, call.keys, kv_tile));
-    gather_rows(packed.v, rows_of<const Element>(call.tensors[v], batch, head, call.keys, kv_tile));
+void pack(const Call& call, Packed& packed, int64_t batch, int64_t kv_head, int64_t kv_tile) {
+    gather_transposed(packed.k_rows, rows_of<const Element>(call.tensors[k], batch, kv_head, call.keys, kv_tile));
+    gather_rows(packed.v_rows, rows_of<const Element>(call.tensors[v], batch, kv_head, call.keys, kv_tile));
 }
 
 struct Scratch {  // the variables of one thread
@@ -118,8 +118,7 @@ struct Scratch {  // the variables of one thread
     Mask visible;
 };
 
-void run(const Call& call, const Packed* packed, Scratch& scratch, const BlockMap& map,
-         int64_t batch, int64_t head, int64_t q_tile) {
+void run(const Call& call, const Packed* packed, Scratch& scratch, int64_t batch, int64_t head, int64_t q_tile) {
     const float scale = call.arguments[0];
     auto& [queries, highest, total, weighted_values, scores_product, new_highest_of_tile, new_highest, rescale, total_of_tile, normaliser, lse_rows, visible] = scratch;
     auto& scores = scores_product;
@@ -138,11 +137,12 @@ void run(const Call& call, const Packed* packed, Scratch& scratch, const BlockMa
         }
     }
     // every kv tile in the block map of this q tile
+    const BlockMap& map = map_of(call, batch, head);
     for (int64_t run = map.row_start[q_tile]; run < map.row_start[q_tile + 1]; ++run) {
         for (int64_t kv_tile = map.begin[run]; kv_tile < map.end[run]; ++kv_tile) {
-            const Packed& kv = packed[kv_tile];
+            const auto& [k_rows, v_rows] = packed[kv_tile];
             const bool full = map.residual[run] == 0 && call.keys.counts[kv_tile] == Tk;
-            dot(scores_product, queries, kv.k);
+            dot(scores_product, queries, k_rows);
             if (full) {
                 for (int first = 0; first < Tq; first += vector_width) {
                     Vector new_highest_of_tile_rows[vector_width];
@@ -194,7 +194,7 @@ void run(const Call& call, const Packed* packed, Scratch& scratch, const BlockMa
                 store(total + first, (load(total + first) * load(rescale + first)) + load(total_of_tile + first));
                 store(highest + first, load(new_highest + first));
             }
-            dot_accumulate(weighted_values, rescale, weights, kv.v);
+            dot_accumulate(weighted_values, rescale, weights, v_rows);
         }
     }
     for (int first = 0; first < Tq; first += vector_width) {
@@ -215,8 +215,12 @@ void run(const Call& call, const Packed* packed, Scratch& scratch, const BlockMa
     store_column(rows_of<float>(call.tensors[lse], batch, head, call.queries, q_tile), lse_rows);
 }
 
+int run_all(const Call& call) {
+    return for_each_tile<Side::queries, Factor, Packed, Scratch>(call, pack, run);
+}
+
 }  // namespace
 
 extern "C" int attndsl_forward(const attn::Call* call) {
-    return attn::for_each_q_tile<Factor, Packed, Scratch>(*call, pack, run);
+    return run_all(*call);
 }
