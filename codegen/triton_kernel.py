@@ -1,0 +1,187 @@
+"""Prints one tile IR program over one schedule as the body of a Triton kernel.
+
+A program of the grid owns one tile of one head and loops over the tiles that the block map lists for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attndsl.codegen import tile_ir as tile
+from attndsl.codegen.triton_configuration import Configuration
+from attndsl.codegen.triton_descriptors import tile_box
+from attndsl.codegen.triton_layout import comment_lines, commented, indented
+from attndsl.codegen.triton_loops import COMMENTS, Loops, Part
+from attndsl.codegen.triton_mask import Masks
+from attndsl.codegen.triton_tensors import Tensors, channels
+from attndsl.codegen.triton_tokens import Sides, TileTokens
+from attndsl.codegen.triton_values import Values
+from attndsl.codegen.triton_visits import Visits
+from attndsl.schedule.schedule import Schedule
+
+
+class Kernel:
+    """The text of a kernel's body. sizes: head and value dimension as the tensors have them."""
+
+    def __init__(
+        self,
+        program: tile.Program,
+        schedule: Schedule,
+        sizes: dict[tile.Dimension, int],
+        dtype: str,
+        configuration: Configuration,
+        visits: Visits,
+    ) -> None:
+        self.program = program
+        self.ir = schedule.ir
+        self.visits = visits
+        q, kv = TileTokens("q", schedule.q_tiling), TileTokens("kv", schedule.kv_tiling)
+        self.sides = Sides(q, kv, program.owner)
+        self.loops = Loops(visits, configuration, f"{self.sides.visited.side}_tile")
+        self.masks = Masks(schedule, self.sides, self.loops.residuals)
+        described = configuration.loads == "descriptors"
+        heads: dict[tile.Side, int] = {"q": self.ir.heads, "kv": self.ir.kv_heads}
+        self.tensors = Tensors(
+            program, self.sides, sizes, heads, tile_box(self.sides.visited) if described else None
+        )
+        lanes: dict[tile.Dimension, int] = {"q": q.lanes, "kv": kv.lanes}
+        columns = {dimension: channels(size) for dimension, size in sizes.items()}
+        self.values = Values(
+            program.owner,
+            {dimension: str(size) for dimension, size in (lanes | columns).items()},
+            tensors=dtype,
+            products="float16" if dtype.startswith("float8") else dtype,
+            precision=configuration.precision if dtype == "float32" else "",
+            load=self.tensors.load,
+        )
+
+    def lines(self) -> Iterator[str]:
+        """The statements of the kernel."""
+        yield from self._place()
+        yield from self._owner_tokens()
+        yield from self.tensors.channel_lines()
+        yield ""
+        for statement in self.program.body:
+            match statement:
+                case tile.ForHeads(body):
+                    yield from self._for_heads(statement, body)
+                case tile.ForVisited():
+                    yield ""
+                    yield from self._for_visited(statement)
+                    yield ""
+                case tile.Assign() | tile.Store():
+                    yield from self._statement(statement)
+
+    # ------------------------------------------------------------ which tile of which head
+
+    def _place(self) -> Iterator[str]:
+        tiles, own_heads = self.sides.own.tiling.tiles, self.ir.heads
+        yield "# Groups of heads whose tensors fit into the L2 cache; in a group the heaviest tiles come first."
+        yield "program = tl.program_id(0)"
+        yield f"first_head = program // (heads_together * {tiles}) * heads_together"
+        yield "width = tl.minimum(batch_heads - first_head, heads_together)"
+        yield f"place = program - first_head * {tiles}"
+        yield "batch_head = first_head + place % width"
+        group = self.ir.heads // self.ir.kv_heads
+        if self.program.owner == "q":
+            yield f"head = batch_head % {own_heads}"
+            yield f"kv_head = {'head' if group == 1 else f'head // {group}'}"
+        else:
+            own_heads = self.ir.kv_heads
+            yield f"kv_head = batch_head % {own_heads}"
+            yield f"head = {'kv_head' if group == 1 else f'kv_head * {group}'}"
+        yield f"batch = tl.cast(batch_head // {own_heads}, tl.int64)"
+        yield f"{self.program.owner}_tile = tl.load(order + {self._in_map('place // width')})"
+        for declared in self.ir.inputs if self.masks.reads_inputs else ():
+            yield f"{declared.name}_values += batch * {declared.name}_batch_stride"
+        yield from self.tensors.head_lines(self.program.owner)
+        if self.program.owner == "q":
+            yield from self._visited_head()
+
+    def _visited_head(self) -> Iterator[str]:
+        """What belongs to the head of visited tiles, and the record of the owner's tile in its block map."""
+        yield from self.tensors.head_lines(self.sides.visited.side)
+        if any(isinstance(statement, tile.ForVisited | tile.ForHeads) for statement in self.program.body):
+            place = self._in_map(f"{self.program.owner}_tile")
+            place = place if place.isidentifier() else f"({place})"
+            yield f"record = records + {place} * {len(self.visits.fields)}"
+            yield from self.loops.record_lines()
+
+    def _in_map(self, number: str) -> str:
+        """The place of an owner tile among those of all maps."""
+        if len(self.visits.records) == 1 and not self.ir.inputs:
+            return number
+        index = f"tl.cast(batch, tl.int32) * {self.ir.heads} + head" if self.ir.inputs else "head"
+        return f"tl.load(map_of_head + {index}) * {self.sides.own.tiling.tiles} + {number}"
+
+    def _owner_tokens(self) -> Iterator[str]:
+        own = self.sides.own
+        yield ""
+        yield from comment_lines(f"The {own.comment()}")
+        yield f"{own.lane} = tl.arange(0, {own.lanes})"
+        yield from own.base_lines()
+        yield from own.inside_lines()
+        yield f"{own.side}_token = {own.side}_base + {own.side}_inside"
+        yield from own.exists_lines()
+
+    # ------------------------------------------------------------ statements
+
+    def _statement(self, statement: tile.Assign | tile.Store) -> Iterator[str]:
+        if isinstance(statement, tile.Store):
+            text = self.tensors.store(statement.tensor, self.values.text(statement.value))
+        elif isinstance(statement.value, tile.Load) and statement.value.tensor.columns:
+            self.values.stored.add(statement.name)
+            text = f"{statement.name} = {self.tensors.load(statement.value.tensor)}"
+        else:
+            text = f"{statement.name} = {self.values.text(statement.value)}"
+        for load in self.tensors.waiting:
+            yield from commented(load, "")
+        self.tensors.waiting.clear()
+        yield from commented(text, statement.comment)
+
+    def _for_heads(self, loop: tile.ForHeads, body: tuple[tile.ForVisited, ...]) -> Iterator[str]:
+        lines = [*self._visited_head(), *(line for visit in body for line in self._for_visited(visit))]
+        yield ""
+        if self.ir.heads == self.ir.kv_heads:
+            yield from lines
+        else:
+            yield f"# {loop.comment[:1].upper()}{loop.comment[1:]}"
+            yield f"for head in tl.range(head, head + {self.ir.heads // self.ir.kv_heads}):"
+            yield from indented(lines)
+        yield ""
+
+    def _for_visited(self, loop: tile.ForVisited) -> Iterator[str]:
+        visited = self.sides.visited
+        yield f"# {loop.comment[:1].upper()}{loop.comment[1:]}"
+        yield from comment_lines(f"The {visited.comment()}")
+        yield f"{visited.lane} = tl.arange(0, {visited.lanes})"
+        if visited.loop_invariant:
+            yield from visited.inside_lines()
+            yield from self.tensors.row_lines()
+        for part in self.loops.parts:
+            yield from self._loop(loop, part)
+
+    def _loop(self, loop: tile.ForVisited, part: Part) -> Iterator[str]:
+        masked = part != "full"
+        self.values.masked = masked
+        self.tensors.start_loop(masked)
+        body = [*self.loops.tile_lines(part, self.masks.needs_residual), *self._visited_tokens(masked)]
+        body += self.masks.visible_lines() if masked else ()
+        for statement in loop.body:
+            body += self._statement(statement)
+        yield from self.masks.owner_lines() if masked else ()
+        yield f"# {COMMENTS[part]}"
+        yield self.loops.head(part)
+        yield from indented(body)
+
+    def _visited_tokens(self, masked: bool) -> Iterator[str]:
+        visited, side = self.sides.visited, self.sides.visited.side
+        yield from visited.base_lines()
+        if not visited.loop_invariant:
+            yield from visited.inside_lines()
+        if not visited.loop_invariant or (masked and self.masks.reads_inputs):
+            yield f"{side}_token = {side}_base + {side}_inside"
+        if visited.loop_invariant:
+            yield f"{side}_offset = tl.cast({side}_base, tl.int64)"
+        if masked:
+            yield from visited.exists_lines()

@@ -1,0 +1,139 @@
+"""Prints as Triton how a kernel reads and writes tensors: pointers and masks, or tensor descriptors.
+
+Offsets of batches, heads and tokens are 64 bits wide. The places of a visited tile's lanes are added to the
+pointers before the loop, so that each turn adds one number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attndsl.codegen import tile_ir as tile
+from attndsl.codegen.triton_descriptors import TileBox
+from attndsl.codegen.triton_tokens import Sides, power_of_two
+
+
+def channels(size: int) -> int:
+    """The columns of a tile with `size` channels: a power of two, as matrix products need them."""
+    return max(16, power_of_two(size))
+
+
+class Tensors:
+    """The text about the tensors of one program.
+
+    sizes: head and value dimension as the tensors have them. heads: of each side. tile_box: how descriptors
+    address visited tiles; None to use pointers. masked: whether the loop that is being printed visits tiles
+    with lanes that do not exist. waiting: loads that must stand before the statement that is being printed.
+    """
+
+    def __init__(
+        self,
+        program: tile.Program,
+        sides: Sides,
+        sizes: dict[tile.Dimension, int],
+        heads: dict[tile.Side, int],
+        tile_box: TileBox | None,
+    ) -> None:
+        self.program = program
+        self.sides = sides
+        self.sizes = sizes
+        self.heads = heads
+        self.tile_box = tile_box
+        self.masked = False
+        self.waiting: list[str] = []
+        self._loaded: dict[tile.Tensor, str] = {}
+
+    @property
+    def all(self) -> tuple[tile.Tensor, ...]:
+        """Inputs and outputs."""
+        return (*self.program.inputs, *self.program.outputs)
+
+    def described(self, tensor: tile.Tensor) -> bool:
+        """Whether a descriptor takes the place of the tensor's pointer and strides."""
+        visited = tensor.side == self.sides.visited.side and tensor.columns is not None
+        return visited and self.tile_box is not None
+
+    def channel_lines(self) -> Iterator[str]:
+        """The numbers of the channels."""
+        for dimension, size in self._distinct().items():
+            yield f"{_channel_name(dimension)} = tl.arange(0, {channels(size)})[None, :]"
+
+    def head_lines(self, side: tile.Side) -> Iterator[str]:
+        """Pointers to the tensors of one side at the head at work."""
+        head = "head" if side == "q" else "kv_head"
+        for tensor in self.all:
+            name = tensor.name
+            if tensor.side == side and not self.described(tensor):
+                yield (
+                    f"{name}_of_head = {name} + batch * {name}_batch_stride"
+                    f" + tl.cast({head}, tl.int64) * {name}_head_stride"
+                )
+
+    def row_lines(self) -> Iterator[str]:
+        """Pointers to the lanes of visited tiles, without the tile's own place."""
+        if self.sides.visited.loop_invariant:
+            for tensor in self.program.inputs:
+                if tensor.side == self.sides.visited.side and not self.described(tensor):
+                    yield f"{tensor.name}_rows = {self._pointers(tensor, 'inside')}"
+
+    def load(self, tensor: tile.Tensor) -> str:
+        """The rows of a tensor in the current tile; rows of visited tiles get a name."""
+        if tensor.side == self.sides.owner:
+            return f"tl.load({self._pointers(tensor)}{self._mask(tensor, other=True)})"
+        if tensor not in self._loaded:
+            self._loaded[tensor] = f"{tensor.name}_block"
+            self.waiting.append(f"{tensor.name}_block = {self._visited_load(tensor)}")
+        return self._loaded[tensor]
+
+    def store(self, tensor: tile.Tensor, value: str) -> str:
+        """The statement that writes a value to the owner's rows."""
+        return f"tl.store({self._pointers(tensor)}, {value}{self._mask(tensor, other=False)})"
+
+    def start_loop(self, masked: bool) -> None:
+        """Begin a loop over visited tiles, whose loads are new."""
+        self.masked = masked
+        self._loaded.clear()
+
+    def _visited_load(self, tensor: tile.Tensor) -> str:
+        if self.described(tensor) and self.tile_box and tensor.columns:
+            head = "head" if tensor.side == "q" else "kv_head"
+            row = f"tl.cast(batch, tl.int32) * {self.heads[tensor.side]} + {head}"
+            place = ", ".join((row, *self.tile_box.place, "0"))
+            shape = f"{self.sides.visited.lanes}, {channels(self.sizes[tensor.columns])}"
+            return f"{tensor.name}.load([{place}]).reshape([{shape}])"
+        if self.sides.visited.loop_invariant:
+            place = f"{tensor.name}_rows + {tensor.side}_offset * {tensor.name}_token_stride"
+        else:
+            place = self._pointers(tensor)
+        return f"tl.load({place}{self._mask(tensor, other=True)})"
+
+    def _pointers(self, tensor: tile.Tensor, tokens: str = "token") -> str:
+        name = tensor.name
+        token = f"tl.cast({tensor.side}_{tokens}, tl.int64)"
+        if not tensor.columns:
+            return f"{name}_of_head + {token} * {name}_token_stride"
+        channel = f"{self._channel(tensor.columns)} * {name}_channel_stride"
+        return f"{name}_of_head + {token}[:, None] * {name}_token_stride + {channel}"
+
+    def _mask(self, tensor: tile.Tensor, other: bool) -> str:
+        """The mask argument of a load or store: lanes and channels that exist."""
+        tokens, tests = self.sides.of(tensor.side), []
+        if tokens.cut and (tokens is self.sides.own or self.masked):
+            tests.append(f"{tensor.side}_exists[:, None]" if tensor.columns else f"{tensor.side}_exists")
+        if tensor.columns and channels(self.sizes[tensor.columns]) > self.sizes[tensor.columns]:
+            tests.append(f"({self._channel(tensor.columns)} < {self.sizes[tensor.columns]})")
+        return f", mask={' & '.join(tests)}{', other=0.0' if other else ''}" if tests else ""
+
+    def _distinct(self) -> dict[tile.Dimension, int]:
+        """The dimensions of channels in use; one that is as long as another shares its name."""
+        used = dict.fromkeys(tensor.columns for tensor in self.all if tensor.columns)
+        sizes = {dimension: self.sizes[dimension] for dimension in used}
+        return dict(list(sizes.items())[:1]) if len(set(sizes.values())) == 1 else sizes
+
+    def _channel(self, dimension: tile.Dimension) -> str:
+        known = self._distinct()
+        return _channel_name(dimension if dimension in known else next(iter(known)))
+
+
+def _channel_name(dimension: tile.Dimension) -> str:
+    return "channel" if dimension == "head_dim" else "value_channel"
