@@ -191,9 +191,7 @@ class Bound:
         The backend follows the tensors' device; a kernel is compiled once per type and head size.
         Raises AttnCallError (A06xx) for tensors that do not fit.
         """
-        kernel = self._kernels.get((q.dtype, q.device.type, q.shape[1:], k.shape[1:], v.shape[-1]))
-        if kernel is None:
-            kernel = self._kernel_for(q, k, v)
+        kernel = self._kernels.get(_kernel_key(q, k, v)) or self._kernel_for(q, k, v)
         return kernel(q, k, v, scale=scale, return_lse=return_lse, **inputs)
 
     def _kernel_for(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> CompiledAttention:
@@ -204,17 +202,19 @@ class Bound:
         kernel = bound.compile(
             head_dim=q.shape[-1], value_dim=v.shape[-1], dtype=q.dtype, device=q.device.type
         )
-        self._kernels[(q.dtype, q.device.type, q.shape[1:], k.shape[1:], v.shape[-1])] = kernel
+        self._kernels[_kernel_key(q, k, v)] = kernel
         return kernel
 
     def for_tensors(self, q: torch.Tensor, k: torch.Tensor) -> Bound:
         """This bound pattern, with the tensors' head counts where bind left them open."""
-        if not self.any_heads or q.ndim != 4 or k.ndim != 4 or q.shape[1] % max(k.shape[1], 1):
+        shapes: list[Sequence[int]] = [getattr(tensor, "shape", ()) for tensor in (q, k)]
+        if not self.any_heads or any(len(shape) != 4 or not shape[1] for shape in shapes):
             return self
-        return self.with_heads(q.shape[1], k.shape[1])
+        heads, kv_heads = (int(shape[1]) for shape in shapes)
+        return self if heads % kv_heads else self.with_heads(heads, kv_heads)
 
     def with_heads(self, heads: int, kv_heads: int) -> Bound:
-        """The same mask for other head counts; schedules are shared."""
+        """The same mask for other head counts."""
         return Bound(replace(self.ir, heads=heads, kv_heads=kv_heads))
 
     def compile(
@@ -260,6 +260,14 @@ class Bound:
         return simulate(
             self.ir, device=device, q_tile=q_tile, kv_tile=kv_tile, attention_share=attention_share
         )
+
+
+def _kernel_key(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> object:
+    """What a kernel is compiled for; None for arguments that are no tensors."""
+    try:
+        return q.dtype, q.device.type, q.shape[1:], k.shape[1:], v.shape[-1]
+    except (AttributeError, IndexError):
+        return None
 
 
 def _frozen(extents: Extents | None) -> object:

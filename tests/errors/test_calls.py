@@ -1,0 +1,94 @@
+"""Mistakes in tensors, tiles and requests, each with its whole rendered error as a golden file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+import attndsl
+from attndsl.diagnostics import AttnError
+
+BOUND = attndsl.pattern("sliding_window").bind(shape=8, left=2, heads=4, kv_heads=2)
+LONG = attndsl.pattern("causal").bind(shape=8192)
+DOCUMENT = attndsl.pattern("document").bind(shape=8, heads=4, kv_heads=2)
+
+
+def tensors(**changes: Any) -> dict[str, Any]:
+    """q, k and v that fit, with some of them changed."""
+    fitting: dict[str, Any] = {
+        "q": torch.zeros(2, 4, 8, 16),
+        "k": torch.zeros(2, 2, 8, 16),
+        "v": torch.zeros(2, 2, 8, 16),
+    }
+    return fitting | changes
+
+
+CALLS = {
+    "call_array": tensors(q=[[[[0.0]]]]),
+    "call_three_dimensions": tensors(q=torch.zeros(4, 8, 16)),
+    "call_batch": tensors(k=torch.zeros(3, 2, 8, 16)),
+    "call_heads": tensors(q=torch.zeros(2, 6, 8, 16)),
+    "call_kv_heads": tensors(k=torch.zeros(2, 4, 8, 16)),
+    "call_tokens": tensors(q=torch.zeros(2, 4, 9, 16)),
+    "call_key_tokens": tensors(k=torch.zeros(2, 2, 9, 16)),
+    "call_head_dim": tensors(k=torch.zeros(2, 2, 8, 32)),
+    "call_types": tensors(k=torch.zeros(2, 2, 8, 16, dtype=torch.bfloat16)),
+    "call_integers": {name: tensor.int() for name, tensor in tensors().items()},
+    "call_devices": tensors(v=torch.zeros(2, 2, 8, 16, device="meta")),
+    "call_scale": tensors(scale=float("nan")),
+    "call_unknown_input": tensors(doc=torch.zeros(8)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_mistake_in_the_tensors(name: str, golden: Callable[[str, str], None]) -> None:
+    with pytest.raises(AttnError) as caught:
+        BOUND(**CALLS[name])
+    golden(f"errors/{name}.txt", caught.value.render() + "\n")
+
+
+DATA = {
+    "call_input_missing": tensors(),
+    "call_input_length": tensors(doc=torch.zeros(9, dtype=torch.int64)),
+    "call_input_type": tensors(doc=torch.zeros(8)),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_mistake_in_the_inputs(name: str, golden: Callable[[str, str], None]) -> None:
+    with pytest.raises(AttnError) as caught:
+        DOCUMENT(**DATA[name])
+    golden(f"errors/{name}.txt", caught.value.render() + "\n")
+
+
+REQUESTS: dict[str, Callable[[], object]] = {
+    "tile_of_wrong_rank": lambda: BOUND.schedule(q_tile=(2, 2)),
+    "tile_of_zero": lambda: BOUND.schedule(q_tile=0),
+    "tile_too_large": lambda: LONG.schedule(kv_tile=4096),
+    "density_of_data": lambda: DOCUMENT.schedule().density,
+    "unknown_device": lambda: BOUND.simulate(device="b20"),
+    "share_above_one": lambda: BOUND.simulate(attention_share=60.7),
+    "unknown_backend": lambda: BOUND.compile(backend="cuda", head_dim=16),
+    "cpu_in_float64": lambda: BOUND.compile(backend="cpu", head_dim=16, dtype="float64"),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_mistake_in_a_request(name: str, golden: Callable[[str, str], None]) -> None:
+    with pytest.raises(AttnError) as caught:
+        REQUESTS[name]()
+    golden(f"errors/{name}.txt", caught.value.render() + "\n")
+
+
+def test_a_kernel_that_has_run_still_checks_its_tensors() -> None:
+    BOUND(**tensors())
+    for name in ("call_batch", "call_devices", "call_types"):
+        with pytest.raises(AttnError):
+            BOUND(**CALLS[name])
+    with pytest.raises(AttnError):
+        BOUND(**tensors(v=torch.zeros(2, 2, 9, 16)))
+    with pytest.raises(AttnError):
+        BOUND(**tensors(v=torch.zeros(2, 1, 8, 16)))
