@@ -32,7 +32,8 @@ CHAPTERS = {
 HEAD = """# Errors
 
 Every error that a user can cause has a stable code, a place, one cause and one fix. All are subclasses of
-`attndsl.AttnError`, with `.code`, `.span` and `.help`; the command line prints them to standard error and exits with 1.
+`attndsl.AttnError`, with `.code`, `.span` and `.help`; the command line prints them to standard error and
+exits with 1.
 """
 
 
