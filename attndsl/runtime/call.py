@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attndsl.codegen.cpp import padded
+from attndsl.codegen.tile_ir import Side
 from attndsl.ir.evaluate import coordinates as coordinates_of
 from attndsl.schedule.block_map import BlockMap
 from attndsl.schedule.schedule import Schedule
@@ -59,19 +60,26 @@ class Maps:
     arrays: list[Array] = field(default_factory=list)
 
 
-def block_maps(schedules: Sequence[Schedule]) -> Maps:
-    """The block maps of one schedule for all batch elements, or of one schedule per batch element."""
+def block_maps(schedules: Sequence[Schedule], owner: Side = "q") -> Maps:
+    """The block maps of one schedule for all batch elements, or of one schedule per batch element.
+
+    owner: whose tiles are the rows; 'kv' gives the transposed maps.
+    """
+    first = schedules[0]
+    counts = first.q_tiling.counts, first.kv_tiling.counts
     maps = [each for schedule in schedules for each in schedule.maps]
+    if owner == "kv":
+        maps, counts = [each.transpose() for each in maps], counts[::-1]
     firsts = np.cumsum([0, *(len(schedule.maps) for schedule in schedules[:-1])])
     of_head = [np.asarray(s.map_of_head) + first for s, first in zip(schedules, firsts, strict=True)]
     arrays: list[Array] = []
-    structs = (CBlockMap * len(maps))(*(_block_map(each, schedules[0], arrays) for each in maps))
+    structs = (CBlockMap * len(maps))(*(_block_map(each, *counts, arrays) for each in maps))
     heads = len(of_head[0]) if len(schedules) > 1 else 0
     return Maps(structs, np.concatenate(of_head).astype(np.int32), heads, arrays)
 
 
-def _block_map(block_map: BlockMap, schedule: Schedule, arrays: list[Array]) -> CBlockMap:
-    order = block_map.order(schedule.q_tiling.counts, schedule.kv_tiling.counts)
+def _block_map(block_map: BlockMap, own_counts: Array, counts: Array, arrays: list[Array]) -> CBlockMap:
+    order = block_map.order(own_counts, counts)
     members = (block_map.row_start, block_map.begin, block_map.end, block_map.residual, order)
     kept = [np.ascontiguousarray(member) for member in members]
     arrays.extend(kept)
@@ -130,6 +138,14 @@ class PreparedCall:
         if maps:
             _use_maps(call, maps)
         return cls(queries, keys, maps, call)
+
+    def transposed(self, schedule: Schedule) -> PreparedCall:
+        """The same for kernels that own kv tiles."""
+        maps = None if schedule.ir.inputs else block_maps([schedule], owner="kv")
+        call = CCall.from_buffer_copy(self.template)
+        if maps:
+            _use_maps(call, maps)
+        return PreparedCall(self.queries, self.keys, maps, call)
 
     def run(
         self, function: Any, tensors: Sequence[int], arguments: Sequence[float], batches: int, threads: int,
