@@ -23,6 +23,12 @@ pattern hybrid(window: int[axes], stride: int[axes] = 1):
         else: true
 """
 
+SQUARE = """
+pattern square(stride: int[axes]):
+    space image(y, x)
+    attend q.y // max(stride[0], 1) == k.y // max(stride[0], 1) and abs(q.x - k.x) < stride[0]
+"""
+
 
 def bound_with(bound: Bound, choice: Choice) -> Bound:
     """The pattern with the parameters of a choice."""
@@ -43,6 +49,7 @@ REQUESTS: list[tuple[Bound, list[str] | None]] = [
         ["block", "sink"],
     ),
     (attndsl.parse(TEXT).bind(shape=(16, 24), text=20, window=(5, 8)), None),
+    (attndsl.parse(SQUARE).bind(shape=(24, 24), stride=(6, 4)), None),
 ]
 NAMES = [bound.name for bound, _ in REQUESTS]
 

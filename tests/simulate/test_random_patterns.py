@@ -1,4 +1,4 @@
-"""Predictions of random patterns in the language: figures as the mask has them, formulas that hold, no traceback."""
+"""Predictions of random patterns: figures as the mask has them, formulas that hold, no traceback."""
 
 from __future__ import annotations
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 import attndsl
 from attndsl.pipeline import Bound
-from attndsl.simulate.report import Report
+from attndsl.schedule.build import schedule_with
+from attndsl.simulate.devices import device
+from attndsl.simulate.report import Report, report
 
 CASES: list[tuple[str, dict[str, Any], Any, Any]] = [
     ("gna", {"shape": (12, 20), "window": (5, 6), "stride": (2, 1)}, (4, 4), (2, 8)),
@@ -119,6 +121,13 @@ def test_json_has_the_documented_fields() -> None:
     documented = "density flop_speedup tile_speedup kv_tile end_to_end_speedup flop_end_to_end_speedup"
     assert set(documented.split()) <= data.keys()
     assert data == json.loads(json.dumps(data, allow_nan=False))
+
+
+def test_dense_attention_has_tiles_of_neighbours() -> None:
+    ir = attndsl.pattern("gna").bind(shape=56, window=3, dilation=8).ir
+    found = report(schedule_with(ir, (8,), (8,), (8,), (8,)), device("b200"), None)
+    assert (found.dense_kv_tiles, found.total_tiles) == (7, 64)
+    assert found.tile_speedup == 7.0
 
 
 def test_no_share_no_end_to_end_speedup() -> None:

@@ -10,8 +10,10 @@ import pytest
 
 import attndsl
 from attndsl.schedule.build import schedule_with
+from attndsl.schedule.choose import Tiles
+from attndsl.schedule.product import product_masks
 from attndsl.simulate.devices import DEVICES, device
-from attndsl.simulate.tiles import KV_PADDING, Q_PADDING, best_tiles, boxes
+from attndsl.simulate.tiles import KV_PADDING, Q_PADDING, ProductCost, best_tiles, boxes
 
 
 @pytest.mark.parametrize("name", DEVICES)
@@ -40,6 +42,17 @@ def test_no_other_box_visits_fewer_tiles(numbers: dict[str, Any]) -> None:
     q_boxes = boxes(target.q_tokens, numbers["shape"], Q_PADDING)
     for q_box, kv_box in product(q_boxes, boxes(target.kv_tokens, numbers["shape"], KV_PADDING)):
         assert schedule_with(ir, q_box, kv_box, (1, 1), (1, 1)).visited_tiles >= least
+
+
+def test_products_are_counted_as_schedules_are() -> None:
+    ir = attndsl.pattern("gna").bind(shape=(20, 24), window=(5, 6), stride=(2, 3), dilation=(1, 2)).ir
+    query, key = ir.query_space.segments[0], ir.key_space.segments[0]
+    masks = product_masks(query, key, ir.regions[0].visible)
+    assert masks is not None
+    for q_box, kv_box, step in product([(4, 4), (2, 8)], [(1, 4), (5, 5)], [(1, 1), (1, 2)]):
+        cost = ProductCost(query, key, [masks])(Tiles(q_box, kv_box, step, step))
+        schedule = schedule_with(ir, q_box, kv_box, step, step)
+        assert (cost.visited, cost.partial) == (schedule.visited_tiles, schedule.partial_tiles)
 
 
 def test_dilated_patterns_get_tiles_of_one_residue_class() -> None:
