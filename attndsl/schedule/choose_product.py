@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from attndsl.ir.bound import Segment
 from attndsl.schedule.candidates import Box, Candidates, Tiles
-from attndsl.schedule.cost import CostModel
+from attndsl.schedule.cost import CostModel, best
 from attndsl.schedule.product import AxisCount, AxisMask
 from attndsl.schedule.separable import NO_AXIS
 from attndsl.schedule.tiling import AxisTiling
@@ -22,22 +22,20 @@ def best_of_product(
     query: Segment, key: Segment, masks: list[list[AxisMask]], layouts: list[Candidates], model: CostModel
 ) -> Tiles:
     """The candidate with the least predicted time. masks: the product of each head class."""
-    best = min((_best(query, key, masks, found, model) for found in layouts), key=lambda each: each[0])
-    return best[1]
+    found = [(layout, *_predicted(query, key, masks, layout, model)) for layout in layouts]
+    layout, time, visited = min(found, key=lambda each: float(each[1].min()))
+    q, kv = np.unravel_index(best(time, visited), time.shape)
+    return layout.tiles(int(q), int(kv))
 
 
-def _best(
+def _predicted(
     query: Segment, key: Segment, masks: list[list[AxisMask]], found: Candidates, model: CostModel
-) -> tuple[float, Tiles]:
-    """The least time with one layout, and its tiles."""
-    sides = found.q_boxes, found.kv_boxes
-    q_filling, kv_filling = (np.array([model.filling(prod(box)) for box in side]) for side in sides)
-    filling = np.outer(q_filling, kv_filling)
-    time = np.zeros(filling.shape)
-    for axes in masks:
-        time += model.time(*_counts(query, key, axes, found), filling)
-    q, kv = np.unravel_index(np.argmin(time), time.shape)
-    return float(time[q, kv]), found.tiles(int(q), int(kv))
+) -> tuple[Array, Array]:
+    """Time and visited tiles of every pair of boxes with one layout, both [q boxes, kv boxes]."""
+    q_tokens, kv_tokens = (np.array([prod(box) for box in side]) for side in (found.q_boxes, found.kv_boxes))
+    counts = [_counts(query, key, axes, found) for axes in masks]
+    time = sum(model.time(*each, q_tokens[:, None], kv_tokens) for each in counts)
+    return np.asarray(time), np.sum([visited for visited, _, _ in counts], axis=0)
 
 
 def _counts(

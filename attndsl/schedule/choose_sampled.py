@@ -9,10 +9,12 @@ from dataclasses import replace
 from functools import cache
 from math import prod
 
+import numpy as np
+
 from attndsl.ir.bound import Segment
 from attndsl.ir.expr import Expr
 from attndsl.schedule.candidates import Candidates, Tiles, most_promising, preferred
-from attndsl.schedule.cost import CostModel
+from attndsl.schedule.cost import CostModel, best
 from attndsl.schedule.region import Region
 from attndsl.schedule.sample import sampled_counts
 from attndsl.schedule.tiling import AxisTiling, SegmentTiling
@@ -27,15 +29,19 @@ def best_of_sample(
     """A candidate with little predicted time."""
 
     @cache
-    def time(tiles: Tiles) -> float:
-        return sum(_time(query, key, mask, tiles, model) for mask in masks)
+    def predicted(tiles: Tiles) -> tuple[float, float]:
+        each = [_predicted(query, key, mask, tiles, model) for mask in masks]
+        return sum(time for time, _ in each), sum(visited for _, visited in each)
+
+    def best_of(tried: list[Tiles]) -> Tiles:
+        time, visited = np.array([predicted(tiles) for tiles in tried]).T
+        return tried[best(time, visited)]
 
     tried = [_fewer(found) for found in layouts]
-    starts = [tiles for found in tried for tiles in _equal_boxes(found)]
-    best = min(starts, key=time)
-    found = tried[[each.q_step for each in tried].index(best.q_step)]
-    best = min((replace(best, kv_tile=box) for box in found.kv_boxes), key=time)
-    return min((replace(best, q_tile=box) for box in found.q_boxes), key=time)
+    chosen = best_of([tiles for found in tried for tiles in _equal_boxes(found)])
+    found = next(each for each in tried if each.q_step == chosen.q_step)
+    chosen = best_of([replace(chosen, kv_tile=box) for box in found.kv_boxes])
+    return best_of([replace(chosen, q_tile=box) for box in found.q_boxes])
 
 
 def _fewer(found: Candidates) -> Candidates:
@@ -50,10 +56,14 @@ def _equal_boxes(found: Candidates) -> list[Tiles]:
     return [Tiles(box, box, found.q_step, found.kv_step) for box in both] or [found.tiles(0, 0)]
 
 
-def _time(query: Segment, key: Segment, mask: Expr, tiles: Tiles, model: CostModel) -> float:
+def _predicted(
+    query: Segment, key: Segment, mask: Expr, tiles: Tiles, model: CostModel
+) -> tuple[float, float]:
+    """Time and visited tiles for the mask of one head class."""
     region = Region(
         SegmentTiling(query, tuple(map(AxisTiling, query.extents, tiles.q_tile, tiles.q_step))),
         SegmentTiling(key, tuple(map(AxisTiling, key.extents, tiles.kv_tile, tiles.kv_step))),
     )
-    filling = model.filling(prod(tiles.q_tile)) * model.filling(prod(tiles.kv_tile))
-    return float(model.time(*sampled_counts(region, mask), filling))
+    visited, tokens, full = sampled_counts(region, mask)
+    q_tokens, kv_tokens = (np.asarray(prod(box)) for box in (tiles.q_tile, tiles.kv_tile))
+    return float(model.time(visited, tokens, full, q_tokens, kv_tokens)), visited
