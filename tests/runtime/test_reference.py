@@ -51,7 +51,10 @@ def test_queries_that_see_nothing_give_zero_and_zero_gradients() -> None:
     assert torch.all(q.grad[:, :, :4] == 0)
 
 
-@pytest.mark.parametrize("ir", [gna(), partly_blind()], ids=["grouped", "blind"])
+GROUPED = attndsl.pattern("sliding_window").bind(shape=5, heads=4, kv_heads=2, left=2).ir
+
+
+@pytest.mark.parametrize("ir", [GROUPED, partly_blind()], ids=["grouped", "blind"])
 def test_gradients_are_those_of_the_formula(ir: BoundIR) -> None:
     q, k, v = double(ir, dim=3, value_dim=2)
 
@@ -91,7 +94,7 @@ def test_a_key_space_may_be_empty() -> None:
 
 
 def test_memory_stays_far_below_all_pairs() -> None:
-    ir = attndsl.pattern("sliding_window").bind(shape=20_000, heads=1, left=5).ir
+    ir = attndsl.pattern("sliding_window").bind(shape=12_000, heads=1, left=5).ir
     q, k, v = tensors(ir, dim=4)
-    out = reference(ir, q, k, v)  # all pairs in float64 would be 3.2 GB
+    out = reference(ir, q, k, v)  # all pairs in float64 would be 1.2 GB
     torch.testing.assert_close(out[0, 0, 0], v[0, 0, 0])
