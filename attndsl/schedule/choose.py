@@ -31,7 +31,8 @@ def choose(ir: BoundIR, q_tile: Box | None, kv_tile: Box | None, step: Box | Non
     query, key = ir.query_space.segments[0], ir.key_space.segments[0]
     masks = _main_masks(ir)
     found = [
-        _candidates(query, key, masks, q_tile, kv_tile, each) for each in _steps(query, key, masks, step)
+        _candidates(query, key, masks, q_tile, kv_tile, each, model)
+        for each in _steps(query, key, masks, step)
     ]
     if len(found) == len(found[0].q_boxes) == len(found[0].kv_boxes) == 1 or not query.size * key.size:
         return found[0].tiles(0, 0)
@@ -59,14 +60,21 @@ def _steps(query: Segment, key: Segment, masks: Sequence[Expr], step: Box | None
 
 
 def _candidates(
-    query: Segment, key: Segment, masks: Sequence[Expr], q_tile: Box | None, kv_tile: Box | None, step: Box
+    query: Segment,
+    key: Segment,
+    masks: Sequence[Expr],
+    q_tile: Box | None,
+    kv_tile: Box | None,
+    step: Box,
+    model: CostModel,
 ) -> Candidates:
     depends_on_inputs = any(isinstance(leaf, InputAt) for mask in masks for leaf in mask.leaves)
     most = MOST_REFINED if depends_on_inputs else MOST
+    most_queries, most_keys = model.largest or (most, most)
     kv_step = step if len(step) == len(key.extents) else (1,) * len(key.extents)
     return Candidates(
-        [q_tile] if q_tile else _boxes(query.extents, step, masks, most),
-        [kv_tile] if kv_tile else _boxes(key.extents, kv_step, masks, most),
+        [q_tile] if q_tile else _boxes(query.extents, step, masks, most_queries),
+        [kv_tile] if kv_tile else _boxes(key.extents, kv_step, masks, most_keys),
         step,
         kv_step,
     )

@@ -1,6 +1,6 @@
-"""The predicted time of a CPU kernel, in units of one unmasked pair of tokens.
+"""The predicted time of a kernel, in units of one unmasked pair of tokens.
 
-The defaults were fitted to the forward kernel with heads of 64 channels in single precision, tiles of 16 to
+The defaults are for CPUs; they were fitted to the forward kernel with heads of 64 channels in single precision, tiles of 16 to
 128 tokens on one core: a pair took 1.6 nanoseconds.
 """
 
@@ -24,7 +24,8 @@ class CostModel:
 
     visit: a visit as such. query, key: each token of the q tile (rescaling) and of the kv tile (loading).
     pair: a pair of tokens in a FULL tile. masked_pair: one in a PARTIAL tile, whose residual is evaluated.
-    lanes: tiles are filled up to a multiple of so many tokens.
+    lanes: tiles are filled up to a multiple of so many tokens. largest: the most tokens of a q tile and of a
+    kv tile, for kernels of fixed sizes.
     """
 
     visit: float = 100.0
@@ -33,6 +34,7 @@ class CostModel:
     pair: float = 1.0
     masked_pair: float = 1.25
     lanes: int = 16
+    largest: tuple[int, int] | None = None
 
     def time(
         self,
