@@ -58,6 +58,6 @@ class CostModel:
 
 
 def best(time: NDArray[Any], visited: NDArray[Any]) -> int:
-    """The candidate to take: of those that are about as fast as the fastest, the one with the fewest visits."""
+    """The candidate to take: of those about as fast as the fastest, the one with the fewest visits."""
     as_fast = time <= TOLERANCE * time.min()
     return int(np.argmin(np.where(as_fast, visited, np.inf)))
