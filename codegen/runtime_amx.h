@@ -1,4 +1,4 @@
-// attndsl tile runtime, 6 of 9: matrix products of bfloat16 on the AMX matrix unit of x86 processors.
+// attndsl tile runtime, 6 of 10: matrix products of bfloat16 on the AMX matrix unit of x86 processors.
 //
 // The unit multiplies 16 x 32 by 32 x 16 numbers at once. Operands are stored as the blocks it loads: 1 KiB each,
 // 16 rows of 32 numbers; a right operand's block holds 16 columns, with the numbers of two inner indices side by side.

@@ -1,9 +1,10 @@
-// attndsl tile runtime, 9 of 9: what a caller passes to a kernel, and the loop over its tiles.
+// attndsl tile runtime, 10 of 10: what a caller passes to a kernel, and the loop over its tiles.
 //
 // `attndsl/runtime/call.py` mirrors these structures field by field. Strides are in elements.
 #pragma once
 #include <type_traits>
 #include "runtime_amx.h"
+#include "runtime_pipeline.h"
 #include "runtime_workspace.h"
 #if defined(_OPENMP)
 #include <omp.h>
@@ -111,17 +112,17 @@ struct PairTiles {
     }
 };
 
-// How many of the (batch, kv head) pairs to pack at once: enough to give each thread 32 tiles, and no more, because
+// How many of the (batch, kv head) pairs to pack at once: enough to give each thread 8 tiles, and no more, because
 // packed tiles should still be in the caches when they are used; at most what fits into the kept workspace.
 inline int64_t pairs_at_once(int64_t pairs, int64_t tiles_of_pair, int64_t bytes_of_pair, int64_t threads) {
-    const int64_t busy = (32 * threads + tiles_of_pair - 1) / (tiles_of_pair > 0 ? tiles_of_pair : 1);
+    const int64_t busy = (8 * threads + tiles_of_pair - 1) / (tiles_of_pair > 0 ? tiles_of_pair : 1);
     const int64_t fitting = bytes_of_pair > 0 ? Workspace::kept_bytes / bytes_of_pair : pairs;
     const int64_t wanted = busy < fitting ? busy : fitting;
     return wanted < 1 ? 1 : wanted < pairs ? wanted : pairs;
 }
 
-// Packs the tiles of some (batch, kv head) pairs that may be visited, runs the owner's tiles of these pairs, and goes on
-// with the next pairs. Factor: what products multiply, which decides whether threads take the matrix unit. An empty
+// Packs the tiles of some (batch, kv head) pairs that may be visited, runs the owner's tiles of these pairs, and goes
+// on with the next pairs. Factor: what products multiply, which decides whether threads take the matrix unit. An empty
 // Packed: nothing is visited. Returns 1 when memory is short, 2 when the system refuses the matrix unit, else 0.
 //     pack(call, packed tile, batch, its head, its number)
 //     run(call, packed tiles of the pair, scratch of its thread, batch, head, number of the owner's tile)
@@ -135,31 +136,28 @@ int for_each_tile(const Call& call, Pack pack, Run run) {
     const int64_t packs = std::is_empty_v<Packed> ? 0 : visited.count(), runs = own.count();
     const int64_t pair_bytes = packs * int64_t{sizeof(Packed)};
     const int64_t group = pairs_at_once(pairs, runs, pair_bytes, call.threads);
-    Workspace workspace(group * pair_bytes + call.threads * int64_t{sizeof(Scratch)} + 64);
+    const int64_t buffers = group < pairs && 2 * group * pair_bytes <= Workspace::kept_bytes ? 2 : 1;
+    Pipeline pipeline{pairs, group, buffers, packs, runs};
+    const int64_t own_bytes = call.threads * int64_t{sizeof(Scratch)} + pipeline.groups() * int64_t{sizeof(Progress)};
+    Workspace workspace(buffers * group * pair_bytes + own_bytes + 3 * 64);
     if (!workspace.exists()) return 1;
-    Packed* packed = workspace.take<Packed>(group * packs);
+    Packed* packed = workspace.take<Packed>(buffers * group * packs);
     Scratch* scratch = workspace.take<Scratch>(call.threads);
+    pipeline.progress = workspace.take<Progress>(pipeline.groups());
+    for (int64_t number = 0; number < pipeline.groups(); ++number) pipeline.progress[number] = Progress();
+    const auto prepare = [&](int64_t pair, int64_t place, int64_t item) {
+        const int64_t head = visited.head(call, pair, item);
+        pack(call, packed[place * packs + item], pair / call.kv_heads, head, item % visited.tiles);
+    };
 #pragma omp parallel num_threads(static_cast<int>(call.threads))
     {
         const Unit unit;
         Scratch& scratch_of_thread = scratch[thread_number()];
-        for (int64_t first = 0; first < pairs; first += group) {
-            const int64_t count = pairs - first < group ? pairs - first : group;
-#pragma omp for schedule(dynamic, 4)
-            for (int64_t item = 0; item < count * packs; ++item) {
-                const int64_t pair = first + item / packs, inside = item % packs;
-                const int64_t head = visited.head(call, pair, inside);
-                pack(call, packed[item], pair / call.kv_heads, head, inside % visited.tiles);
-            }
-#pragma omp for schedule(dynamic, 1)
-            for (int64_t item = 0; item < count * runs; ++item) {
-                const int64_t pair = first + item / runs, inside = item % runs, batch = pair / call.kv_heads;
-                const int64_t head = own.head(call, pair, inside);
-                const BlockMap& map = map_of(call, batch, owner == Side::queries ? head : head * heads_per_pair);
-                const Packed* packed_of_pair = packed + item / runs * packs;
-                run(call, packed_of_pair, scratch_of_thread, batch, head, map.order[inside % own.tiles]);
-            }
-        }
+        work(pipeline, prepare, [&](int64_t pair, int64_t place, int64_t item) {
+            const int64_t batch = pair / call.kv_heads, head = own.head(call, pair, item);
+            const BlockMap& map = map_of(call, batch, owner == Side::queries ? head : head * heads_per_pair);
+            run(call, packed + place * packs, scratch_of_thread, batch, head, map.order[item % own.tiles]);
+        });
     }
     return 0;
 }

@@ -1,4 +1,4 @@
-// attndsl tile runtime, 8 of 9: the operators of the pattern language that C++ lacks or means differently.
+// attndsl tile runtime, 8 of 10: the operators of the pattern language that C++ lacks or means differently.
 //
 // `//` and `%` round towards minus infinity; reals are doubles and agree with NumPy to the last bit.
 #pragma once

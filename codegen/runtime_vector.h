@@ -1,4 +1,4 @@
-// attndsl tile runtime, 1 of 9: one machine vector of float32 and its elementary functions.
+// attndsl tile runtime, 1 of 10: one machine vector of float32 and its elementary functions.
 //
 // Everything above this file is written in `Vector` (16, 8 or 4 lanes, from the compiler's target
 // macros), so that it reads the same for AVX-512, AVX2 and portable builds. Works with g++ and clang++.

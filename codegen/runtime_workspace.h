@@ -1,4 +1,4 @@
-// attndsl tile runtime, 7 of 9: the memory that holds packed tiles during one call.
+// attndsl tile runtime, 7 of 10: the memory that holds packed tiles during one call.
 #pragma once
 #include <cstdint>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-// attndsl tile runtime: what generated C++ attention kernels call. Includes its nine parts in order.
+// attndsl tile runtime: what generated C++ attention kernels call. Includes its ten parts in order.
 //
 //     g++ -O3 -march=native -fopenmp -std=c++17 -shared -fPIC kernel.cpp
 //
@@ -30,4 +30,5 @@
 #include "runtime_amx.h"
 #include "runtime_workspace.h"
 #include "runtime_predicate.h"
+#include "runtime_pipeline.h"
 #include "runtime_call.h"

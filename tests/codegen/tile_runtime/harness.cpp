@@ -51,6 +51,38 @@ void workspace_blocks(uint64_t* addresses, int64_t bytes) {
     std::memset(reinterpret_cast<void*>(addresses[1]), 1, bytes - 64);
 }
 
+// Runs a pipeline on several threads. events: for each item in the order of its end, 1 for use, pair, place, item;
+// what a use finds in its place that its own pair did not prepare counts as an error, and the errors are returned.
+int run_pipeline(int64_t* events, const int64_t* sizes, int64_t threads) {
+    Pipeline pipeline{sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]};
+    static Progress progress[100];
+    static int64_t prepared[100][100];
+    for (int i = 0; i < 100; ++i) progress[i] = Progress();
+    std::memset(prepared, -1, sizeof prepared);
+    pipeline.progress = progress;
+    int64_t ended = 0;
+    int errors = 0;
+    const auto record = [&](int64_t kind, int64_t pair, int64_t place, int64_t item) {
+        int64_t* event = events + 4 * __atomic_fetch_add(&ended, 1, __ATOMIC_SEQ_CST);
+        event[0] = kind, event[1] = pair, event[2] = place, event[3] = item;
+    };
+#pragma omp parallel num_threads(static_cast<int>(threads))
+    work(
+        pipeline,
+        [&](int64_t pair, int64_t place, int64_t item) {
+            prepared[place][item] = pair;
+            if (item % 3 == 0) sched_yield();
+            record(0, pair, place, item);
+        },
+        [&](int64_t pair, int64_t place, int64_t item) {
+            if (item % 2 == 0) sched_yield();
+            for (int64_t other = 0; other < pipeline.prepares; ++other)
+                if (prepared[place][other] != pair) __atomic_fetch_add(&errors, 1, __ATOMIC_SEQ_CST);
+            record(1, pair, place, item);
+        });
+    return errors;
+}
+
 #define ELEMENT_FUNCTIONS(Element)                                                                                 \
     void to_float_##Element(float* target, const void* source, int count) {                                        \
         for (int i = 0; i < count; i += vector_width)                                                              \
