@@ -1,7 +1,7 @@
 """The predicted time of a kernel, in units of one unmasked pair of tokens.
 
-The defaults are for CPUs; they were fitted to the forward kernel with heads of 64 channels in single precision, tiles of 16 to
-128 tokens on one core: a pair took 1.6 nanoseconds.
+The defaults are for CPUs; they were fitted to the forward kernel with heads of 64 channels in single
+precision, tiles of 16 to 128 tokens on one core: a pair took 1.6 nanoseconds.
 """
 
 from __future__ import annotations
