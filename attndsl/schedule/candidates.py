@@ -50,7 +50,7 @@ def boxes(extents: Box, masks: Sequence[Expr], most: int = MOST) -> list[Box]:
     for axis, extent in enumerate(extents):
         sides = _sides(extent, axis, masks, most)
         found = [(*box, side) for box in found for side in sides if prod(box) * side <= most]
-    fewest = min(FEWEST, prod(extents))
+    fewest = min(FEWEST, prod(extents), most)
     large = [box for box in found if prod(box) >= fewest]
     return most_promising(large, MOST_BOXES)
 

@@ -82,5 +82,5 @@ def _candidates(
 
 def _boxes(extents: Box, step: Box, masks: Sequence[Expr], most: int) -> list[Box]:
     """Boxes no longer than the residue classes that they lie in."""
-    classes = tuple(-(-extent // d) for extent, d in zip(extents, step, strict=True))
+    classes = tuple(max(1, -(-extent // d)) for extent, d in zip(extents, step, strict=True))
     return preferred(boxes(classes, masks, most))
