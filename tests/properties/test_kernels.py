@@ -22,7 +22,7 @@ from attndsl.codegen.interpret import interpret
 from attndsl.codegen.standalone import standalone
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.evaluate import mask_rows
-from attndsl.runtime.call import PreparedCall
+from attndsl.runtime.call import CCall, tiles
 from attndsl.runtime.compile import compile_attention
 from attndsl.runtime.reference import reference
 from attndsl.schedule.build import schedule_with
@@ -136,11 +136,12 @@ def test_printed_predicates_are_the_mask(random_patterns: list[RandomPattern]) -
     for number, ir in enumerate(irs):
         video, size = ir.query_space.segments[0], tile_size(ir)
         ones = (1,) * len(video.extents)
-        prepared = PreparedCall.of(schedule_with(ir, video.extents, video.extents, ones, ones))
+        queries = tiles(schedule_with(ir, video.extents, video.extents, ones, ones).q_tiling)
+        call = CCall(queries=queries.struct, keys=queries.struct)
         for head in range(ir.heads):
             found = np.full((size, size), 7, np.int32)
             getattr(library, f"mask_{number}")(
-                found.ctypes.data_as(ctypes.c_void_p), ctypes.byref(prepared.template), ctypes.c_long(head)
+                found.ctypes.data_as(ctypes.c_void_p), ctypes.byref(call), ctypes.c_long(head)
             )
             wanted = mask_rows(ir, head, 0, ir.query_space.size, {})[: video.size, : video.size]
             np.testing.assert_array_equal(found[: video.size, : video.size], -wanted.astype(np.int32))
