@@ -74,7 +74,7 @@ def _undecided(
 ) -> Iterator[tuple[_Condition, int]]:
     """Each condition of a region, and the number of PARTIAL tiles of one head in which it is undecided."""
     region = Region(schedule.q_tiling.segments[arm.query], schedule.kv_tiling.segments[arm.key])
-    originals = {for_head(node, head): node for node in _logic(arm.visible)}
+    originals = _originals(arm.visible, head, schedule.ir)
     root = for_head(arm.visible, head)
     conditions = [node for node in _logic(root) if _is_condition(node, originals, schedule.ir)]
     counts = np.zeros(len(conditions), dtype=np.int64)
@@ -83,6 +83,16 @@ def _undecided(
         counts += [int(reached[node].sum()) for node in conditions]
     for node, tiles in zip(conditions, counts.tolist(), strict=True):
         yield _Condition(node, originals.get(node, node)), tiles
+
+
+def _originals(visible: Expr, head: int, ir: BoundIR) -> dict[Expr, Expr]:
+    """What was written for each truth value of one head; of several that became one, what has a place."""
+    found: dict[Expr, Expr] = {}
+    for node in _logic(visible):
+        special = for_head(node, head)
+        if found.get(special) not in ir.spans:
+            found[special] = node
+    return found
 
 
 def _partial_pairs(schedule: Schedule, block_map: BlockMap, arm: Arm, region: Region) -> Pairs:

@@ -74,3 +74,12 @@ def test_masks_built_without_a_text_are_spelled_from_the_expressions() -> None:
     (found,) = blame(build(BoundIR("bare", ir.query_space, ir.key_space, 1, 1, regions), 4, 4))
     assert (found.text, found.tiles) == ("k.n <= q.n", 4)
     assert found.place is found.clause_place is None
+
+
+def test_a_chain_that_one_head_shortens_is_blamed_as_it_was_written() -> None:
+    text = """pattern p(alpha: int[heads]):
+    space tokens(n)
+    attend (q.n >= alpha[head]) and (q.n <= head < 1)
+"""
+    schedule = attndsl.parse(text).bind(shape=4, heads=2, alpha=(0, 0)).schedule()
+    assert [entry.text for entry in blame(schedule)] == ["q.n <= head < 1"]
