@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.results import OURS, CaseResult, Report
 
+START, END = "<!-- table: make bench-cpu -->", "<!-- end of table -->"
 HEADINGS = (
     "problem",
     "type",
@@ -58,5 +59,19 @@ def _extents(value: object) -> str:
     return "x".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
+def in_readme(text: str, report: Report) -> str:
+    """The README's text with the table between its markers replaced."""
+    before, rest = text.split(START, 1)
+    return f"{before}{START}\n\n{markdown(report)}\n\n{END}{rest.split(END, 1)[1]}"
+
+
+def read(path: Path) -> Report:
+    """The report in a file of results."""
+    return Report.from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
 if __name__ == "__main__":
-    print(markdown(Report.from_json(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))))
+    readme = Path(__file__).parents[1] / "README.md"
+    readme.write_text(
+        in_readme(readme.read_text(encoding="utf-8"), read(Path(sys.argv[1]))), encoding="utf-8"
+    )
