@@ -22,6 +22,7 @@ from attndsl.codegen.triton_descriptors import TileBox
 from attndsl.codegen.triton_functions import functions_for
 from attndsl.codegen.triton_kernel import Kernel
 from attndsl.codegen.triton_layout import indented
+from attndsl.codegen.triton_scale import fold_scale
 from attndsl.codegen.triton_tokens import lanes_of
 from attndsl.codegen.triton_visits import Form, Visits, visits
 from attndsl.ir.text import bound_text
@@ -35,8 +36,8 @@ class PrintedKernel:
     """A kernel's file, and how to call the function in it.
 
     arrays: what the parameters of the schedule and of the mask are called with, by name. owner_tiles: the
-    number of tiles that programs own in each head. tile_box: how tensors of visited tiles are described,
-    where descriptors are used. exact_reals: whether the mask computes with reals, so that products and sums
+    number of tiles that programs own in each head. boxes: how the tensors that are passed as
+    descriptors are described. exact_reals: whether the mask computes with reals, so that products and sums
     must not be fused.
     """
 
@@ -46,7 +47,7 @@ class PrintedKernel:
     arrays: dict[str, Array]
     configuration: Configuration
     owner_tiles: int
-    tile_box: TileBox | None
+    boxes: dict[str, TileBox]
     exact_reals: bool
 
 
@@ -62,6 +63,7 @@ def print_kernel(
 
     dtype: 'float32', 'bfloat16', 'float16' or 'float8_e4m3fn'. Neither space may be empty.
     """
+    program = fold_scale(program)
     visited = visits_of(program, schedule)
     sizes: dict[tile.Dimension, int] = {"head_dim": head_dim, "value_dim": value_dim}
     kernel = Kernel(program, schedule, sizes, dtype, configuration, visited)
@@ -80,7 +82,7 @@ def print_kernel(
         arrays | {f"{name}_of": each for name, each in kernel.masks.arrays.items()},
         configuration,
         kernel.sides.own.tiling.tiles,
-        kernel.tensors.tile_box,
+        {tensor.name: box for tensor, box in kernel.tensors.boxes.items()},
         kernel.masks.exact_reals,
     )
 

@@ -50,7 +50,7 @@ def parameters(
     """
     return (
         *(Parameter(each.name, _tensor_type(tensors, each, dtype), "tensor", True) for each in tensors.all),
-        *(stride for each in tensors.all if not tensors.described(each) for stride in strides(each)),
+        *(stride for each in tensors.all if each not in tensors.boxes for stride in strides(each)),
         *(_inputs(ir) if inputs else ()),
         *(Parameter(argument.name, "fp32", "number") for argument in tensors.program.arguments),
         *(Parameter(name, array_type(each), "schedule", True) for name, each in schedule.items()),
@@ -80,8 +80,8 @@ def element_type(tensor: tile.Tensor, dtype: str, output: bool) -> str:
 
 def _tensor_type(tensors: Tensors, tensor: tile.Tensor, dtype: str) -> str:
     element = ELEMENTS[element_type(tensor, dtype, tensor in tensors.program.outputs)]
-    if tensors.described(tensor) and tensors.tile_box and tensor.columns:
-        sizes = (1, *tensors.tile_box.sizes, channels(tensors.sizes[tensor.columns]))
+    if tensor in tensors.boxes and tensor.columns:
+        sizes = (1, *tensors.boxes[tensor].sizes, channels(tensors.sizes[tensor.columns]))
         return f"tensordesc<{element}{list(sizes)}>"
     return f"*{element}"
 

@@ -6,10 +6,11 @@ A program of the grid owns one tile of one head and loops over the tiles that th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from attndsl.codegen import tile_ir as tile
 from attndsl.codegen.triton_configuration import Configuration
-from attndsl.codegen.triton_descriptors import tile_box
+from attndsl.codegen.triton_descriptors import TileBox, tile_box
 from attndsl.codegen.triton_layout import comment_lines, commented, indented
 from attndsl.codegen.triton_loops import COMMENTS, Loops, Part
 from attndsl.codegen.triton_mask import Masks
@@ -39,11 +40,13 @@ class Kernel:
         self.sides = Sides(q, kv, program.owner)
         self.loops = Loops(visits, configuration, f"{self.sides.visited.side}_tile")
         self.masks = Masks(schedule, self.sides, self.loops.residuals)
-        described = configuration.loads == "descriptors"
+        self.group = self.ir.heads // self.ir.kv_heads
+        if program.owner == "kv" and len(schedule.maps) == 1 and not self.masks.differs_by_head:
+            self.loops = replace(self.loops, members=self.group)
         heads: dict[tile.Side, int] = {"q": self.ir.heads, "kv": self.ir.kv_heads}
-        self.tensors = Tensors(
-            program, self.sides, sizes, heads, tile_box(self.sides.visited) if described else None
-        )
+        boxes = described(program, self.sides) if configuration.loads == "descriptors" else {}
+        self.tensors = Tensors(program, self.sides, sizes, heads, boxes)
+        self.tensors.members = self.loops.members > 1
         lanes: dict[tile.Dimension, int] = {"q": q.lanes, "kv": kv.lanes}
         columns = {dimension: channels(size) for dimension, size in sizes.items()}
         self.values = Values(
@@ -82,7 +85,7 @@ class Kernel:
         yield "width = tl.minimum(batch_heads - first_head, heads_together)"
         yield f"place = program - first_head * {tiles}"
         yield "batch_head = first_head + place % width"
-        group = self.ir.heads // self.ir.kv_heads
+        group = self.group
         if self.program.owner == "q":
             yield f"head = batch_head % {own_heads}"
             yield f"kv_head = {'head' if group == 1 else f'head // {group}'}"
@@ -142,11 +145,11 @@ class Kernel:
     def _for_heads(self, loop: tile.ForHeads, body: tuple[tile.ForVisited, ...]) -> Iterator[str]:
         lines = [*self._visited_head(), *(line for visit in body for line in self._for_visited(visit))]
         yield ""
-        if self.ir.heads == self.ir.kv_heads:
+        if self.group == self.loops.members:
             yield from lines
         else:
             yield f"# {loop.comment[:1].upper()}{loop.comment[1:]}"
-            yield f"for head in tl.range(head, head + {self.ir.heads // self.ir.kv_heads}):"
+            yield f"for head in tl.range(head, head + {self.group}):"
             yield from indented(lines)
         yield ""
 
@@ -185,3 +188,10 @@ class Kernel:
             yield f"{side}_offset = tl.cast({side}_base, tl.int64)"
         if masked:
             yield from visited.exists_lines()
+
+
+def described(program: tile.Program, sides: Sides) -> dict[tile.Tensor, TileBox]:
+    """The inputs whose tiles descriptors can load, and how."""
+    boxes = {side: tile_box(sides.of(side)) for side in ("q", "kv")}
+    found = ((tensor, boxes[tensor.side]) for tensor in program.inputs if tensor.columns)
+    return {tensor: box for tensor, box in found if box is not None}

@@ -21,20 +21,19 @@ COMMENTS: dict[Part, str] = {
     "all": "FULL and PARTIAL tiles",
 }
 
-_LIST_BOUNDS: dict[Part, tuple[str, str]] = {
-    "full": ("first", "full_end"),
-    "partial": ("full_end", "end"),
-    "all": ("first", "end"),
-}
-
 
 @dataclass(frozen=True)
 class Loops:
-    """The loops of one kernel. tile: the name of the visited tile's number."""
+    """The loops of one kernel.
+
+    tile: the name of the visited tile's number. members: the query heads whose visits are one loop, where
+    they share a block map; `member` tells them apart.
+    """
 
     visits: Visits
     configuration: Configuration
     tile: str
+    members: int = 1
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -56,15 +55,17 @@ class Loops:
 
     def head(self, part: Part) -> str:
         """The `for` line."""
-        if self.visits.form == "list":
-            return f"for visit in {self._range(*_LIST_BOUNDS[part])}:"
-        if part == "partial":
-            return f"for visit in {self._range('first', 'end - full_end + full_first')}:"
-        bounds = ("full_first", "full_end") if part == "full" else ("first", "end")
-        return f"for {self.tile} in {self._range(*bounds)}:"
+        first, end = self._bounds(part)
+        if self.members > 1:
+            return f"for turn in {self._range('0', f'{self.members} * {_difference(end, first)}')}:"
+        return f"for {self._variable(part)} in {self._range(first, end)}:"
 
     def tile_lines(self, part: Part, residual: bool) -> Iterator[str]:
         """The number of the visited tile and, if wanted, its residual."""
+        if self.members > 1:
+            first, end = self._bounds(part)
+            yield f"member = turn // {_difference(end, first)}"
+            yield f"{self._variable(part)} = {first} + turn % {_difference(end, first)}"
         if self.visits.form == "list":
             yield from self._listed(part, residual)
         elif part == "partial":
@@ -74,6 +75,18 @@ class Loops:
         elif part == "all" and residual:
             right = f"tl.where({self.tile} < full_end, 0, right_residual)"
             yield f"residual = tl.where({self.tile} < full_first, left_residual, {right})"
+
+    def _bounds(self, part: Part) -> tuple[str, str]:
+        """What a loop counts from and to."""
+        if self.visits.form == "list":
+            return "full_end" if part == "partial" else "first", "full_end" if part == "full" else "end"
+        if part == "partial":
+            return "first", "end - full_end + full_first"
+        return ("full_first", "full_end") if part == "full" else ("first", "end")
+
+    def _variable(self, part: Part) -> str:
+        """What a loop counts: tiles where they are neighbours, places in the list elsewhere."""
+        return "visit" if self.visits.form == "list" or part == "partial" else self.tile
 
     def _listed(self, part: Part, residual: bool) -> Iterator[str]:
         if part == "full":
@@ -87,3 +100,7 @@ class Loops:
     def _range(self, first: str, end: str) -> str:
         specialize = ", warp_specialize=True" if self.configuration.specialize else ""
         return f"tl.range({first}, {end}{specialize})"
+
+
+def _difference(end: str, first: str) -> str:
+    return f"({end} - {first})"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from attndsl.codegen.triton_layout import broken, comment_lines, recommented
 from attndsl.codegen.triton_predicate import Factor, factors, predicates
 from attndsl.codegen.triton_tokens import Sides, TileTokens
+from attndsl.ir.expr import Head
 from attndsl.schedule.schedule import Schedule
 
 
@@ -31,6 +32,11 @@ class Masks:
     def needs_residual(self) -> bool:
         """Whether the tile's residual number decides which factors count."""
         return any(self.residuals - factor.residuals for factor in self.factors)
+
+    @property
+    def differs_by_head(self) -> bool:
+        """Whether a factor mentions the head."""
+        return any(Head() in factor.predicate.leaves for factor in self.factors)
 
     @property
     def exact_reals(self) -> bool:

@@ -21,8 +21,9 @@ def channels(size: int) -> int:
 class Tensors:
     """The text about the tensors of one program.
 
-    sizes: head and value dimension as the tensors have them. heads: of each side. tile_box: how descriptors
-    address visited tiles; None to use pointers. masked: whether the loop that is being printed visits tiles
+    sizes: head and value dimension as the tensors have them. heads: of each side. boxes: how the
+    tensors are addressed that come as descriptors; others come as pointers and strides. members: whether one
+    loop visits the tiles of several query heads; `member` then counts them from `head`. masked: whether the loop that is being printed visits tiles
     with lanes that do not exist. waiting: loads that must stand before the statement that is being printed.
     """
 
@@ -32,13 +33,14 @@ class Tensors:
         sides: Sides,
         sizes: dict[tile.Dimension, int],
         heads: dict[tile.Side, int],
-        tile_box: TileBox | None,
+        boxes: dict[tile.Tensor, TileBox],
     ) -> None:
         self.program = program
         self.sides = sides
         self.sizes = sizes
         self.heads = heads
-        self.tile_box = tile_box
+        self.boxes = boxes
+        self.members = False
         self.masked = False
         self.waiting: list[str] = []
         self._loaded: dict[tile.Tensor, str] = {}
@@ -47,11 +49,6 @@ class Tensors:
     def all(self) -> tuple[tile.Tensor, ...]:
         """Inputs and outputs."""
         return (*self.program.inputs, *self.program.outputs)
-
-    def described(self, tensor: tile.Tensor) -> bool:
-        """Whether a descriptor takes the place of the tensor's pointer and strides."""
-        visited = tensor.side == self.sides.visited.side and tensor.columns is not None
-        return visited and self.tile_box is not None
 
     def channel_lines(self) -> Iterator[str]:
         """The numbers of the channels."""
@@ -63,7 +60,7 @@ class Tensors:
         head = "head" if side == "q" else "kv_head"
         for tensor in self.all:
             name = tensor.name
-            if tensor.side == side and not self.described(tensor):
+            if tensor.side == side and tensor not in self.boxes:
                 yield (
                     f"{name}_of_head = {name} + batch * {name}_batch_stride"
                     f" + tl.cast({head}, tl.int64) * {name}_head_stride"
@@ -73,16 +70,16 @@ class Tensors:
         """Pointers to the lanes of visited tiles, without the tile's own place."""
         if self.sides.visited.loop_invariant:
             for tensor in self.program.inputs:
-                if tensor.side == self.sides.visited.side and not self.described(tensor):
+                if tensor.side == self.sides.visited.side and tensor not in self.boxes:
                     yield f"{tensor.name}_rows = {self._pointers(tensor, 'inside')}"
 
     def load(self, tensor: tile.Tensor) -> str:
         """The rows of a tensor in the current tile; rows of visited tiles get a name."""
         if tensor.side == self.sides.owner:
-            return f"tl.load({self._pointers(tensor)}{self._mask(tensor, other=True)})"
+            return self._read(tensor)
         if tensor not in self._loaded:
             self._loaded[tensor] = f"{tensor.name}_block"
-            self.waiting.append(f"{tensor.name}_block = {self._visited_load(tensor)}")
+            self.waiting.append(f"{tensor.name}_block = {self._read(tensor)}")
         return self._loaded[tensor]
 
     def store(self, tensor: tile.Tensor, value: str) -> str:
@@ -94,17 +91,20 @@ class Tensors:
         self.masked = masked
         self._loaded.clear()
 
-    def _visited_load(self, tensor: tile.Tensor) -> str:
-        if self.described(tensor) and self.tile_box and tensor.columns:
+    def _read(self, tensor: tile.Tensor) -> str:
+        members = self.members and tensor.side == self.sides.visited.side
+        if tensor in self.boxes and tensor.columns:
             head = "head" if tensor.side == "q" else "kv_head"
-            row = f"tl.cast(batch, tl.int32) * {self.heads[tensor.side]} + {head}"
-            place = ", ".join((row, *self.tile_box.place, "0"))
-            shape = f"{self.sides.visited.lanes}, {channels(self.sizes[tensor.columns])}"
+            row = f"tl.cast(batch, tl.int32) * {self.heads[tensor.side]} + {head}{' + member' if members else ''}"
+            place = ", ".join((row, *self.boxes[tensor].place, "0"))
+            shape = f"{self.sides.of(tensor.side).lanes}, {channels(self.sizes[tensor.columns])}"
             return f"{tensor.name}.load([{place}]).reshape([{shape}])"
-        if self.sides.visited.loop_invariant:
+        if tensor.side == self.sides.visited.side and self.sides.visited.loop_invariant:
             place = f"{tensor.name}_rows + {tensor.side}_offset * {tensor.name}_token_stride"
         else:
             place = self._pointers(tensor)
+        if members:
+            place += f" + tl.cast(member, tl.int64) * {tensor.name}_head_stride"
         return f"tl.load({place}{self._mask(tensor, other=True)})"
 
     def _pointers(self, tensor: tile.Tensor, tokens: str = "token") -> str:

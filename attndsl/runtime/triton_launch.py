@@ -76,8 +76,7 @@ class LoadedKernel:
     def _descriptor_getter(self, name: str) -> Callable[[Call, dict[str, torch.Tensor]], Any]:
         from triton.tools.tensor_descriptor import TensorDescriptor
 
-        described = self.kernel.tile_box
-        assert described is not None
+        described = self.kernel.boxes[name]
 
         def get(call: Call, arrays: dict[str, torch.Tensor]) -> Any:
             value: torch.Tensor = call[name]
