@@ -81,14 +81,15 @@ class DensityPoint:
 class Overheads:
     """What a kernel costs besides its work.
 
-    compile_seconds: first compilation. load_milliseconds: the same call in a new process, kernel in
-    the cache. bind_milliseconds: reading the pattern and binding it, in a new process.
-    call_microseconds: one call on 16 tokens.
+    compile_seconds: first compilation. The milliseconds are those of a new process: bind: reading the
+    pattern and binding it; schedule: choosing tiles and making the block map; load: the same call as the
+    compilation, kernel in the cache. call_microseconds: one call on 16 tokens.
     """
 
     compile_seconds: float
     load_milliseconds: float
     bind_milliseconds: float
+    schedule_milliseconds: float
     call_microseconds: float
 
 

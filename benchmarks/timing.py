@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from statistics import median
 
+from attndsl.cli.timing import seconds_of
+
 Contenders = Mapping[str, Callable[[], object]]
-
-
-def seconds_of(function: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
 
 
 def take_turns(contenders: Contenders, rounds: int, calls: int = 3) -> dict[str, list[float]]:

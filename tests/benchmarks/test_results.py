@@ -30,7 +30,7 @@ REPORT = Report(
     environment={"threads": "2", "processor": "a processor", "instructions": "AVX512", "torch": "2.13.0"},
     cases=[RESULT],
     densities=[DensityPoint(radius=70, tile_density=0.05, milliseconds=1.0, speedup=15.0)],
-    overheads=Overheads(1.0, 20.0, 5.0, 30.0),
+    overheads=Overheads(1.0, 20.0, 5.0, 10.0, 30.0),
 )
 
 
