@@ -15,7 +15,7 @@ PYTEST_ARGS ?=
 VENV := .venv
 RUN := $(VENV)/bin
 PYTEST := $(RUN)/python -m pytest -q -n auto --maxprocesses 4 $(PYTEST_ARGS)
-BENCH_JSON ?= benchmarks/results/cpu.json
+BENCH_JSON ?= benchmarks/measured/cpu.json
 
 # Kernels that tests compile: kept out of the user's own cache, and shared by the two test runs.
 test test-all wheel-test: export ATTNDSL_CACHE_DIR = $(CURDIR)/.cache

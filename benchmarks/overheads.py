@@ -23,7 +23,6 @@ from benchmarks.cases import HEAD_DIM
 from benchmarks.environment import ROOT
 from benchmarks.results import Overheads
 
-
 Steps = tuple[float, float, float]
 """Seconds to read and bind a pattern, to schedule it, and to have its kernel."""
 

@@ -1,6 +1,6 @@
 """The README's benchmark table, made from the JSON that `make bench-cpu` writes.
 
-python -m benchmarks.table benchmarks/results/cpu.json
+python -m benchmarks.table benchmarks/measured/cpu.json
 """
 
 from __future__ import annotations
