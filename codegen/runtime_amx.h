@@ -108,6 +108,7 @@ ATTN_INLINE HalfVector load_half_channels(TokenRows<const bfloat16> rows, int in
 // tile[r][c] = rows[r][c]; zero from rows.count on.
 template <int Rows, int Columns>
 inline void gather_rows(LeftTile<Rows, Columns>& tile, TokenRows<const bfloat16> rows) {
+    prefetch<Columns>(rows);
     for (int index = 0; index < Rows; ++index)
         for (int column = 0; column < tile.inner_units * unit_inner; column += vector_width) {
             uint16_t* unit = tile.unit(index / unit_rows, column / unit_inner);
@@ -119,6 +120,7 @@ inline void gather_rows(LeftTile<Rows, Columns>& tile, TokenRows<const bfloat16>
 // tile[c][r] = rows[r][c]; zero from rows.count on. Two channels of a token are one 32-bit number of the transpose.
 template <int Channels, int Tokens>
 inline void gather_transposed(RightTile<Channels, Tokens>& tile, TokenRows<const bfloat16> rows) {
+    prefetch<Channels>(rows);
     for (int column = 0; column < tile.column_units; ++column)
         for (int inner = 0; inner < tile.inner_units; ++inner) {
             uint16_t* unit = tile.unit(inner, column);
@@ -139,6 +141,7 @@ inline void gather_transposed(RightTile<Channels, Tokens>& tile, TokenRows<const
 // tile[r][c] = rows[r][c]; zero from rows.count on. The numbers of two tokens alternate.
 template <int Tokens, int Channels>
 inline void gather_rows(RightTile<Tokens, Channels>& tile, TokenRows<const bfloat16> rows) {
+    prefetch<Channels>(rows);
     for (int index = 0; index < tile.inner_units * unit_inner; index += 2)
         for (int column = 0; column < tile.column_units; ++column) {
             const IntVector even = widen(load_half_channels<Channels>(rows, index, column * unit_rows));

@@ -32,6 +32,7 @@ ATTN_INLINE void store_channels(Element* token, int64_t stride, int first, Vecto
 // tile[r][c] = rows[r][c]; zero from rows.count on. Queries, and the right operand of weights . values.
 template <int Rows, int Columns, class Element>
 inline void gather_rows(Tile<float, Rows, Columns>& tile, TokenRows<Element> rows) {
+    prefetch<Columns>(rows);
     for (int index = 0; index < Rows; ++index)
         for (int column = 0; column < Columns; column += vector_width)
             store(tile.row(index) + column, load_channels<Columns>(rows, index, column));
@@ -40,6 +41,7 @@ inline void gather_rows(Tile<float, Rows, Columns>& tile, TokenRows<Element> row
 // tile[c][r] = rows[r][c]; zero from rows.count on. The right operand of queries . keys^T.
 template <int Channels, int Tokens, class Element>
 inline void gather_transposed(Tile<float, Channels, Tokens>& tile, TokenRows<Element> rows) {
+    prefetch<Channels>(rows);
     for (int first = 0; first < Tokens; first += vector_width)
         for (int channel = 0; channel < Channels; channel += vector_width) {
             Vector block[vector_width];

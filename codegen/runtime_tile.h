@@ -47,4 +47,14 @@ struct TokenRows {
     ATTN_INLINE Element* row(int index) const { return data + tokens[index] * token_stride; }
 };
 
+// Asks for the memory of a tile's tokens, all at once: reading them one after another would wait for each.
+template <int Channels, class Element>
+ATTN_INLINE void prefetch(TokenRows<Element> rows) {
+    if (rows.channel_stride != 1) return;
+    for (int index = 0; index < rows.count; ++index) {
+        const char* token = reinterpret_cast<const char*>(rows.row(index));
+        for (int byte = 0; byte < Channels * int(sizeof(Element)); byte += 64) __builtin_prefetch(token + byte);
+    }
+}
+
 }  // namespace attn
