@@ -25,13 +25,16 @@ from attndsl.ir.bound import BoundIR
 from attndsl.ir.evaluate import check_inputs, mask_rows
 from attndsl.ir.expr import Head, Symbol
 from attndsl.ir.pattern import PatternIR
+from attndsl.ir.text import pattern_text
 from attndsl.passes.bind import bind
+from attndsl.runtime.targets import describe, register
 from attndsl.source import Source
 from attndsl.syntax.files import read_source
 
 if TYPE_CHECKING:
     import torch
 
+    from attndsl.runtime.any_length import AnyLength
     from attndsl.runtime.compiled import CompiledAttention
     from attndsl.schedule.schedule import Schedule
     from attndsl.simulate.report import Report
@@ -108,6 +111,24 @@ class Pattern:
         return Bound(ir, any_heads=heads is None and kv_heads is None)
 
 
+    def at_any_length(
+        self, heads: int | None = None, kv_heads: int | None = None, **values: Any
+    ) -> AnyLength:
+        """The pattern with all its numbers but the shape: a callable that follows the length of its tensors.
+
+        heads, kv_heads, values: as for `bind`, which is called once per length. The length is that of q's
+        tokens, less those of further segments; a space of several axes is given as `shape=` in each call.
+        """
+        from attndsl.runtime.any_length import AnyLength
+
+        def bind_to(shape: tuple[int, ...], queries: int, keys: int) -> Bound:
+            others = sum(int(values.get(segment.name, 0)) for segment in self.ir.query_space[1:])
+            key_shape = keys if self.ir.cross else None
+            return self.bind(shape or queries - others, heads, kv_heads, key_shape, **values)
+
+        return AnyLength(self.name, bind_to, pattern_text(self.ir), heads, kv_heads, sorted(values.items()))
+
+
 def _depends_on_heads(ir: PatternIR) -> bool:
     leaves = frozenset().union(*(arm.visible.leaves for arm in ir.arms))
     names = {leaf.name for leaf in leaves if isinstance(leaf, Symbol)}
@@ -123,6 +144,12 @@ class Bound:
     any_heads: bool = False
     _schedules: dict[object, Schedule] = field(default_factory=dict, repr=False, compare=False)
     _kernels: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+    key: str = field(init=False, repr=False, compare=False)
+    """Its name in graphs of torch."""
+
+    def __post_init__(self) -> None:
+        key = register(self, self.ir.name, "bound", describe(self.ir), self.any_heads)
+        object.__setattr__(self, "key", key)
 
     @property
     def name(self) -> str:
@@ -191,19 +218,28 @@ class Bound:
         The backend follows the tensors' device; a kernel is compiled once per type and head size.
         Raises AttnCallError (A06xx) for tensors that do not fit.
         """
-        kernel = self._kernels.get(_kernel_key(q, k, v)) or self._kernel_for(q, k, v)
-        return kernel(q, k, v, scale=scale, return_lse=return_lse, **inputs)
+        from attndsl.runtime.attend import attend
 
-    def _kernel_for(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> CompiledAttention:
+        return attend(self, q, k, v, scale, return_lse, inputs)
+
+    def kernel_for(
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, shape: Sequence[int] = ()
+    ) -> CompiledAttention:
+        """The kernel for tensors of these types and sizes, compiled when first asked for."""
+        kernel: CompiledAttention | None = self._kernels.get(_kernel_key(q, k, v))
+        if kernel is None:
+            self.check_tensors(q, k, v)
+            kernel = self.for_tensors(q, k).compile(
+                head_dim=q.shape[-1], value_dim=v.shape[-1], dtype=q.dtype, device=q.device.type
+            )
+            self._kernels[_kernel_key(q, k, v)] = kernel
+        return kernel
+
+    def check_tensors(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
+        """Raise AttnCallError (A06xx) for tensors that do not fit."""
         from attndsl.runtime.checks import check_tensors
 
-        bound = self.for_tensors(q, k)
-        check_tensors(bound.ir, q, k, v)
-        kernel = bound.compile(
-            head_dim=q.shape[-1], value_dim=v.shape[-1], dtype=q.dtype, device=q.device.type
-        )
-        self._kernels[_kernel_key(q, k, v)] = kernel
-        return kernel
+        check_tensors(self.for_tensors(q, k).ir, q, k, v)
 
     def for_tensors(self, q: torch.Tensor, k: torch.Tensor) -> Bound:
         """This bound pattern, with the tensors' head counts where bind left them open."""

@@ -21,8 +21,7 @@ INPUT_TYPES = {"int": torch.int64, "real": torch.float64, "bool": torch.bool}
 
 def check_tensors(ir: BoundIR, q: Any, k: Any, v: Any) -> None:
     """Refuse tensors whose shape, type or device does not fit the pattern or one another."""
-    for name, tensor in (("q", q), ("k", k), ("v", v)):
-        _check_kind(name, tensor)
+    check_kinds(q, k, v)
     _check_shapes(ir, q.shape, k.shape, v.shape)
     for name, tensor in (("k", k), ("v", v)):
         if tensor.dtype != q.dtype:
@@ -35,6 +34,12 @@ def check_tensors(ir: BoundIR, q: Any, k: Any, v: Any) -> None:
                 "A0609", f"q is on {q.device} and {name} is on {tensor.device}",
                 help=f"move them to one device, as {name}.to(q.device)",
             )  # fmt: skip
+
+
+def check_kinds(q: Any, k: Any, v: Any) -> None:
+    """Refuse what no pattern attends to."""
+    for name, tensor in (("q", q), ("k", k), ("v", v)):
+        _check_kind(name, tensor)
 
 
 def _check_kind(name: str, tensor: Any) -> None:

@@ -8,14 +8,12 @@ from typing import Any
 
 import torch
 
-from attndsl.codegen.cpp import entry_point, print_kernel
-from attndsl.codegen.forward import forward
-from attndsl.codegen.standalone import standalone
 from attndsl.diagnostics import AttnBackendError, AttnWarning
 from attndsl.ir.bound import BoundIR
-from attndsl.runtime.build import load_kernel
 from attndsl.runtime.checks import SUPPORTED
-from attndsl.runtime.compiled import CompiledAttention, CpuAttention, ReferenceAttention
+from attndsl.runtime.compiled import CompiledAttention, Fit
+from attndsl.runtime.cpu import CpuKernels
+from attndsl.runtime.kernels import ReferenceKernels
 from attndsl.schedule.schedule import Schedule
 
 BACKENDS = ("auto", "cpu", "reference")
@@ -54,14 +52,15 @@ def compile_attention(
             help="use backend='reference', or convert the tensors",
         )  # fmt: skip
     if backend == "reference" or (backend == "auto" and not _auto_takes_cpu(kind, device)):
-        return ReferenceAttention(ir)
+        return CompiledAttention(ir, "reference", ReferenceKernels(ir))
     try:
-        return _compile_cpu(schedule(), head_dim, value_dim, kind)
+        kernels = CpuKernels(schedule(), head_dim, value_dim, kind)
+        return CompiledAttention(ir, "cpu", kernels, Fit(head_dim, value_dim, kind, "cpu"))
     except AttnBackendError as error:
         if backend == "cpu":
             raise
         _warn_once(f"no fast CPU kernels, the slow reference backend runs instead.\n{error}")
-        return ReferenceAttention(ir)
+        return CompiledAttention(ir, "reference", ReferenceKernels(ir))
 
 
 def parse_dtype(dtype: Any) -> torch.dtype:
@@ -85,14 +84,6 @@ def _auto_takes_cpu(kind: torch.dtype, device: str) -> bool:
     if device != "cpu":
         _warn_once(f"there are no kernels for {device} tensors yet, the slow reference backend runs instead")
     return kind in FAST and device == "cpu"
-
-
-def _compile_cpu(schedule: Schedule, head_dim: int, value_dim: int, kind: torch.dtype) -> CpuAttention:
-    program = forward()
-    source = standalone(print_kernel(program, schedule, head_dim, value_dim, FAST[kind]))
-    name = f"{schedule.ir.name}_{FAST[kind]}_d{head_dim}"
-    function = load_kernel(source, name, entry_point(program))
-    return CpuAttention(schedule, function, head_dim, value_dim, kind)
 
 
 _said: set[str] = set()

@@ -46,18 +46,21 @@ def reference(
     factor = check_scale(scale, q.shape[-1])
     arrays = {name: value.cpu().numpy() for name, value in check_inputs(ir, inputs, len(q)).items()}
     q64, k64, v64 = q.double(), k.double(), v.double()
-    step = max(1, CHUNK // max(1, q.shape[0] * q.shape[1] * k.shape[2]))
     parts = [
-        checkpoint(
-            _rows, ir, q64[:, :, start : start + step], k64, v64, factor, start, arrays, use_reentrant=False
-        )
-        for start in range(0, max(q.shape[2], 1), step)
+        checkpoint(_rows, ir, q64[:, :, rows], k64, v64, factor, rows.start, arrays, use_reentrant=False)
+        for rows in row_chunks(q, k)
     ]
     out = torch.cat([part[0] for part in parts], dim=2).to(q.dtype)
     if not return_lse:
         return out
     lse = torch.cat([part[1] for part in parts], dim=2)
     return out, lse if q.dtype == torch.float64 else lse.float()
+
+
+def row_chunks(q: torch.Tensor, k: torch.Tensor) -> list[slice]:
+    """Query rows whose scores fit into memory together, at least one chunk."""
+    step = max(1, CHUNK // max(1, q.shape[0] * q.shape[1] * k.shape[2]))
+    return [slice(start, start + step) for start in range(0, max(q.shape[2], 1), step)]
 
 
 def _rows(
@@ -73,20 +76,30 @@ def _rows(
     if not k.shape[2]:
         nothing = q[..., :0].sum(-1)
         return nothing.unsqueeze(-1).expand(*nothing.shape, v.shape[-1]), nothing - torch.inf
-    batch, heads, rows, _ = q.shape
-    grouped = q.reshape(batch, ir.kv_heads, heads // ir.kv_heads, rows, q.shape[3])
-    scores = (grouped @ k.unsqueeze(2).mT).flatten(1, 2) * scale
-    visible = _mask(ir, start, rows, batch, arrays).to(q.device)
-    scores = scores.masked_fill(~visible, -torch.inf)
+    scores = masked_scores(ir, q, k, scale, start, arrays)
     highest = scores.amax(-1, keepdim=True).detach()
     highest = torch.where(highest == -torch.inf, 0.0, highest)
     weights = torch.exp(scores - highest)
     total = weights.sum(-1, keepdim=True)
     empty = total == 0
     divisor = torch.where(empty, 1.0, total)
-    sums = (weights.reshape(*grouped.shape[:4], k.shape[2]) @ v.unsqueeze(2)).flatten(1, 2)
+    sums = (grouped(ir, weights) @ v.unsqueeze(2)).flatten(1, 2)
     lse = torch.where(empty, -torch.inf, highest + torch.log(divisor))
     return sums / divisor, lse.squeeze(-1)
+
+
+def grouped(ir: BoundIR, heads: torch.Tensor) -> torch.Tensor:
+    """[batch, kv_heads, query heads that share one, ..] of a tensor [batch, heads, ..]."""
+    return heads.unflatten(1, (ir.kv_heads, ir.heads // ir.kv_heads))  # type: ignore[no-untyped-call, no-any-return]
+
+
+def masked_scores(
+    ir: BoundIR, q: torch.Tensor, k: torch.Tensor, scale: float, start: int, arrays: Mapping[str, Any]
+) -> torch.Tensor:
+    """[batch, heads, rows, Nk] of a chunk of query rows that begins at `start`; -inf where not visible."""
+    scores = (grouped(ir, q) @ k.unsqueeze(2).mT).flatten(1, 2) * scale
+    visible = _mask(ir, start, q.shape[2], len(q), arrays).to(q.device)
+    return scores.masked_fill(~visible, -torch.inf)
 
 
 def _mask(ir: BoundIR, start: int, rows: int, batch: int, arrays: Mapping[str, Any]) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Which backend runs, what is said when it is not the fast one, and gradients."""
+"""Which backend runs, and what is said when it is not the fast one."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ import attndsl
 from attndsl.diagnostics import AttnBackendError, AttnCallError, AttnWarning
 from attndsl.ir.bound import BoundIR
 from attndsl.runtime import compile as compiling
-from attndsl.runtime import compiled
 from attndsl.runtime.compile import compile_attention
 from attndsl.runtime.compiled import CompiledAttention
-from attndsl.runtime.reference import reference
 from attndsl.schedule.build import build
 from tests.runtime.attention_cases import cpu_kernel, needs_compiler, tensors
 
@@ -25,7 +23,6 @@ IR: BoundIR = attndsl.pattern("sliding_window").bind(shape=20, heads=2, left=3).
 @pytest.fixture(autouse=True)
 def nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "_said", set())
-    monkeypatch.setattr(compiled, "_warned", False)
 
 
 def compile_for(**options: Any) -> CompiledAttention:
@@ -95,26 +92,6 @@ def test_a_kernel_refuses_tensors_it_is_not_compiled_for() -> None:
     with pytest.raises(AttnCallError, match="compiled for head_dim 16") as caught:
         cpu_kernel(IR, 16, 16)(*tensors(IR, dim=8))
     assert caught.value.code == "A0615"
-
-
-@needs_compiler
-@pytest.mark.parametrize("return_lse", [False, True])
-def test_gradients_are_those_of_the_reference_with_one_warning(return_lse: bool) -> None:
-    kernel = cpu_kernel(IR, 16, 16)
-    leaves = [t.requires_grad_() for t in tensors(IR)]
-    weights = torch.randn(1, 2, 20, 16, generator=torch.Generator().manual_seed(1))
-
-    def gradients(outputs: Any) -> tuple[torch.Tensor, ...]:
-        out, lse = outputs if return_lse else (outputs, torch.zeros(()))
-        return torch.autograd.grad((out * weights).sum() + lse.sum(), leaves)
-
-    wanted = gradients(reference(IR, *leaves, return_lse=return_lse))
-    with pytest.warns(AttnWarning, match="reference backend"):
-        found = gradients(kernel(*leaves, return_lse=return_lse))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        gradients(kernel(*leaves, return_lse=return_lse))
-    torch.testing.assert_close(found, wanted)
 
 
 @needs_compiler

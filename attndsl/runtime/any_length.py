@@ -1,0 +1,60 @@
+"""A pattern at any length: bound when tensors of a new length come, so that graphs need not know the length.
+
+`torch.compile(dynamic=True)` and `torch.export` trace a call once for all lengths; tiles and block maps are
+made at run time, once per length. Lengths whose machine code is equal share it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from attndsl.runtime.attend import attend
+from attndsl.runtime.checks import check_kinds
+from attndsl.runtime.compiled import CompiledAttention
+from attndsl.runtime.reference import Outputs
+from attndsl.runtime.targets import Target, register
+
+LENGTHS = 256
+"""Lengths that are kept bound; those that came first are dropped."""
+
+Bind = Callable[[tuple[int, ...], int, int], Target]
+"""Binds a pattern to a shape, empty if it was not given, and to the numbers of queries and keys."""
+
+
+class AnyLength:
+    """Attention by a pattern that has all its numbers but the shape. key: its name in graphs."""
+
+    def __init__(self, name: str, bind: Bind, *parts: object) -> None:
+        self.name, self.bind = name, bind
+        self.key = register(self, name, "any length", *parts)
+        self._bound: OrderedDict[object, Target] = OrderedDict()
+
+    def __call__(
+        self, q: Tensor, k: Tensor, v: Tensor, scale: float | None = None, return_lse: bool = False, *,
+        shape: int | Sequence[int] = (), **inputs: Any,
+    ) -> Outputs:  # fmt: skip
+        """Attention as by `Bound.__call__`.
+
+        shape: extents of the space, as for `Pattern.bind`; without it the space has one axis.
+        """
+        extents = (shape,) if isinstance(shape, int) else tuple(shape)
+        return attend(self, q, k, v, scale, return_lse, inputs, extents)
+
+    def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Sequence[int] = ()) -> CompiledAttention:
+        """The kernel for tensors of these types and sizes; a new length is bound first."""
+        self.check_tensors(q, k, v)
+        key = (*shape, q.shape[2], k.shape[2])
+        bound = self._bound.get(key)
+        if bound is None:
+            bound = self._bound[key] = self.bind(tuple(shape), q.shape[2], k.shape[2])
+            if len(self._bound) > LENGTHS:
+                self._bound.popitem(last=False)
+        return bound.kernel_for(q, k, v)
+
+    def check_tensors(self, q: Tensor, k: Tensor, v: Tensor) -> None:
+        """Raise AttnCallError (A06xx) for what is wrong at any length."""
+        check_kinds(q, k, v)

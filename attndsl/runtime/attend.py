@@ -1,0 +1,73 @@
+"""The one way into kernels: directly where that is enough, and through an operator where torch must see it.
+
+A direct call costs a few microseconds. Gradients, graphs (`torch.compile`, `torch.export`), transforms
+(`vmap`, `torch.func`) and modes that watch operators need the operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from attndsl.diagnostics import AttnCallError
+from attndsl.runtime import transforms
+from attndsl.runtime.operators import attention
+from attndsl.runtime.reference import Outputs
+from attndsl.runtime.targets import Target
+
+PLAIN = (Tensor, torch.nn.Parameter)
+LOWERED = (torch.float32, torch.bfloat16, torch.float16)
+"""Types that autocast turns into its own."""
+
+
+def attend(
+    target: Target,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    scale: float | None,
+    return_lse: bool,
+    inputs: Mapping[str, Any],
+    shape: Sequence[int] = (),
+) -> Outputs:
+    """Call a target's kernel. shape: extents of the space, where the target leaves them open."""
+    if isinstance(q, Tensor) and isinstance(k, Tensor) and isinstance(v, Tensor):
+        if torch.is_autocast_enabled(q.device.type):
+            q, k, v = (_lowered(each) for each in (q, k, v))
+        if torch.compiler.is_compiling() or _is_watched(q, k, v):
+            given = [_input(name, value) for name, value in inputs.items()]
+            out, lse = attention(q, k, v, given, " ".join(inputs), target.key, scale, list(shape))
+            return (out, lse) if return_lse else out
+    out, lse = target.kernel_for(q, k, v, shape).compute(q, k, v, scale, inputs)
+    return (out, lse) if return_lse else out
+
+
+def _is_watched(q: Tensor, k: Tensor, v: Tensor) -> bool:
+    """Whether a call must go through the dispatcher."""
+    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+        transforms.refuse_derivatives(q, k, v)
+        return True
+    if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
+        return True
+    plain = type(q) in PLAIN and type(k) in PLAIN and type(v) in PLAIN
+    return not plain or torch._C._len_torch_dispatch_stack() > 0
+
+
+def _lowered(tensor: Tensor) -> Tensor:
+    wanted = torch.get_autocast_dtype(tensor.device.type)
+    return tensor.to(wanted) if tensor.dtype in LOWERED else tensor
+
+
+def _input(name: str, value: Any) -> Tensor:
+    """A declared input as a tensor. Raises AttnCallError A0616 where a gradient of it is asked for."""
+    tensor = torch.as_tensor(value)
+    if tensor.requires_grad and torch.is_grad_enabled():
+        raise AttnCallError(
+            "A0616", f"input `{name}` requires a gradient, but it only decides which pairs are visible",
+            help=f"pass {name}.detach()",
+        )  # fmt: skip
+    return tensor

@@ -1,0 +1,113 @@
+"""The operators `attndsl::attention` and `attndsl::attention_backward`: kernels as torch's graphs see them.
+
+Their arguments are tensors, numbers and text only: the target (a bound pattern, a kernel, or a pattern at
+any length) is named by its key, the declared inputs by their names, separated by spaces. The shapes and
+strides of results are known without running anything, so that graphs can be traced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import custom_op, register_autograd, register_fake
+
+from attndsl.diagnostics import AttnCallError
+from attndsl.runtime.kernels import Saved, Wanted
+from attndsl.runtime.targets import find, keep
+
+
+@custom_op("attndsl::attention", mutates_args=())
+def attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    inputs: Sequence[Tensor],
+    names: str,
+    target: str,
+    scale: float | None,
+    shape: Sequence[int],
+) -> tuple[Tensor, Tensor]:
+    """Output and log-sum-exp. shape: extents of the space, where the target leaves them open."""
+    kernel = find(target).kernel_for(q, k, v, shape)
+    return kernel.compute(q, k, v, scale, _named(names, inputs))
+
+
+@custom_op("attndsl::attention_backward", mutates_args=())
+def attention_backward(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    out_gradient: Tensor,
+    lse_gradient: Tensor,
+    inputs: Sequence[Tensor],
+    names: str,
+    target: str,
+    scale: float | None,
+    shape: Sequence[int],
+    wants_q: bool,
+    wants_kv: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of q, k and v; empty tensors for those that are not wanted."""
+    kernel = find(target).kernel_for(q, k, v, shape)
+    saved, wanted = Saved(q, k, v, out, lse), Wanted(wants_q, wants_kv)
+    return kernel.gradients(saved, scale, _named(names, inputs), out_gradient, lse_gradient, wanted)
+
+
+def _named(names: str, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+    return dict(zip(names.split(), inputs, strict=True))
+
+
+def _shapes(
+    q: Tensor, k: Tensor, v: Tensor, inputs: Any, names: str, target: str, scale: Any, shape: Any
+) -> tuple[Tensor, Tensor]:
+    keep(target).check_tensors(q, k, v)
+    kind = torch.float64 if q.dtype == torch.float64 else torch.float32
+    return q.new_empty((*q.shape[:3], v.shape[3])), q.new_empty(q.shape[:3], dtype=kind)
+
+
+def _backward_shapes(q: Tensor, k: Tensor, v: Tensor, *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+    *_, wants_q, wants_kv = arguments
+    shapes = ((q, wants_q), (k, wants_kv), (v, wants_kv))
+    dq, dk, dv = (each.new_empty(each.shape if wanted else 0) for each, wanted in shapes)
+    return dq, dk, dv
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    q, k, v, declared, names, target, scale, shape = inputs
+    ctx.save_for_backward(q, k, v, *output, *declared)
+    ctx.target = find(target)  # alive until the backward pass
+    ctx.arguments = names, target, scale, shape
+
+
+def _backward(ctx: Any, out_gradient: Tensor, lse_gradient: Tensor) -> tuple[Any, ...]:
+    """The gradients of the operator's arguments; lists of arguments have lists of them."""
+    wants_q, *wants_kv = ctx.needs_input_grad[:3]
+    q, k, v, out, lse, *inputs = ctx.saved_tensors  # once: checkpoints allow no second look
+    gradients = attention_backward(
+        q, k, v, out, lse, out_gradient, lse_gradient, inputs, *ctx.arguments, wants_q, any(wants_kv)
+    )
+    wanted = zip(gradients, ctx.needs_input_grad[:3], strict=True)
+    own = (gradient if needed else None for gradient, needed in wanted)
+    return *own, [None] * len(inputs), None, None, None, [None] * len(ctx.arguments[3])
+
+
+def _refuse(ctx: Any, *gradients: Tensor) -> Any:
+    raise AttnCallError(
+        "A0617", "second derivatives of attention kernels are not computed",
+        help="use the bound pattern's reference(), which can be differentiated any number of times",
+    )  # fmt: skip
+
+
+def _save_nothing(ctx: Any, inputs: Any, output: Any) -> None:
+    """The backward pass refuses, so it needs nothing."""
+
+
+register_fake("attndsl::attention", _shapes)
+register_fake("attndsl::attention_backward", _backward_shapes)
+register_autograd("attndsl::attention", _backward, setup_context=_save)
+register_autograd("attndsl::attention_backward", _refuse, setup_context=_save_nothing)

@@ -1,0 +1,78 @@
+"""Names for what operators run: a graph of torch holds text, from which its operators find a bound pattern.
+
+A name says what is computed, so that a graph can be saved, and run in another process that has bound the same
+pattern. What a graph names is kept alive from the moment the graph is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from typing import TYPE_CHECKING, Protocol
+
+from attndsl.diagnostics import AttnCallError
+from attndsl.ir.bound import BoundIR
+from attndsl.ir.expr import Table, topological
+from attndsl.ir.text import bound_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from attndsl.runtime.compiled import CompiledAttention
+
+
+class Target(Protocol):
+    """What can be called by name: a bound pattern, a compiled kernel, or a pattern at any length."""
+
+    @property
+    def key(self) -> str:
+        """The name."""
+
+    def kernel_for(
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, shape: Sequence[int] = ()
+    ) -> CompiledAttention:
+        """The kernel for tensors of these shapes and types. shape: extents of the space, where still open."""
+
+    def check_tensors(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
+        """Refuse tensors that do not fit with AttnCallError (A06xx); also tensors without data."""
+
+
+_known: dict[str, list[weakref.ref[Target]]] = {}
+_kept: dict[str, Target] = {}
+
+
+def register(target: Target, name: str, *parts: object) -> str:
+    """A key for the target, equal for equal names and parts; both together must say what it computes."""
+    digest = hashlib.sha256("\0".join([name, *map(str, parts)]).encode()).hexdigest()[:16]
+    key = f"{name}_{digest}"
+    alive = [reference for reference in _known.get(key, []) if reference() is not None]
+    _known[key] = [*alive, weakref.ref(target)]
+    return key
+
+
+def describe(ir: BoundIR) -> str:
+    """A text that differs between patterns which differ."""
+    nodes = {node for region in ir.regions for node in topological(region.visible)}
+    tables = sorted({(node.name, node.values) for node in nodes if isinstance(node, Table)})
+    return f"{bound_text(ir)}\n{tables}\n{ir.inputs}"
+
+
+def find(key: str) -> Target:
+    """The target of a key. Raises AttnCallError A0618 where none is alive."""
+    if key in _kept:
+        return _kept[key]
+    for reference in _known.get(key, []):
+        target = reference()
+        if target is not None:
+            return target
+    raise AttnCallError(
+        "A0618", f"this graph calls `{key}`, which is not bound in this process",
+        help="bind the pattern that the graph was made with, with the same numbers, before the graph runs",
+    )  # fmt: skip
+
+
+def keep(key: str) -> Target:
+    """The target of a key, which from now on lives as long as the process."""
+    return _kept.setdefault(key, find(key))
