@@ -26,8 +26,8 @@ class CostModel:
     """What a visited pair of tiles costs.
 
     visit: a visit as such. pair: a pair of tokens in a FULL tile. masked_pair: one in a PARTIAL tile, whose
-    residual is evaluated. lanes: tiles are filled up to a multiple of so many tokens. largest: the most tokens of a q tile and of a
-    kv tile, for kernels of fixed sizes.
+    residual is evaluated. lanes: tiles are filled up to a multiple of so many tokens. largest: the most
+    tokens of a q tile and of a kv tile.
     """
 
     visit: float = 217.0
