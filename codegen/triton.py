@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -88,12 +88,18 @@ def print_kernel(
 
 
 def visits_of(program: tile.Program, schedule: Schedule, form: Form | None = None) -> Visits:
-    """The block maps as the program's kernel reads them. form: the smallest that fits if left out."""
+    """The block maps as the program's kernel reads them.
+
+    form: the smallest that fits if left out. Where masks depend on inputs it is a list, which is refined at
+    the call; tiles that are PARTIAL now may then be FULL.
+    """
     q, kv = schedule.q_tiling, schedule.kv_tiling
     owner, other = (q, kv) if program.owner == "q" else (kv, q)
     maps = schedule.maps if program.owner == "q" else tuple(each.transpose() for each in schedule.maps)
     edge = len(schedule.residuals) + 1
-    return visits(maps, owner.counts, other.counts, lanes_of(other), edge, form)
+    depends = bool(schedule.ir.inputs)
+    found = visits(maps, owner.counts, other.counts, lanes_of(other), edge, "list" if depends else form)
+    return replace(found, full=found.full or depends)
 
 
 def _schedule_arrays(program: tile.Program, schedule: Schedule, visited: Visits) -> dict[str, Array]:
@@ -103,7 +109,7 @@ def _schedule_arrays(program: tile.Program, schedule: Schedule, visited: Visits)
         arrays["records"] = visited.records
         if visited.form == "list":
             arrays["tiles"] = visited.tiles
-    if len(visited.records) > 1 or schedule.ir.inputs:
+    if len(visited.records) > 1:
         arrays["map_of_head"] = schedule.map_of_head.astype(np.int32)
     return arrays
 

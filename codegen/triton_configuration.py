@@ -1,49 +1,21 @@
-"""How a Triton kernel is to be built: tile sizes, warps, pipeline stages, and the form of its loops.
+"""How a Triton kernel is built: tile sizes, warps, pipeline stages, and the form of its loops.
 
-`configuration` is the table of defaults. Its entries were chosen by compiling for each target without a GPU:
-shared memory fits, and on sm_90 no register is spilled. `candidates` are what autotuning times.
+`configuration` is the table of defaults, chosen by compiling kernels for each target without a GPU: shared
+memory fits, and on sm90 no kernel for half precision with up to 128 channels spills registers. `candidates`
+are what autotuning times.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
-Backend = Literal["cuda", "hip"]
-Direction = Literal["forward", "dq", "dkdv"]
+from attndsl.codegen.triton_targets import Target
+from attndsl.schedule.cost import CostModel
 
-
-@dataclass(frozen=True)
-class Target:
-    """A GPU architecture.
-
-    name: as in `--target`. shared: bytes of shared memory that one program may use. l2: bytes of second-level cache, which keys and values of the heads that run together should fit into.
-    """
-
-    name: str
-    backend: Backend
-    architecture: int | str
-    warp: int
-    shared: int
-    l2: int
-    fp8: bool
-
-
-TARGETS = {
-    target.name: target
-    for target in (
-        Target("sm80", "cuda", 80, 32, 166_912, 40 << 20, fp8=False),
-        Target("sm86", "cuda", 86, 32, 101_376, 6 << 20, fp8=False),
-        Target("sm89", "cuda", 89, 32, 101_376, 48 << 20, fp8=True),
-        Target("sm90", "cuda", 90, 32, 232_448, 50 << 20, fp8=True),
-        Target("sm100", "cuda", 100, 32, 232_448, 120 << 20, fp8=True),
-        Target("gfx942", "hip", "gfx942", 64, 65_536, 4 << 20, fp8=False),
-    )
-}
-"""Shared memory: CUDA C++ Programming Guide, table of compute capabilities (limit per thread block); AMD
-CDNA3 ISA guide (64 KiB of LDS per work-group). L2: the data sheets of A100, RTX 3090, L40S, H100, B200 and
-MI300X (per XCD).
-"""
+Direction = Literal["forward", "delta", "dq", "dk_dv"]
+"""The programs, by their names."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +23,10 @@ class Configuration:
     """How one kernel is built.
 
     q_tokens, kv_tokens: tokens of a tile to schedule with. loops: one loop for FULL tiles and one for PARTIAL
-    tiles ('split'), or one for both ('merged'). loads: how visited tiles are read, by 'pointers', or by tensor
+    tiles ('split'), or one for both ('merged'). loads: how tiles are read, by 'pointers', or by tensor
     'descriptors' where tiles are boxes or runs of memory. specialize: whether some warps only load while
-    others compute; it wants 'merged' and 'descriptors'. precision: of float32 products.
+    others compute; it takes one loop, descriptors, and queries that are a run of memory, and is left out
+    elsewhere. precision: of float32 products.
     """
 
     q_tokens: int
@@ -69,15 +42,79 @@ class Configuration:
 Row = tuple[int, int, int, int]
 """q tokens, kv tokens, warps, stages."""
 
-_HALF: dict[str, dict[int, Row]] = {
-    "sm80": {64: (128, 64, 4, 3), 128: (128, 64, 8, 2), 256: (64, 32, 4, 2)},
-    "sm90": {64: (128, 128, 8, 2), 128: (128, 128, 8, 2), 256: (128, 64, 8, 2)},
-    "sm100": {64: (128, 64, 4, 3), 128: (128, 64, 8, 2), 256: (128, 64, 8, 2)},
-    "gfx942": {64: (128, 64, 4, 1), 128: (128, 64, 4, 1), 256: (128, 32, 4, 1)},
+Rows = dict[int, Row]
+"""By the number of channels, rounded up."""
+
+_HALF: dict[str, dict[Direction, Rows]] = {
+    "sm80": {
+        "forward": {64: (128, 64, 4, 3), 128: (128, 64, 8, 2), 256: (64, 32, 8, 2)},
+        "dq": {64: (64, 64, 4, 2), 128: (64, 32, 4, 2), 256: (64, 16, 8, 2)},
+        "dk_dv": {64: (32, 128, 8, 2), 128: (32, 64, 8, 2), 256: (16, 32, 8, 2)},
+    },
+    "sm90": {
+        "forward": {64: (128, 128, 8, 2), 128: (128, 64, 8, 3), 256: (128, 32, 8, 2)},
+        "dq": {64: (128, 64, 8, 2), 128: (128, 64, 8, 2), 256: (64, 32, 8, 2)},
+        "dk_dv": {64: (32, 128, 8, 2), 128: (32, 128, 8, 2), 256: (16, 64, 8, 2)},
+    },
+    "sm100": {
+        "forward": {64: (128, 128, 8, 2), 128: (128, 64, 8, 3), 256: (128, 32, 8, 2)},
+        "dq": {64: (128, 64, 8, 2), 128: (128, 64, 8, 2), 256: (64, 32, 8, 2)},
+        "dk_dv": {64: (32, 128, 8, 2), 128: (32, 128, 8, 2), 256: (16, 64, 8, 2)},
+    },
+    "gfx942": {
+        "forward": {64: (128, 64, 4, 1), 128: (128, 64, 4, 1), 256: (64, 32, 4, 1)},
+        "dq": {64: (64, 64, 4, 1), 128: (64, 64, 4, 1), 256: (32, 32, 4, 1)},
+        "dk_dv": {64: (32, 64, 4, 1), 128: (32, 64, 4, 1), 256: (16, 32, 4, 1)},
+    },
 }
-_SINGLE: dict[str, dict[int, Row]] = {
-    "sm80": {64: (64, 32, 4, 2), 128: (64, 32, 4, 2), 256: (32, 16, 4, 2)},
-    "sm90": {64: (64, 32, 4, 2), 128: (64, 32, 4, 2), 256: (64, 16, 4, 2)},
-    "sm100": {64: (64, 32, 4, 2), 128: (64, 32, 4, 2), 256: (64, 16, 4, 2)},
-    "gfx942": {64: (64, 32, 4, 1), 128: (64, 32, 4, 1), 256: (64, 16, 4, 1)},
+_SINGLE: dict[str, dict[Direction, Rows]] = {
+    "sm80": {
+        "forward": {64: (32, 64, 8, 2), 128: (32, 32, 8, 2), 256: (16, 16, 8, 2)},
+        "dq": {64: (32, 32, 8, 2), 128: (16, 32, 8, 2), 256: (16, 16, 8, 1)},
+        "dk_dv": {64: (32, 32, 8, 2), 128: (16, 32, 8, 2), 256: (16, 16, 8, 1)},
+    },
+    "sm90": {
+        "forward": {64: (64, 32, 4, 2), 128: (32, 32, 8, 2), 256: (16, 32, 8, 2)},
+        "dq": {64: (32, 32, 8, 2), 128: (32, 32, 8, 2), 256: (16, 16, 8, 2)},
+        "dk_dv": {64: (32, 32, 8, 2), 128: (16, 32, 8, 2), 256: (16, 16, 8, 1)},
+    },
+    "gfx942": {
+        "forward": {64: (64, 32, 4, 1), 128: (64, 32, 8, 1), 256: (16, 16, 4, 1)},
+        "dq": {64: (32, 32, 4, 1), 128: (32, 32, 4, 1), 256: (16, 16, 4, 1)},
+        "dk_dv": {64: (32, 32, 4, 1), 128: (16, 32, 4, 1), 256: (16, 16, 4, 1)},
+    },
 }
+_LIKE = {"sm86": "sm80", "sm89": "sm80", "sm120": "sm80"}
+"""Targets that take the rows of another one."""
+
+
+def configuration(
+    target: Target, direction: Direction, head_dim: int, value_dim: int, dtype: str
+) -> Configuration:
+    """The default for one kernel. head_dim, value_dim: at most 256. dtype: the tensors' type, by name."""
+    name = _LIKE.get(target.name, target.name)
+    table = _SINGLE if dtype == "float32" else _HALF
+    rows = table.get(name, table["sm90"])["dq" if direction == "delta" else direction]
+    row = rows[next(size for size in rows if size >= max(head_dim, value_dim))]
+    return Configuration(*row, precision="ieee" if target.backend == "hip" else "tf32x3")
+
+
+def candidates(default: Configuration, target: Target) -> Iterator[Configuration]:
+    """The default and its neighbours: other tiles and pipelines, one loop, and descriptors where there are any."""
+    q, kv = default.q_tokens, default.kv_tokens
+    for tokens in dict.fromkeys([(q, kv), (q, kv * 2), (q, max(kv // 2, 16)), (max(q // 2, 16), kv)]):
+        for stages in {default.stages, 3} if target.backend == "cuda" else {1, 2}:
+            tried = replace(default, q_tokens=tokens[0], kv_tokens=tokens[1], stages=stages)
+            yield tried
+            yield replace(tried, loops="merged")
+            if target.name in ("sm90", "sm100"):
+                yield replace(tried, loads="descriptors")
+                yield replace(tried, loads="descriptors", loops="merged")
+                yield replace(tried, loads="descriptors", loops="merged", specialize=True, warps=4)
+
+
+def cost_model(chosen: Configuration) -> CostModel:
+    """What visits cost a kernel: all the same, whether tiles are filled or not, and masks a fifth more."""
+    pairs = float(chosen.q_tokens * chosen.kv_tokens)
+    largest = chosen.q_tokens, chosen.kv_tokens
+    return CostModel(visit=pairs, pair=0.0, masked_pair=0.2, lanes=1, largest=largest)

@@ -79,7 +79,7 @@ class Kernel:
 
     def _place(self) -> Iterator[str]:
         tiles, own_heads = self.sides.own.tiling.tiles, self.ir.heads
-        yield "# Groups of heads whose tensors fit into the L2 cache; in a group the heaviest tiles come first."
+        yield "# Groups of heads share the L2 cache; in a group the heaviest tiles come first."
         yield "program = tl.program_id(0)"
         yield f"first_head = program // (heads_together * {tiles}) * heads_together"
         yield "width = tl.minimum(batch_heads - first_head, heads_together)"
@@ -105,17 +105,20 @@ class Kernel:
         """What belongs to the head of visited tiles, and the record of the owner's tile in its block map."""
         yield from self.tensors.head_lines(self.sides.visited.side)
         if any(isinstance(statement, tile.ForVisited | tile.ForHeads) for statement in self.program.body):
-            place = self._in_map(f"{self.program.owner}_tile")
+            batched = "tl.cast(batch, tl.int32) * map_batch_stride" if self.ir.inputs else ""
+            place = self._in_map(f"{self.program.owner}_tile", batched)
             place = place if place.isidentifier() else f"({place})"
             yield f"record = records + {place} * {len(self.visits.fields)}"
             yield from self.loops.record_lines()
 
-    def _in_map(self, number: str) -> str:
-        """The place of an owner tile among those of all maps."""
-        if len(self.visits.records) == 1 and not self.ir.inputs:
+    def _in_map(self, number: str, first_map: str = "") -> str:
+        """The place of an owner tile among those of all maps. first_map: the number of the batch's first."""
+        several = len(self.visits.records) > 1
+        maps = [text for text in (first_map, "tl.load(map_of_head + head)" if several else "") if text]
+        if not maps:
             return number
-        index = f"tl.cast(batch, tl.int32) * {self.ir.heads} + head" if self.ir.inputs else "head"
-        return f"tl.load(map_of_head + {index}) * {self.sides.own.tiling.tiles} + {number}"
+        chosen = maps[0] if len(maps) == 1 else f"({' + '.join(maps)})"
+        return f"{chosen} * {self.sides.own.tiling.tiles} + {number}"
 
     def _owner_tokens(self) -> Iterator[str]:
         own = self.sides.own

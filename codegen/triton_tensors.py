@@ -21,10 +21,11 @@ def channels(size: int) -> int:
 class Tensors:
     """The text about the tensors of one program.
 
-    sizes: head and value dimension as the tensors have them. heads: of each side. boxes: how the
-    tensors are addressed that come as descriptors; others come as pointers and strides. members: whether one
-    loop visits the tiles of several query heads; `member` then counts them from `head`. masked: whether the loop that is being printed visits tiles
-    with lanes that do not exist. waiting: loads that must stand before the statement that is being printed.
+    sizes: head and value dimension as the tensors have them. heads: of each side. boxes: how the tensors are
+    addressed that come as descriptors; others come as pointers and strides. members: whether one loop visits
+    the tiles of several query heads; `member` then counts them from `head`. masked: whether the loop that is
+    being printed visits tiles with lanes that do not exist. waiting: loads that must stand before the
+    statement that is being printed.
     """
 
     def __init__(
@@ -95,7 +96,8 @@ class Tensors:
         members = self.members and tensor.side == self.sides.visited.side
         if tensor in self.boxes and tensor.columns:
             head = "head" if tensor.side == "q" else "kv_head"
-            row = f"tl.cast(batch, tl.int32) * {self.heads[tensor.side]} + {head}{' + member' if members else ''}"
+            member = " + member" if members else ""
+            row = f"tl.cast(batch, tl.int32) * {self.heads[tensor.side]} + {head}{member}"
             place = ", ".join((row, *self.boxes[tensor].place, "0"))
             shape = f"{self.sides.of(tensor.side).lanes}, {channels(self.sizes[tensor.columns])}"
             return f"{tensor.name}.load([{place}]).reshape([{shape}])"

@@ -17,9 +17,10 @@ from attndsl.codegen.triton import PrintedKernel
 from attndsl.codegen.triton_arguments import STRIDES, Parameter
 from attndsl.codegen.triton_tensors import channels
 from attndsl.diagnostics import AttnBackendError
-from attndsl.ir.bound import BoundIR
 from attndsl.runtime.triton_module import load_function, require_triton
+from attndsl.runtime.triton_refine import Refinement
 from attndsl.runtime.triton_target import compile_options
+from attndsl.schedule.schedule import Schedule
 
 Call = Mapping[str, Any]
 """What one call passes: tensors, inputs and numbers by name, and `batch_heads`, `heads_together`."""
@@ -28,13 +29,14 @@ Call = Mapping[str, Any]
 class LoadedKernel:
     """A printed kernel as a function of tensors, on any device. Safe to call from many threads."""
 
-    def __init__(self, kernel: PrintedKernel, ir: BoundIR) -> None:
+    def __init__(self, kernel: PrintedKernel, schedule: Schedule) -> None:
         self.kernel = kernel
-        self.ir = ir
+        self.schedule = schedule
         self.function = load_function(kernel)
         self.options = compile_options(kernel)
         self._getters = [self._getter(parameter) for parameter in kernel.parameters]
         self._arrays: dict[torch.device, dict[str, torch.Tensor]] = {}
+        self._refinements: dict[torch.device, Refinement] = {}
         self._lock = threading.Lock()
 
     def launch(self, call: Call) -> None:
@@ -47,9 +49,24 @@ class LoadedKernel:
             self.function[grid](*arguments, **self.options)
         except require_triton().runtime.errors.OutOfResources as error:
             raise AttnBackendError(
-                "A0713", f"the tiles of `{self.ir.name}` do not fit this GPU: {error}",
+                "A0713", f"the tiles of `{self.schedule.ir.name}` do not fit this GPU: {error}",
                 help="choose smaller q_tile and kv_tile, or leave them out",
             ) from error  # fmt: skip
+
+    def refined(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+        """What a call passes for these inputs, which are on the kernel's device: the inputs and their lists."""
+        if "records" not in self.kernel.arrays:
+            return dict(inputs)
+        device = next(iter(inputs.values())).device
+        with self._lock:
+            if device not in self._refinements:
+                arrays = self.kernel.arrays
+                self._refinements[device] = Refinement(
+                    self.schedule, self.kernel.program.owner, arrays["records"], arrays["tiles"], device
+                )
+        lists = self._refinements[device](inputs)
+        stride = lists["records"].shape[1] // self.kernel.owner_tiles if len(lists["records"]) > 1 else 0
+        return {**inputs, **lists, "map_batch_stride": stride}
 
     def _move(self, device: torch.device) -> dict[str, torch.Tensor]:
         with self._lock:

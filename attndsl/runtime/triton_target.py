@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from attndsl.codegen.triton import PrintedKernel
-from attndsl.codegen.triton_configuration import Target
+from attndsl.codegen.triton_targets import Target
 from attndsl.diagnostics import AttnBackendError
 from attndsl.runtime.triton_interpreter import interprets
 from attndsl.runtime.triton_module import load_function, require_triton
