@@ -1,8 +1,8 @@
 """How a Triton kernel is built: tile sizes, warps, pipeline stages, and the form of its loops.
 
-`configuration` is the table of defaults, chosen by compiling kernels for each target without a GPU: shared
-memory fits, and on sm90 no kernel for half precision with up to 128 channels spills registers. `candidates`
-are what autotuning times.
+`defaults` is a table, made by compiling the library's patterns for each target without a GPU: shared memory
+fits, and on sm90 no kernel for half precision with up to 128 channels spills registers. `candidates` are what
+autotuning times.
 """
 
 from __future__ import annotations
@@ -42,75 +42,77 @@ class Configuration:
 Row = tuple[int, int, int, int]
 """q tokens, kv tokens, warps, stages."""
 
-Rows = dict[int, Row]
-"""By the number of channels, rounded up."""
+Rows = dict[int, list[Row]]
+"""By the number of channels, rounded up: rows in the order to try, see `defaults`."""
 
 _HALF: dict[str, dict[Direction, Rows]] = {
     "sm80": {
-        "forward": {64: (128, 64, 4, 3), 128: (128, 64, 8, 2), 256: (64, 32, 8, 2)},
-        "dq": {64: (64, 64, 4, 2), 128: (64, 32, 4, 2), 256: (64, 16, 8, 2)},
-        "dk_dv": {64: (32, 128, 8, 2), 128: (32, 64, 8, 2), 256: (16, 32, 8, 2)},
+        "forward": {64: [(128, 64, 4, 3)], 128: [(128, 64, 8, 2)], 256: [(64, 32, 8, 2)]},
+        "dq": {64: [(64, 64, 4, 2)], 128: [(64, 32, 4, 2)], 256: [(64, 16, 8, 2)]},
+        "dk_dv": {64: [(32, 128, 8, 2)], 128: [(32, 64, 8, 2)], 256: [(16, 32, 8, 2)]},
     },
     "sm90": {
-        "forward": {64: (128, 128, 8, 2), 128: (128, 64, 8, 3), 256: (128, 32, 8, 2)},
-        "dq": {64: (128, 64, 8, 2), 128: (128, 64, 8, 2), 256: (64, 32, 8, 2)},
-        "dk_dv": {64: (32, 128, 8, 2), 128: (32, 128, 8, 2), 256: (16, 64, 8, 2)},
+        "forward": {64: [(128, 128, 8, 2)], 128: [(128, 64, 8, 3)], 256: [(128, 32, 8, 2)]},
+        "dq": {64: [(128, 64, 8, 2)], 128: [(128, 64, 8, 2)], 256: [(64, 32, 8, 2)]},
+        "dk_dv": {64: [(32, 128, 8, 2)], 128: [(32, 128, 8, 2), (32, 64, 8, 2)], 256: [(16, 64, 8, 2)]},
     },
     "sm100": {
-        "forward": {64: (128, 128, 8, 2), 128: (128, 64, 8, 3), 256: (128, 32, 8, 2)},
-        "dq": {64: (128, 64, 8, 2), 128: (128, 64, 8, 2), 256: (64, 32, 8, 2)},
-        "dk_dv": {64: (32, 128, 8, 2), 128: (32, 128, 8, 2), 256: (16, 64, 8, 2)},
+        "forward": {64: [(128, 128, 8, 2), (128, 64, 8, 2)], 128: [(128, 64, 8, 3)], 256: [(128, 32, 8, 2)]},
+        "dq": {64: [(128, 64, 8, 2)], 128: [(128, 64, 8, 2)], 256: [(64, 32, 8, 2)]},
+        "dk_dv": {64: [(32, 128, 8, 2)], 128: [(32, 128, 8, 2), (32, 64, 8, 2)], 256: [(16, 64, 8, 2)]},
     },
     "gfx942": {
-        "forward": {64: (128, 64, 4, 1), 128: (128, 64, 4, 1), 256: (64, 32, 4, 1)},
-        "dq": {64: (64, 64, 4, 1), 128: (64, 64, 4, 1), 256: (32, 32, 4, 1)},
-        "dk_dv": {64: (32, 64, 4, 1), 128: (32, 64, 4, 1), 256: (16, 32, 4, 1)},
+        "forward": {64: [(128, 64, 4, 1)], 128: [(128, 64, 4, 1)], 256: [(64, 32, 4, 1)]},
+        "dq": {64: [(64, 64, 4, 1)], 128: [(64, 64, 4, 1)], 256: [(32, 32, 4, 1)]},
+        "dk_dv": {64: [(32, 64, 4, 1)], 128: [(32, 64, 4, 1)], 256: [(16, 32, 4, 1)]},
     },
 }
 _SINGLE: dict[str, dict[Direction, Rows]] = {
     "sm80": {
-        "forward": {64: (32, 64, 8, 2), 128: (32, 32, 8, 2), 256: (16, 16, 8, 2)},
-        "dq": {64: (32, 32, 8, 2), 128: (16, 32, 8, 2), 256: (16, 16, 8, 1)},
-        "dk_dv": {64: (32, 32, 8, 2), 128: (16, 32, 8, 2), 256: (16, 16, 8, 1)},
+        "forward": {64: [(32, 64, 8, 2)], 128: [(32, 32, 8, 2)], 256: [(16, 16, 8, 2)]},
+        "dq": {64: [(32, 32, 8, 2)], 128: [(16, 32, 8, 2)], 256: [(16, 16, 8, 1)]},
+        "dk_dv": {64: [(32, 32, 8, 2)], 128: [(16, 32, 8, 2)], 256: [(16, 16, 8, 1)]},
     },
     "sm90": {
-        "forward": {64: (64, 32, 4, 2), 128: (32, 32, 8, 2), 256: (16, 32, 8, 2)},
-        "dq": {64: (32, 32, 8, 2), 128: (32, 32, 8, 2), 256: (16, 16, 8, 2)},
-        "dk_dv": {64: (32, 32, 8, 2), 128: (16, 32, 8, 2), 256: (16, 16, 8, 1)},
+        "forward": {64: [(64, 32, 4, 2)], 128: [(32, 32, 8, 2)], 256: [(16, 32, 8, 2)]},
+        "dq": {64: [(32, 32, 8, 2)], 128: [(32, 32, 8, 2)], 256: [(16, 16, 8, 2)]},
+        "dk_dv": {64: [(32, 32, 8, 2)], 128: [(16, 32, 8, 2)], 256: [(16, 16, 8, 1)]},
     },
     "gfx942": {
-        "forward": {64: (64, 32, 4, 1), 128: (64, 32, 8, 1), 256: (16, 16, 4, 1)},
-        "dq": {64: (32, 32, 4, 1), 128: (32, 32, 4, 1), 256: (16, 16, 4, 1)},
-        "dk_dv": {64: (32, 32, 4, 1), 128: (16, 32, 4, 1), 256: (16, 16, 4, 1)},
+        "forward": {64: [(64, 32, 4, 1)], 128: [(64, 32, 8, 1)], 256: [(16, 16, 4, 1)]},
+        "dq": {64: [(32, 32, 4, 1)], 128: [(32, 32, 4, 1)], 256: [(16, 16, 4, 1)]},
+        "dk_dv": {64: [(32, 32, 4, 1)], 128: [(16, 32, 4, 1)], 256: [(16, 16, 4, 1)]},
     },
 }
 _LIKE = {"sm86": "sm80", "sm89": "sm80", "sm120": "sm80"}
 """Targets that take the rows of another one."""
 
 
-def configuration(
+def defaults(
     target: Target, direction: Direction, head_dim: int, value_dim: int, dtype: str
-) -> Configuration:
-    """The default for one kernel. head_dim, value_dim: at most 256. dtype: the tensors' type, by name."""
+) -> list[Configuration]:
+    """How to build a kernel: the first of these that spills no registers for the pattern, else the last.
+
+    head_dim, value_dim: at most 256. dtype: the tensors' type, by name.
+    """
     name = _LIKE.get(target.name, target.name)
     table = _SINGLE if dtype == "float32" else _HALF
     rows = table.get(name, table["sm90"])["dq" if direction == "delta" else direction]
-    row = rows[next(size for size in rows if size >= max(head_dim, value_dim))]
-    return Configuration(*row, precision="ieee" if target.backend == "hip" else "tf32x3")
+    tried = rows[next(size for size in rows if size >= max(head_dim, value_dim))]
+    return [Configuration(*row, precision="ieee" if target.backend == "hip" else "tf32x3") for row in tried]
 
 
 def candidates(default: Configuration, target: Target) -> Iterator[Configuration]:
-    """The default and its neighbours: other tiles and pipelines, one loop, and descriptors where there are any."""
+    """The default and its neighbours: other tiles and pipelines, one loop, and tensor descriptors."""
     q, kv = default.q_tokens, default.kv_tokens
     for tokens in dict.fromkeys([(q, kv), (q, kv * 2), (q, max(kv // 2, 16)), (max(q // 2, 16), kv)]):
-        for stages in {default.stages, 3} if target.backend == "cuda" else {1, 2}:
+        for stages in (2, 3) if target.backend == "cuda" else (1, 2):
             tried = replace(default, q_tokens=tokens[0], kv_tokens=tokens[1], stages=stages)
             yield tried
             yield replace(tried, loops="merged")
             if target.name in ("sm90", "sm100"):
-                yield replace(tried, loads="descriptors")
-                yield replace(tried, loads="descriptors", loops="merged")
-                yield replace(tried, loads="descriptors", loops="merged", specialize=True, warps=4)
+                described = replace(tried, loads="descriptors", loops="merged")
+                yield from (described, replace(described, specialize=True, warps=4))
 
 
 def cost_model(chosen: Configuration) -> CostModel:

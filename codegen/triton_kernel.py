@@ -132,7 +132,9 @@ class Kernel:
 
     # ------------------------------------------------------------ statements
 
-    def _statement(self, statement: tile.Assign | tile.Store) -> Iterator[str]:
+    def _statement(self, statement: tile.Assign | tile.Store | tile.Add) -> Iterator[str]:
+        if isinstance(statement, tile.Add):
+            raise TypeError("programs on a GPU cannot add to what others own: they run at the same time")
         if isinstance(statement, tile.Store):
             text = self.tensors.store(statement.tensor, self.values.text(statement.value))
         elif isinstance(statement.value, tile.Load) and statement.value.tensor.columns:

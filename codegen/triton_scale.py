@@ -20,14 +20,15 @@ def fold_scale(program: tile.Program) -> tile.Program:
 
 
 def _statement(statement: tile.Statement) -> tile.Statement:
-    if isinstance(statement, tile.ForVisited):
-        for number, inner in enumerate(statement.body):
-            scale = _scale_of(inner.value)
-            rest = statement.body[number + 1 :]
-            if scale is not None and any(_takes_maximum(later.value, inner.name) for later in rest):
-                unscaled = replace(inner, value=_without_scale(inner.value), comment="not scaled yet")
-                scaled = (replace(later, value=_scaled(later.value, inner.name, scale)) for later in rest)
-                return replace(statement, body=(*statement.body[:number], unscaled, *scaled))
+    if not isinstance(statement, tile.ForVisited):
+        return statement
+    body = [inner for inner in statement.body if isinstance(inner, tile.Assign)]
+    for number, scores in enumerate(body):
+        scale, rest = _scale_of(scores.value), body[number + 1 :]
+        if scale is not None and any(_takes_maximum(later.value, scores.name) for later in rest):
+            unscaled = replace(scores, value=_without_scale(scores.value), comment="not scaled yet")
+            scaled = (replace(later, value=_scaled(later.value, scores.name, scale)) for later in rest)
+            return replace(statement, body=(*body[:number], unscaled, *scaled))
     return statement
 
 

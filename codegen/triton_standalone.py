@@ -77,7 +77,8 @@ def _body(kernel: PrintedKernel, ir: BoundIR, dtype: str) -> Iterator[str]:
     yield "lse = torch.empty(q.shape[:3], dtype=torch.float32, device=q.device)"
     for declared in ir.inputs:
         stored = {"int": "int64", "real": "float64", "bool": "bool"}[declared.kind]
-        yield f"{declared.name} = torch.as_tensor({declared.name}, device=q.device).to(torch.{stored}).contiguous()"
+        tensor = f"torch.as_tensor({declared.name}, device=q.device)"
+        yield f"{declared.name} = {tensor}.to(torch.{stored}).contiguous()"
     yield f"{kernel.program.name}[(len(q) * {ir.heads} * {kernel.owner_tiles},)]("
     arguments = dict.fromkeys(map(_argument, kernel.parameters))
     yield from textwrap.wrap(f"{', '.join(arguments)},", 100, initial_indent="    ", subsequent_indent="    ")

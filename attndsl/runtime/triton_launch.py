@@ -17,6 +17,7 @@ from attndsl.codegen.triton import PrintedKernel
 from attndsl.codegen.triton_arguments import STRIDES, Parameter
 from attndsl.codegen.triton_tensors import channels
 from attndsl.diagnostics import AttnBackendError
+from attndsl.runtime.triton_interpreter import interprets
 from attndsl.runtime.triton_module import load_function, require_triton
 from attndsl.runtime.triton_refine import Refinement
 from attndsl.runtime.triton_target import compile_options
@@ -39,11 +40,20 @@ class LoadedKernel:
         self._refinements: dict[torch.device, Refinement] = {}
         self._lock = threading.Lock()
 
+    def spills(self, call: Call) -> bool:
+        """Whether the kernel, compiled for these tensors, spills registers, or does not fit at all."""
+        if interprets():
+            return False
+        compiled = self.function.warmup(*self._arguments(call), grid=(1,), **self.options)
+        try:
+            compiled._init_handles()
+        except require_triton().runtime.errors.OutOfResources:
+            return True
+        return bool(compiled.n_spills)
+
     def launch(self, call: Call) -> None:
         """Run the kernel once. Raises AttnBackendError A0713 where the GPU lacks room for the tiles."""
-        first = call[self.kernel.program.inputs[0].name]
-        arrays = self._arrays.get(first.device) or self._move(first.device)
-        arguments = [get(call, arrays) for get in self._getters]
+        arguments = self._arguments(call)
         grid = (call["batch_heads"] * self.kernel.owner_tiles,)
         try:
             self.function[grid](*arguments, **self.options)
@@ -53,8 +63,14 @@ class LoadedKernel:
                 help="choose smaller q_tile and kv_tile, or leave them out",
             ) from error  # fmt: skip
 
+    def _arguments(self, call: Call) -> list[Any]:
+        """The values of all parameters, in order."""
+        first = call[self.kernel.program.inputs[0].name]
+        arrays = self._arrays.get(first.device) or self._move(first.device)
+        return [get(call, arrays) for get in self._getters]
+
     def refined(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-        """What a call passes for these inputs, which are on the kernel's device: the inputs and their lists."""
+        """What a call passes for inputs on its device: themselves, and lists refined by them."""
         if "records" not in self.kernel.arrays:
             return dict(inputs)
         device = next(iter(inputs.values())).device

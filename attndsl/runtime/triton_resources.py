@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from attndsl.codegen.triton import print_kernel
 from attndsl.codegen.triton_configuration import Configuration, Direction
-from attndsl.codegen.triton_targets import Target
-from attndsl.runtime.triton_kernels import PROGRAMS, Problem, TritonKernels, check_problem
+from attndsl.runtime.triton_problem import Printer, Problem
 from attndsl.runtime.triton_target import Resources, cross_compile, resources_of
-from attndsl.schedule.schedule import Schedule
 
-_COLUMNS = tuple("kernel,target,q tile,kv tile,warps,stages,registers,shared,spills,matrix".split(","))
+_COLUMNS = (
+    *("kernel", "target", "q tile", "kv tile", "warps", "stages"),
+    *("registers", "shared", "spills", "matrix"),
+)
 
 DIRECTIONS: tuple[Direction, ...] = ("forward", "dq", "dk_dv")
 
@@ -34,35 +34,35 @@ class KernelResources:
 
 
 def resources(
-    problem: Problem,
-    target: Target,
-    *,
-    schedule: Schedule | None = None,
-    directions: Sequence[Direction] = DIRECTIONS,
-    chosen: Configuration | None = None,
+    problem: Problem, directions: Sequence[Direction] = DIRECTIONS, chosen: Configuration | None = None
 ) -> list[KernelResources]:
     """Compiles kernels and reports what they use.
 
-    schedule: the tiles to use; chosen to suit the target if left out. chosen: how to build the kernels, by
-    default as the table says. Raises AttnBackendError A0710 to A0712 where they cannot be compiled.
+    chosen: how to build the kernels; by default as the backend would, so that the first choice without spills
+    is reported. Raises AttnBackendError A0710 without Triton and A0712 in its interpreter.
     """
-    check_problem(problem, target)
-    kernels = TritonKernels(problem, target, schedule)
-    return [_compiled(kernels, each, chosen or kernels.configuration(each)) for each in directions]
+    printer = Printer(problem)
+    return [_settled(printer, each, [chosen] if chosen else printer.defaults(each)) for each in directions]
 
 
-def _compiled(kernels: TritonKernels, direction: Direction, chosen: Configuration) -> KernelResources:
-    problem, schedule = kernels.problem, kernels.schedule(chosen)
-    sizes = problem.head_dim, problem.value_dim
-    printed = print_kernel(PROGRAMS[direction](), schedule, *sizes, problem.element, chosen)
-    compiled = cross_compile(printed, kernels.target)
+def _settled(printer: Printer, direction: Direction, choices: Sequence[Configuration]) -> KernelResources:
+    for chosen in choices:
+        found = _compiled(printer, direction, chosen)
+        if not found.used.spills:
+            break
+    return found
+
+
+def _compiled(printer: Printer, direction: Direction, chosen: Configuration) -> KernelResources:
+    target, schedule = printer.problem.target, printer.schedule(chosen)
+    compiled = cross_compile(printer.print(direction, chosen), target)
     return KernelResources(
         direction,
-        kernels.target.name,
+        target.name,
         schedule.q_tile,
         schedule.kv_tile,
         chosen,
-        resources_of(compiled, kernels.target),
+        resources_of(compiled, target),
         _matrix_instruction(compiled.asm.get("ptx") or compiled.asm["amdgcn"]),
     )
 
