@@ -38,13 +38,15 @@ class Kernel:
         self.visits = visits
         q, kv = TileTokens("q", schedule.q_tiling), TileTokens("kv", schedule.kv_tiling)
         self.sides = Sides(q, kv, program.owner)
+        boxes = described(program, self.sides) if configuration.loads == "descriptors" else {}
         self.loops = Loops(visits, configuration, f"{self.sides.visited.side}_tile")
+        if configuration.specialize and not self._can_specialize(boxes):
+            self.loops = replace(self.loops, configuration=replace(configuration, specialize=False))
         self.masks = Masks(schedule, self.sides, self.loops.residuals)
         self.group = self.ir.heads // self.ir.kv_heads
         if program.owner == "kv" and len(schedule.maps) == 1 and not self.masks.differs_by_head:
             self.loops = replace(self.loops, members=self.group)
         heads: dict[tile.Side, int] = {"q": self.ir.heads, "kv": self.ir.kv_heads}
-        boxes = described(program, self.sides) if configuration.loads == "descriptors" else {}
         self.tensors = Tensors(program, self.sides, sizes, heads, boxes)
         self.tensors.members = self.loops.members > 1
         lanes: dict[tile.Dimension, int] = {"q": q.lanes, "kv": kv.lanes}
@@ -74,6 +76,12 @@ class Kernel:
                     yield ""
                 case tile.Assign() | tile.Store():
                     yield from self._statement(statement)
+
+    def _can_specialize(self, boxes: dict[tile.Tensor, TileBox]) -> bool:
+        """Whether Triton's warp specialisation takes the kernel: see `Configuration`."""
+        own = [boxes.get(tensor) for tensor in self.program.inputs if tensor.side == self.program.owner]
+        all_described = all(tensor in boxes for tensor in self.program.inputs)
+        return len(self.loops.parts) == 1 and all_described and all(box and box.kind == "run" for box in own)
 
     # ------------------------------------------------------------ which tile of which head
 

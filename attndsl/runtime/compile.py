@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,11 +15,13 @@ from attndsl.runtime.checks import SUPPORTED
 from attndsl.runtime.compiled import CompiledAttention, Fit
 from attndsl.runtime.cpu import CpuKernels
 from attndsl.runtime.kernels import ReferenceKernels
+from attndsl.runtime.triton_interpreter import interprets
+from attndsl.runtime.triton_kernels import compile_triton
 from attndsl.schedule.schedule import Schedule
 
-BACKENDS = ("auto", "cpu", "reference")
+BACKENDS = ("auto", "cpu", "triton", "reference")
 FAST = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
-"""Types that C++ kernels exist for."""
+"""Types that C++ and Triton kernels exist for."""
 
 SHORT_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "fp64": "float64"}
 
@@ -35,11 +38,12 @@ def compile_attention(
 ) -> CompiledAttention:
     """A callable for one head size and type.
 
-    schedule: gives the block map, asked for only where a kernel needs it. backend: 'cpu' (C++), 'reference'
-    (torch) or 'auto', which takes C++ for half and single precision on the CPU and the reference otherwise.
-    dtype: a torch type or its name, default float32. Raises AttnBackendError A0701 for an unknown backend,
-    A0704 for a type or device that the backend lacks, A0702 and A0703 where 'cpu' is asked for and no
-    compiler works.
+    schedule: gives the block map for C++ kernels, asked for only where one is needed. backend: 'cpu' (C++),
+    'triton', 'reference' (torch) or 'auto', which takes Triton on GPUs (and in its interpreter), C++ on the CPU
+    for half and single precision, and the reference otherwise. dtype: a torch type or its name, default
+    float32. Raises AttnBackendError A0701 for an unknown backend, A0704 for a type or device that the backend
+    lacks, A0702 and A0703 where 'cpu' is asked for and no compiler works, A0710 to A0714 where 'triton' is
+    asked for and cannot be had.
     """
     if backend not in BACKENDS:
         raise AttnBackendError(
@@ -51,16 +55,19 @@ def compile_attention(
             "A0704", f"C++ kernels compute {', '.join(FAST.values())} on the CPU, not {kind} on {device}",
             help="use backend='reference', or convert the tensors",
         )  # fmt: skip
-    if backend == "reference" or (backend == "auto" and not _auto_takes_cpu(kind, device)):
-        return CompiledAttention(ir, "reference", ReferenceKernels(ir))
+    taken = _automatic(kind, device) if backend == "auto" else backend
+    fit = Fit(head_dim, value_dim, kind, device)
     try:
-        kernels = CpuKernels(schedule(), head_dim, value_dim, kind)
-        return CompiledAttention(ir, "cpu", kernels, Fit(head_dim, value_dim, kind, "cpu"))
+        if taken == "triton":
+            kernels = compile_triton(ir, None, head_dim, value_dim, kind)
+            return CompiledAttention(ir, "triton", kernels, replace(fit, device=_device_of_triton()))
+        if taken == "cpu":
+            return CompiledAttention(ir, "cpu", CpuKernels(schedule(), head_dim, value_dim, kind), fit)
     except AttnBackendError as error:
-        if backend == "cpu":
+        if backend != "auto":
             raise
-        _warn_once(f"no fast CPU kernels, the slow reference backend runs instead.\n{error}")
-        return CompiledAttention(ir, "reference", ReferenceKernels(ir))
+        _warn_once(f"no fast {device} kernels, the slow reference backend runs instead.\n{error}")
+    return CompiledAttention(ir, "reference", ReferenceKernels(ir))
 
 
 def parse_dtype(dtype: Any) -> torch.dtype:
@@ -80,10 +87,18 @@ def parse_dtype(dtype: Any) -> torch.dtype:
     return found
 
 
-def _auto_takes_cpu(kind: torch.dtype, device: str) -> bool:
-    if device != "cpu":
+def _automatic(kind: torch.dtype, device: str) -> str:
+    """The backend for tensors of a type on a device."""
+    if device not in ("cpu", "cuda"):
         _warn_once(f"there are no kernels for {device} tensors yet, the slow reference backend runs instead")
-    return kind in FAST and device == "cpu"
+        return "reference"
+    if kind not in FAST:
+        return "reference"
+    return "triton" if device == "cuda" or interprets() else "cpu"
+
+
+def _device_of_triton() -> str:
+    return "cpu" if interprets() else "cuda"
 
 
 _said: set[str] = set()
