@@ -1,11 +1,12 @@
-"""The backward pass of masked softmax attention in tile IR: three programs over one schedule.
+"""The backward pass of masked softmax attention in tile IR: programs over one schedule.
 
     p  = exp(s - lse)                          with the scores s = scale * q k^T; 0 where not visible
     dv = p^T dout,    ds = p * (dout v^T - delta),    delta = rowsum(dout * out) - dlse
     dq = scale * ds k,    dk = scale * ds^T q
 
 `dq` owns q tiles and loops over the block map, `dk_dv` owns kv tiles and loops over its transpose; each
-writes only what it owns, so that results are the same in every run. Source: T. Dao, FlashAttention-2, 2023
+writes only what it owns. `dq_dk_dv` computes all three with 5 products of tiles instead of 7, where one
+processor runs all tiles of a head. Results are the same in every run. Source: T. Dao, FlashAttention-2, 2023
 (arXiv:2307.08691), algorithm 2. The gradient of lse with respect to s is p, so dlse enters through delta.
 """
 
@@ -15,6 +16,7 @@ import math
 
 from attndsl.codegen.forward import LOG2_E, LSE, OUT, SCALE, K, Q, V
 from attndsl.codegen.tile_ir import (
+    Add,
     Assign,
     Dot,
     Elementwise,
@@ -96,17 +98,28 @@ def dq() -> Program:
 
 def dk_dv() -> Program:
     """`k_gradient` and `v_gradient`, summed over the query heads that share a kv head; inputs as for `dq`."""
-    visit = (
+    return _owned_by_keys("dk_dv", (K_GRADIENT, V_GRADIENT), ())
+
+
+def dq_dk_dv() -> Program:
+    """All gradients at once. Sums are formed in the same order as by `dq` and `dk_dv`, with equal results."""
+    add = Add(Q_GRADIENT, Dot(_score_gradients, _keys), SCALE)
+    return _owned_by_keys("dq_dk_dv", (Q_GRADIENT, K_GRADIENT, V_GRADIENT), (add,))
+
+
+def _owned_by_keys(name: str, outputs: tuple[Tensor, ...], additions: tuple[Add, ...]) -> Program:
+    visit: tuple[Assign | Add, ...] = (
         *_recompute(Load(Q), _keys, Load(OUT_GRADIENT), _values, _in_base_2(Load(LSE)), Load(DELTA)),
         Assign("dv", _apply("add", _dv, Dot(_weights, Load(OUT_GRADIENT), transpose_left=True))),
         Assign("dk", _apply("add", _dk, Dot(_score_gradients, Load(Q), transpose_left=True))),
+        *additions,
     )
     loop = ForVisited(visit, comment="every q tile whose block map has this kv tile")
     return Program(
-        "dk_dv",
+        name,
         owner="kv",
         inputs=(Q, K, V, LSE, OUT_GRADIENT, DELTA),
-        outputs=(K_GRADIENT, V_GRADIENT),
+        outputs=outputs,
         arguments=(SCALE,),
         body=(
             Assign("keys", Load(K)),

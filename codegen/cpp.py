@@ -7,11 +7,13 @@ tensors, block maps and token lists come with the call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from attndsl import __version__
 from attndsl.codegen import tile_ir as tile
-from attndsl.codegen.cpp_body import TILINGS, Body
+from attndsl.codegen.cpp_body import TILINGS, Body, declaration
+from attndsl.codegen.cpp_loops import scalar
+from attndsl.codegen.cpp_tiles import rows_of
 from attndsl.codegen.cpp_visible import print_visible, wrap_comment
 from attndsl.codegen.steps import split
 from attndsl.ir.text import bound_text
@@ -35,12 +37,13 @@ def print_kernel(program: tile.Program, schedule: Schedule, head_dim: int, value
     sections = [
         _header(program, schedule, head_dim, value_dim, dtype),
         *(_predicates(schedule) if body.masks else []),
-        *(["\n".join(_fill(len(schedule.residuals), body.visited))] if body.masks else []),
+        *(["\n".join(_fill(len(schedule.residuals), body.hidden))] if body.masks else []),
         "\n".join(_packed(body)),
         "\n".join(_pack(body)),
         "\n".join(body.scratch()),
         "\n".join(_run(program, body)),
-        _entry(program),
+        *(["\n".join(_finish(program, body))] if body.sums else []),
+        _entry(program, "for_each_pair" if body.sums else "for_each_tile"),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -75,7 +78,7 @@ using Mask = Visibility<Tq, Tk>;
 enum {{ {tensors} }};  // places in call.tensors"""
 
 
-def _fill(residuals: int, visited: tile.Side) -> Iterator[str]:
+def _fill(residuals: int, hidden: Iterable[tile.Side]) -> Iterator[str]:
     yield "// Which pairs of a PARTIAL tile, or of one that the edge of the space cuts off, are visible."
     yield "void fill(Mask& visible, const Call& call, int16_t residual,"
     yield "          int64_t batch, int64_t head, int64_t q_tile, int64_t kv_tile) {"
@@ -84,29 +87,47 @@ def _fill(residuals: int, visited: tile.Side) -> Iterator[str]:
         yield f"        case {number}: visible_{number}(visible, call, batch, head, q_tile, kv_tile); break;"
     yield "        default: show_all(visible);"
     yield "    }"
-    hide = "hide_columns" if visited == "kv" else "hide_rows"
-    yield f"    {hide}(visible, call.{TILINGS[visited]}.counts[{visited}_tile]);"
+    for side in hidden:
+        hide = "hide_columns" if side == "kv" else "hide_rows"
+        yield f"    {hide}(visible, call.{TILINGS[side]}.counts[{side}_tile]);"
     yield "}"
 
 
 def _packed(body: Body) -> Iterator[str]:
     yield f"struct Packed {{  // a {body.visited} tile in fast memory"
     yield from (f"    {buffer.declaration}" for buffer in body.buffers.visited)
+    yield from (f"    {declaration(variable)}" for variable in body.sums)
     yield "};"
 
 
 def _pack(body: Body) -> Iterator[str]:
     yield f"void pack(const Call& call, Packed& packed, {_place(body.visited)}) {{"
     yield from (f"    {buffer.gather('packed.')}" for buffer in body.buffers.visited)
+    yield from (f"    clear(packed.{variable.name});" for variable in body.sums)
+    yield "}"
+
+
+def _finish(program: tile.Program, body: Body) -> Iterator[str]:
+    """Writes what was added to a visited tile."""
+    yield f"void finish(const Call& call, Packed& packed, {_place(body.visited)}) {{"
+    yield from _arguments(program)
+    for addition, variable in zip(body.additions, body.sums, strict=True):
+        yield f"    multiply(packed.{variable.name}, {scalar(addition.factor)});"
+        yield f"    store_rows({rows_of(addition.tensor, 'Element')}, packed.{variable.name});"
     yield "}"
 
 
 def _run(program: tile.Program, body: Body) -> Iterator[str]:
-    yield f"void run(const Call& call, const Packed* packed, Scratch& scratch, {_place(program.owner)}) {{"
-    for number, argument in enumerate(program.arguments):
-        yield f"    const float {argument.name} = call.arguments[{number}];"
+    packed = "Packed* packed" if body.sums else "const Packed* packed"
+    yield f"void run(const Call& call, {packed}, Scratch& scratch, {_place(program.owner)}) {{"
+    yield from _arguments(program)
     yield from ("    " + line for line in body.lines())
     yield "}"
+
+
+def _arguments(program: tile.Program) -> Iterator[str]:
+    for number, argument in enumerate(program.arguments):
+        yield f"    const float {argument.name} = call.arguments[{number}];"
 
 
 def _place(side: tile.Side) -> str:
@@ -114,10 +135,11 @@ def _place(side: tile.Side) -> str:
     return f"int64_t batch, int64_t {'head' if side == 'q' else 'kv_head'}, int64_t {side}_tile"
 
 
-def _entry(program: tile.Program) -> str:
+def _entry(program: tile.Program, launcher: str) -> str:
+    steps = "pack, run, finish" if launcher == "for_each_pair" else "pack, run"
     return f"""\
 int run_all(const Call& call) {{
-    return for_each_tile<Side::{TILINGS[program.owner]}, Factor, Packed, Scratch>(call, pack, run);
+    return {launcher}<Side::{TILINGS[program.owner]}, Factor, Packed, Scratch>(call, {steps});
 }}
 
 }}  // namespace

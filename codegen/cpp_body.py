@@ -17,6 +17,7 @@ from attndsl.codegen.steps import (
     Visit,
     inner_steps,
     reads,
+    sum_of,
     targets,
 )
 
@@ -25,7 +26,10 @@ TILINGS: dict[tile.Side, str] = {"q": "queries", "kv": "keys"}
 
 
 class Body:
-    """The text of one program's steps. visited: the side that the owner's tiles visit."""
+    """The text of one program's steps. visited: the side that the owner's tiles visit.
+
+    hidden: the sides whose missing tokens must not be visible, because products sum over them.
+    """
 
     def __init__(self, program: tile.Program, steps: Sequence[Step]) -> None:
         self.steps = steps
@@ -33,23 +37,26 @@ class Body:
         self.buffers = Buffers(steps)
         self.flat = list(inner_steps(steps))
         self.shared = shared_buffers(steps)
-        gathered = {step.target for step in self.flat if isinstance(step, Gather)}
-        computed = [each for each in dict.fromkeys(targets(steps)) if each.name not in gathered]
-        self.variables = [each for each in computed if each.name not in self.shared]
+        self.additions = list(tile.additions(program.body))
+        self.sums = [sum_of(addition.tensor) for addition in self.additions]
+        self.hidden: tuple[tile.Side, ...] = (self.visited, program.owner) if self.sums else (self.visited,)
+        elsewhere = {step.target for step in self.flat if isinstance(step, Gather)}
+        elsewhere |= {each.name for each in self.sums} | self.shared.keys()
+        self.variables = [each for each in dict.fromkeys(targets(steps)) if each.name not in elsewhere]
         self.masks = any(isinstance(step, RowLoop) and step.masks for step in self.flat)
 
     def scratch(self) -> Iterator[str]:
         """The struct of all variables: what one thread works on. Large tiles would not fit on its stack."""
         yield "struct Scratch {  // the variables of one thread"
         yield from (f"    {buffer.declaration}" for buffer in self.buffers.own)
-        yield from (f"    {_declaration(variable)}" for variable in self.variables)
+        yield from (f"    {declaration(variable)}" for variable in self.variables)
         if self.masks:
             yield "    Mask visible;"
         yield "};"
 
     def lines(self) -> Iterator[str]:
         """The steps, after names for the scratch variables."""
-        names = [each.name for each in (*self.buffers.own, *self.variables)]
+        names = [*(buffer.name for buffer in self.buffers.own), *(each.name for each in self.variables)]
         yield f"auto& [{', '.join([*names, *(['visible'] if self.masks else [])])}] = scratch;"
         yield from (f"auto& {name} = {owner};" for name, owner in self.shared.items())
         yield from (buffer.gather() for buffer in self.buffers.own)
@@ -94,14 +101,16 @@ class Body:
 
     def _visit(self, step: Visit) -> Iterator[str]:
         owner, other = ("q_tile", "kv_tile") if self.visited == "kv" else ("kv_tile", "q_tile")
-        members = ", ".join(buffer.name for buffer in self.buffers.visited)
-        existing = f"call.{TILINGS[self.visited]}.counts[{other}] == {SIZES[self.visited]}"
+        names = [*(buffer.name for buffer in self.buffers.visited), *(each.name for each in self.sums)]
+        members = ", ".join(names)
+        constant = "" if self.sums else "const "
+        whole = [f"call.{TILINGS[side]}.counts[{side}_tile] == {SIZES[side]}" for side in self.hidden]
         yield f"// {step.comment}"
         yield "const BlockMap& map = map_of(call, batch, head);"
         yield f"for (int64_t run = map.row_start[{owner}]; run < map.row_start[{owner} + 1]; ++run) {{"
         yield f"    for (int64_t {other} = map.begin[run]; {other} < map.end[run]; ++{other}) {{"
-        yield f"        const auto& [{members}] = packed[{other}];"
-        yield f"        const bool full = map.residual[run] == 0 && {existing};"
+        yield f"        {constant}auto& [{members}] = packed[{other}];"
+        yield f"        const bool full = {' && '.join(['map.residual[run] == 0', *whole])};"
         yield from ("        " + line for line in self._block(step.steps))
         yield "    }"
         yield "}"
@@ -121,7 +130,8 @@ class Body:
         return set().union(*(reads(step) for step in self.flat if step is not loop))
 
 
-def _declaration(variable: tile.Variable) -> str:
+def declaration(variable: tile.Variable) -> str:
+    """The member of a struct that holds a variable."""
     rows, columns = SIZES[variable.shape.rows], SIZES.get(variable.shape.columns)
     return (
         f"Tile<float, {rows}, {columns}> {variable.name};"

@@ -41,7 +41,10 @@ def interpret(
     """
     batches = len(tensors[program.inputs[0].name])
     sizes = {each.columns: tensors[each.name].shape[-1] for each in program.inputs if each.columns}
+    sums = {statement.tensor for statement in tile.additions(program.body)}
     outputs = {each.name: _allocate(each, schedule, batches, sizes, dtype) for each in program.outputs}
+    for tensor in sums:
+        outputs[tensor.name][:] = 0.0
     for batch in range(batches):
         rows = {name: value[batch] if value.ndim == 2 else value for name, value in (inputs or {}).items()}
         refined = schedule.refine(rows) if schedule.ir.inputs else schedule
@@ -93,6 +96,9 @@ class _Kernel:
                     self.variables[name] = self._value(value)
                 case tile.Store(tensor, value):
                     self._head_of(tensor)[self.tokens[tensor.side]] = self._value(value)
+                case tile.Add(tensor, value, factor):
+                    rows = self._head_of(tensor)
+                    rows[self.tokens[tensor.side]] += self._value(value) * self._value(factor)
                 case tile.ForHeads(body):
                     first = self.head
                     for head in range(first, first + self._group):

@@ -48,6 +48,11 @@ def _(statement: tile.Store) -> str:
 
 
 @_statement.register
+def _(statement: tile.Add) -> str:
+    return f"add to {statement.tensor.name} = {_operand(statement.value)} * {_expression(statement.factor)}"
+
+
+@_statement.register
 def _(statement: tile.ForVisited) -> str:
     return "for each visited tile:"
 

@@ -162,4 +162,38 @@ int for_each_tile(const Call& call, Pack pack, Run run) {
     return 0;
 }
 
+// The same for kernels that add to the tiles they visit: one thread runs all tiles of a pair, in order, and then finishes
+// what was added.
+//     finish(call, packed tile, batch, its head, its number)
+template <Side owner, class Factor, class Packed, class Scratch, class Pack, class Run, class Finish>
+int for_each_pair(const Call& call, Pack pack, Run run, Finish finish) {
+    using Unit = std::conditional_t<std::is_same_v<Factor, bfloat16>, MatrixUnit, NoUnit>;
+    static const bool granted = Unit::request();
+    if (!granted) return 2;
+    const PairTiles own(call, owner), visited(call, owner == Side::queries ? Side::keys : Side::queries);
+    const int64_t pairs = call.batches * call.kv_heads, threads = call.threads < pairs ? call.threads : pairs;
+    const int64_t bytes = visited.count() * int64_t{sizeof(Packed)} + int64_t{sizeof(Scratch)};
+    Workspace workspace(threads * bytes + 2 * 64);
+    if (!workspace.exists()) return 1;
+    Packed* packed = workspace.take<Packed>(threads * visited.count());
+    Scratch* scratch = workspace.take<Scratch>(threads);
+#pragma omp parallel num_threads(static_cast<int>(threads))
+    {
+        const Unit unit;
+        Scratch& scratch_of_thread = scratch[thread_number()];
+        Packed* tiles = packed + thread_number() * visited.count();
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t pair = 0; pair < pairs; ++pair) {
+            const int64_t batch = pair / call.kv_heads;
+            for (int64_t item = 0; item < visited.count(); ++item)
+                pack(call, tiles[item], batch, visited.head(call, pair, item), item % visited.tiles);
+            for (int64_t item = 0; item < own.count(); ++item)
+                run(call, tiles, scratch_of_thread, batch, own.head(call, pair, item), item % own.tiles);
+            for (int64_t item = 0; item < visited.count(); ++item)
+                finish(call, tiles[item], batch, visited.head(call, pair, item), item % visited.tiles);
+        }
+    }
+    return 0;
+}
+
 }  // namespace attn

@@ -14,6 +14,14 @@ struct alignas(64) Tile {
     ATTN_INLINE const Element* row(int index) const { return data + index * stride; }
 };
 
+template <int Rows, int Columns> inline void clear(Tile<float, Rows, Columns>& tile) {
+    std::memset(tile.data, 0, sizeof tile.data);
+}
+template <int Rows, int Columns> inline void multiply(Tile<float, Rows, Columns>& tile, float factor) {
+    for (int index = 0; index < Rows * tile.stride; index += vector_width)
+        store(tile.data + index, load(tile.data + index) * factor);
+}
+
 // What a dot multiplies. Chosen per storage type; float32 wherever the target has nothing faster.
 template <class Element> struct OperandOf { using type = float; };
 template <class Element> using Operand = typename OperandOf<Element>::type;

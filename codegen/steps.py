@@ -157,8 +157,21 @@ def _separate(statement: tile.Statement) -> Iterator[Step | tile.Assign]:
             yield Scatter(tensor, tile.Variable(name, value.shape))
         case tile.Assign(name, tile.Load(tensor)):
             yield Gather(name, tensor)
+        case tile.Add(tensor, value):
+            yield from _separate_addition(sum_of(tensor), value, statement.comment)
         case tile.Assign():
             yield from _separate_assignment(statement)
+
+
+def sum_of(tensor: tile.Tensor) -> tile.Variable:
+    """The sum that `Add` adds to, of one visited tile and without its factor."""
+    return tile.Variable(f"{tensor.name}_sum", tile.Load(tensor).shape)
+
+
+def _separate_addition(target: tile.Variable, dot: tile.Dot, comment: str) -> Iterator[Step | tile.Assign]:
+    parts: list[Step | tile.Assign] = []
+    parts.append(Product(target, _factors(dot, parts), True, comment=comment))
+    yield from parts
 
 
 def _separate_assignment(statement: tile.Assign) -> Iterator[Step | tile.Assign]:

@@ -10,6 +10,7 @@ conditions); a printer may round the operands of `Dot` to the tensors' type.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -231,10 +232,19 @@ class Store(Statement):
 
 
 @dataclass(frozen=True)
+class Add(Statement):
+    """Adds `factor * value` to the rows of an output, zero at first, that are tokens of the visited tile."""
+
+    tensor: Tensor
+    value: Dot
+    factor: Expression
+
+
+@dataclass(frozen=True)
 class ForVisited(Statement):
     """Runs the body for every tile of the other side that the head's block map lists for the owner tile."""
 
-    body: tuple[Assign, ...]
+    body: tuple[Assign | Add, ...]
 
 
 @dataclass(frozen=True)
@@ -249,7 +259,7 @@ class Program:
     """One kernel: `body` runs for every head and tile of `owner`, in any order, on any number of processors.
 
     A program that owns q runs for each query head, one that owns kv for each kv head; there, what belongs to
-    queries stands inside `ForHeads`.
+    queries stands inside `ForHeads`. Where a program has `Add`, the tiles of a head run one after another.
     """
 
     name: str
@@ -258,3 +268,12 @@ class Program:
     outputs: tuple[Tensor, ...]
     arguments: tuple[Argument, ...]
     body: tuple[Statement, ...]
+
+
+def additions(body: Iterable[Statement]) -> Iterator[Add]:
+    """The `Add` statements of a body, also inside loops."""
+    for statement in body:
+        if isinstance(statement, Add):
+            yield statement
+        elif isinstance(statement, ForVisited | ForHeads):
+            yield from additions(statement.body)

@@ -6,16 +6,16 @@ The backward kernels are printed and built when the first gradient is asked for.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from dataclasses import dataclass
 from hashlib import blake2b
 
 import torch
 from torch import Tensor
 
-from attndsl.codegen.backward import delta, dk_dv, dq
-from attndsl.codegen.cpp import entry_point, print_kernel
+from attndsl.codegen.backward import delta, dk_dv, dq, dq_dk_dv
+from attndsl.codegen.cpp import entry_point, padded, print_kernel
 from attndsl.codegen.forward import forward
 from attndsl.codegen.standalone import standalone
 from attndsl.codegen.tile_ir import Program, Side
@@ -27,7 +27,26 @@ from attndsl.runtime.threads import threads_for
 from attndsl.schedule.schedule import Schedule
 
 REFINED = 8
-"""Refined schedules that are remembered: as many as sequences of inputs may alternate, as layers do."""
+"""Refined schedules that are remembered: layers of a model share their inputs."""
+
+MOST_PACKED = 2**28
+"""Bytes that all threads together may pack when each of them works on heads of its own."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A program as a function. tensors: names in the order of its arguments."""
+
+    function: Function
+    owner: Side
+    tensors: tuple[str, ...]
+    scales: bool
+
+    @classmethod
+    def of(cls, program: Program, function: Function) -> Kernel:
+        """The kernel of a printed program."""
+        names = tuple(tensor.name for tensor in program.inputs + program.outputs)
+        return cls(function, program.owner, names, bool(program.arguments))
 
 
 class CpuKernels:
@@ -37,16 +56,18 @@ class CpuKernels:
         self.schedule = schedule
         self.ir = schedule.ir
         self.head_dim, self.value_dim, self.dtype = head_dim, value_dim, dtype
-        self._forward = self._load(forward())
+        self._kernels: dict[str, Kernel] = {}
         self._prepared: dict[Side, PreparedCall] = {"q": PreparedCall.of(schedule)}
         self._refined: OrderedDict[object, dict[Side, Maps]] = OrderedDict()
+        self._load([forward()])
 
     def forward(self, scale: float, inputs: Inputs, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """See `Kernels`."""
         out = torch.empty((*q.shape[:3], v.shape[3]), dtype=self.dtype)
         lse = torch.empty(q.shape[:3], dtype=torch.float32)
         if out.numel():
-            self._run(self._forward, "q", (q, k, v, out, lse), inputs, scale)
+            tensors = {"q": q, "k": k, "v": v, "out": out, "lse": lse}
+            self._run(self._kernels["forward"], tensors, inputs, scale)
         return out, lse
 
     def backward(
@@ -59,54 +80,71 @@ class CpuKernels:
         wanted: Wanted,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """See `Kernels`."""
-        q, k, v, lse = saved.q, saved.k, saved.v, saved.lse
-        gradients = [_like(q, wanted.q), _like(k, wanted.kv), _like(v, wanted.kv)]
-        if not (q.numel() and k.numel()):
-            return gradients[0].zero_(), gradients[1].zero_(), gradients[2].zero_()
+        dq, dk, dv = _like(saved.q, wanted.q), _like(saved.k, wanted.kv), _like(saved.v, wanted.kv)
+        if not (saved.q.numel() and saved.k.numel()):
+            return dq.zero_(), dk.zero_(), dv.zero_()
         if out_gradient.stride(3) != 1:  # as of expanded tensors: reading it often would be slow
             out_gradient = out_gradient.contiguous()
-        deltas = torch.empty_like(lse)
-        delta_, dq_, dk_dv_ = self._backward
-        self._run(delta_, "q", (saved.out, lse, out_gradient, lse_gradient, deltas), inputs)
-        given = (q, k, v, lse, out_gradient, deltas)
-        if wanted.q:
-            self._run(dq_, "q", (*given, gradients[0]), inputs, scale)
-        if wanted.kv:
-            self._run(dk_dv_, "kv", (*given, *gradients[1:]), inputs, scale)
-        return gradients[0], gradients[1], gradients[2]
+        tensors = {
+            "q": saved.q, "k": saved.k, "v": saved.v, "out": saved.out, "lse": saved.lse,
+            "out_gradient": out_gradient, "lse_gradient": lse_gradient, "delta": torch.empty_like(saved.lse),
+            "q_gradient": dq, "k_gradient": dk, "v_gradient": dv,
+        }  # fmt: skip
+        for kernel in self._load(self._backward_programs(wanted, len(saved.q))):
+            self._run(kernel, tensors, inputs, scale)
+        return dq, dk, dv
 
-    def _run(
-        self, function: Function, owner: Side, tensors: Sequence[Tensor], inputs: Inputs, *arguments: float
-    ) -> None:
-        readable = [tensor.resolve_neg() if tensor.is_neg() else tensor for tensor in tensors]
-        addresses = [n for t in readable for n in (t.data_ptr(), *t.stride(), *([0] if t.ndim == 3 else []))]
-        given = [n for t in inputs.values() for n in (t.data_ptr(), t.stride(0) if t.ndim == 2 else 0)]
-        maps = self._refined_maps(inputs, owner) if inputs else None
-        batches = len(tensors[0])
-        tiling = self.schedule.q_tiling if owner == "q" else self.schedule.kv_tiling
+    def _backward_programs(self, wanted: Wanted, batches: int) -> list[Program]:
+        if wanted.q and wanted.kv and self._has_heads_for_all_threads(batches):
+            return [delta(), dq_dk_dv()]
+        return [delta(), *([dq()] if wanted.q else []), *([dk_dv()] if wanted.kv else [])]
+
+    def _has_heads_for_all_threads(self, batches: int) -> bool:
+        """Whether 5 products of tiles, each kv head on one thread, take less time than 7 on all threads."""
+        pairs = batches * self.ir.kv_heads
+        threads = threads_for(pairs)
+        rounds = -(-pairs // threads)
+        tiles = self.schedule.q_tiling.tiles * self.ir.heads // self.ir.kv_heads
+        numbers = padded(self.schedule.q_tiling.capacity) * (2 * self.head_dim + self.value_dim + 2)
+        fits = 4 * threads * tiles * numbers <= MOST_PACKED
+        return fits and 5 * rounds * threads_for(pairs * tiles) <= 7 * pairs
+
+    def _run(self, kernel: Kernel, tensors: Mapping[str, Tensor], inputs: Inputs, scale: float) -> None:
+        given = [tensors[name] for name in kernel.tensors]
+        given = [tensor.resolve_neg() if tensor.is_neg() else tensor for tensor in given]
+        addresses = [n for t in given for n in (t.data_ptr(), *t.stride(), *([0] if t.ndim == 3 else []))]
+        data = [n for t in inputs.values() for n in (t.data_ptr(), t.stride(0) if t.ndim == 2 else 0)]
+        maps = self._refined_maps(inputs, kernel.owner) if inputs else None
+        tiling = self.schedule.q_tiling if kernel.owner == "q" else self.schedule.kv_tiling
+        batches = len(given[0])
         threads = threads_for(batches * self.ir.heads * tiling.tiles)
-        if self._call(owner).run(function, addresses, arguments, batches, threads, given, maps):
+        arguments = (scale,) if kernel.scales else ()
+        call = self._prepared_call(kernel.owner)
+        if call.run(kernel.function, addresses, arguments, batches, threads, data, maps):
             raise AttnBackendError(
                 "A0705", f"not enough memory for the packed tiles of `{self.ir.name}`",
                 help="use fewer tokens per call",
             )  # fmt: skip
 
-    def _call(self, owner: Side) -> PreparedCall:
+    def _prepared_call(self, owner: Side) -> PreparedCall:
         if owner not in self._prepared:
             self._prepared[owner] = self._prepared["q"].transposed(self.schedule)
         return self._prepared[owner]
 
-    def _load(self, program: Program) -> Function:
+    def _load(self, programs: Sequence[Program]) -> list[Kernel]:
+        """The kernels of programs; those that are new are compiled side by side."""
+        new = [program for program in programs if program.name not in self._kernels]
+        if new:
+            with ThreadPoolExecutor(len(new)) as pool:
+                kernels = zip(new, pool.map(self._compile, new), strict=True)
+                self._kernels |= {program.name: Kernel.of(program, function) for program, function in kernels}
+        return [self._kernels[program.name] for program in programs]
+
+    def _compile(self, program: Program) -> Function:
         dtype = str(self.dtype).removeprefix("torch.")
         source = print_kernel(program, self.schedule, self.head_dim, self.value_dim, dtype)
         name = f"{self.ir.name}_{dtype}_d{self.head_dim}_{program.name}"
         return load_kernel(standalone(source), name, entry_point(program))
-
-    @cached_property
-    def _backward(self) -> list[Function]:
-        """The kernels `delta`, `dq` and `dk_dv`, compiled side by side."""
-        with ThreadPoolExecutor() as pool:
-            return list(pool.map(self._load, (delta(), dq(), dk_dv())))
 
     def _refined_maps(self, inputs: Inputs, owner: Side) -> Maps:
         """Block maps narrowed by what the inputs hold, one schedule per batch element if they differ."""

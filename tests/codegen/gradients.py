@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attndsl.codegen.backward import delta, dk_dv, dq
+from attndsl.codegen.backward import delta, dk_dv, dq, dq_dk_dv
 from attndsl.codegen.forward import forward
 from attndsl.codegen.interpret import interpret
+from attndsl.codegen.tile_ir import Program
 from attndsl.ir.bound import BoundIR
 from attndsl.runtime.reference import reference
 from attndsl.schedule.schedule import Schedule
@@ -59,9 +60,16 @@ def problem(
 def interpreted(schedule: Schedule, given: Problem) -> Gradients:
     """The gradients of q, k and v by forward and backward programs in float64."""
     tensors = dict(given.tensors)
-    for program in (forward(), delta(), dq(), dk_dv()):
-        tensors |= interpret(program, schedule, tensors, {"scale": given.scale}, given.inputs)
-    return {name: tensors[f"{name}_gradient"] for name in "qkv"}
+
+    def run(program: Program) -> Gradients:
+        return interpret(program, schedule, tensors, {"scale": given.scale}, given.inputs)
+
+    for program in (forward(), delta()):
+        tensors |= run(program)
+    separate, together = run(dq()) | run(dk_dv()), run(dq_dk_dv())
+    for name, gradient in separate.items():
+        np.testing.assert_allclose(together[name], gradient, rtol=1e-12, atol=1e-14, err_msg=name)
+    return {name: separate[f"{name}_gradient"] for name in "qkv"}
 
 
 def automatic(ir: BoundIR, given: Problem) -> Gradients:

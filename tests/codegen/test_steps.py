@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attndsl.codegen import tile_ir as tile
-from attndsl.codegen.backward import delta, dk_dv, dq
+from attndsl.codegen.backward import delta, dk_dv, dq, dq_dk_dv
 from attndsl.codegen.forward import forward
 from attndsl.codegen.steps import Gather, Heads, Product, RowLoop, Scatter, Visit, inner_steps, reads, split
 
@@ -39,6 +39,17 @@ def test_the_backward_pass() -> None:
     (visit,) = heads.steps
     assert isinstance(visit, Visit)
     assert [type(step) for step in visit.steps[4:]] == [Product, Product, RowLoop, Product, Product]
+
+
+def test_what_is_added_to_visited_tiles_is_a_sum_of_products() -> None:
+    products = [step for step in inner_steps(split(dq_dk_dv())) if isinstance(step, Product)]
+    assert [(step.target.name, step.accumulates) for step in products] == [
+        ("products", False),
+        ("weight_gradients", False),
+        ("dv", True),
+        ("dk", True),
+        ("q_gradient_sum", True),
+    ]
 
 
 def test_a_tile_that_is_mentioned_twice_is_read_once() -> None:

@@ -241,6 +241,26 @@ def test_threads_may_differentiate_one_kernel_at_once() -> None:
     assert all(all(map(torch.equal, result, results[0])) for result in results)
 
 
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)
+@pytest.mark.parametrize(("heads", "kv_heads"), [(3, 3), (4, 2)])
+def test_threads_that_share_heads_compute_the_same(
+    heads: int, kv_heads: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ir = gna(heads, kv_heads)
+    given = tensors(ir, batch=2, dim=24, dtype=dtype)
+    alone = gradients(cpu_kernel(ir, (4, 4), (4, 8), 24, dtype=dtype), given)
+    monkeypatch.setattr("attndsl.runtime.cpu.MOST_PACKED", 0)
+    shared = gradients(cpu_kernel(ir, (4, 4), (4, 8), 24, dtype=dtype), given)
+    assert all(map(torch.equal, alone, shared))
+
+
+def test_tokens_that_do_not_exist_have_no_weight() -> None:
+    ir = sliding(50, 50)  # the last tile is cut off, and exp(0 - lse) overflows
+    q, k, v = tensors(ir)
+    q, k = torch.full_like(q, 8.0), torch.full_like(k, -8.0)
+    assert_like_reference(cpu_kernel(ir, 32, 32), ir, (q, k, v))
+
+
 def test_backward_kernels_are_built_when_first_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[str] = []
 
@@ -255,7 +275,7 @@ def test_backward_kernels_are_built_when_first_needed(monkeypatch: pytest.Monkey
     assert built == ["attndsl_forward"]
     gradients(kernel, given)
     gradients(kernel, given)
-    assert sorted(built[1:]) == ["attndsl_delta", "attndsl_dk_dv", "attndsl_dq"]
+    assert sorted(built[1:]) == ["attndsl_delta", "attndsl_dq_dk_dv"]
 
 
 def test_only_tensors_of_the_call_are_kept_for_the_backward_pass() -> None:
