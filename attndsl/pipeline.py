@@ -110,7 +110,6 @@ class Pattern:
         ir = bind(self.ir, shape, fixed, kv_heads, key_shape, values)
         return Bound(ir, any_heads=heads is None and kv_heads is None)
 
-
     def at_any_length(
         self, heads: int | None = None, kv_heads: int | None = None, **values: Any
     ) -> AnyLength:

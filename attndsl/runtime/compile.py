@@ -39,8 +39,8 @@ def compile_attention(
     """A callable for one head size and type.
 
     schedule: gives the block map for C++ kernels, asked for only where one is needed. backend: 'cpu' (C++),
-    'triton', 'reference' (torch) or 'auto', which takes Triton on GPUs (and in its interpreter), C++ on the CPU
-    for half and single precision, and the reference otherwise. dtype: a torch type or its name, default
+    'triton', 'reference' (torch) or 'auto'. For half and single precision that is Triton on GPUs (and in its
+    interpreter) and C++ on the CPU; the reference otherwise. dtype: a torch type or its name, default
     float32. Raises AttnBackendError A0701 for an unknown backend, A0704 for a type or device that the backend
     lacks, A0702 and A0703 where 'cpu' is asked for and no compiler works, A0710 to A0714 where 'triton' is
     asked for and cannot be had.

@@ -52,7 +52,7 @@ def compile_triton(
 
 
 class TritonKernels:
-    """See `Kernels`. chosen: how to build kernels, in place of the defaults. Safe to call from many threads."""
+    """See `Kernels`. chosen: how to build kernels, in place of the defaults. Safe to call from threads."""
 
     def __init__(self, problem: Problem, chosen: dict[Direction, Configuration] | None = None) -> None:
         self.ir = problem.ir

@@ -1,4 +1,4 @@
-"""Every shipped pattern runs as a C++ kernel with the tiles that the compiler chooses, and equals the formula."""
+"""Every shipped pattern runs as a C++ kernel with the tiles chosen for it, and equals the formula."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INPUTS = ("doc",)
 def check(name: str, seed: int) -> None:
     case = CASES[name](Random(f"{name} {seed}"))
     numbers: dict[str, Any] = {key: value for key, value in case.items() if key not in INPUTS}
-    inputs = {key: torch.as_tensor(value) for key, value in case.items() if key in INPUTS}
+    inputs: dict[str, Any] = {k: torch.as_tensor(value) for k, value in case.items() if k in INPUTS}
     bound = attndsl.pattern(name).bind(**numbers)
     given = tensors(bound.ir, dim=16)
     out, lse = bound(*given, return_lse=True, **inputs)

@@ -17,6 +17,7 @@ from torch import Tensor
 from attndsl.codegen.triton_configuration import Configuration, Direction
 from attndsl.codegen.triton_targets import TARGETS
 from attndsl.ir.bound import BoundIR
+from attndsl.ir.evaluate import mask_rows
 from attndsl.runtime.kernels import Saved, Wanted
 from attndsl.runtime.reference import reference
 from attndsl.runtime.triton_kernels import TritonKernels
@@ -128,8 +129,11 @@ def _reference(
 ) -> dict[str, Tensor]:
     """Results and gradients by the denotation; in the tensors' own precision if `plain`."""
     leaves = [tensor.detach().requires_grad_() for tensor in tensors]
-    compute = _plain if plain else reference
-    out, lse = compute(case.ir, *leaves, scale=scale, return_lse=True, **inputs)
+    q, k, v = leaves
+    if plain:
+        out, lse = _plain(case.ir, q, k, v, scale, inputs)
+    else:
+        out, lse = reference(case.ir, q, k, v, scale=scale, return_lse=True, **inputs)
     results = {"out": out.detach(), "lse": lse.detach()}
     if case.gradients:
         finite = torch.isfinite(lse)
@@ -141,11 +145,9 @@ def _reference(
 
 
 def _plain(
-    ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, scale: float, return_lse: bool, **inputs: Tensor
+    ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, scale: float, inputs: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Attention written out in the precision of the tensors."""
-    from attndsl.ir.evaluate import mask_rows
-
     group, rows = ir.heads // ir.kv_heads, ir.query_space.size
     arrays = {name: value.cpu().numpy() for name, value in inputs.items()}
     masks = [
