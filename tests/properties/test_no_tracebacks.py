@@ -44,7 +44,7 @@ def outcome(text: str, **numbers: Any) -> object:
         return error
 
 
-@settings(max_examples=600, deadline=2000)
+@settings(max_examples=600, deadline=20_000)
 @given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=14).map(" ".join))
 @example("10 ** 10 ** 10 == q.n")
 @example("2 ** (q.n * 4611686018427387904) < 3")
@@ -55,7 +55,7 @@ def test_any_expression(expression: str) -> None:
     outcome(f"{HEADER}    input doc: int[tokens]\n    attend {expression}\n", shape=5, heads=2)
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=300, deadline=20_000)
 @given(ODD_NUMBERS, ODD_NUMBERS, ODD_NUMBERS, ODD_NUMBERS)
 def test_any_numbers(shape: object, heads: object, width: object, size: object) -> None:
     text = f"{HEADER}    attend q.n // max(width, 1) < size[0] and alpha[head] < 2\n"
