@@ -35,11 +35,13 @@ def attend(
     shape: Sequence[int] = (),
 ) -> Outputs:
     """Call a target's kernel. shape: extents of the space, where the target leaves them open."""
+    if inputs:
+        _refuse_gradients(inputs)
     if isinstance(q, Tensor) and isinstance(k, Tensor) and isinstance(v, Tensor):
         if torch.is_autocast_enabled(q.device.type):
             q, k, v = (_lowered(each) for each in (q, k, v))
         if torch.compiler.is_compiling() or _is_watched(q, k, v):
-            given = [_input(name, value) for name, value in inputs.items()]
+            given = [torch.as_tensor(value) for value in inputs.values()]
             out, lse = attention(q, k, v, given, " ".join(inputs), target.key, scale, list(shape))
             return (out, lse) if return_lse else out
     out, lse = target.kernel_for(q, k, v, shape).compute(q, k, v, scale, inputs)
@@ -62,12 +64,11 @@ def _lowered(tensor: Tensor) -> Tensor:
     return tensor.to(wanted) if tensor.dtype in LOWERED else tensor
 
 
-def _input(name: str, value: Any) -> Tensor:
-    """A declared input as a tensor. Raises AttnCallError A0616 where a gradient of it is asked for."""
-    tensor = torch.as_tensor(value)
-    if tensor.requires_grad and torch.is_grad_enabled():
-        raise AttnCallError(
-            "A0616", f"input `{name}` requires a gradient, but it only decides which pairs are visible",
-            help=f"pass {name}.detach()",
-        )  # fmt: skip
-    return tensor
+def _refuse_gradients(inputs: Mapping[str, Any]) -> None:
+    """Raise AttnCallError A0616 where a gradient of a declared input is asked for."""
+    for name, value in inputs.items():
+        if isinstance(value, Tensor) and value.requires_grad and torch.is_grad_enabled():
+            raise AttnCallError(
+                "A0616", f"input `{name}` requires a gradient, but it only decides which pairs are visible",
+                help=f"pass {name}.detach()",
+            )  # fmt: skip

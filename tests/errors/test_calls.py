@@ -10,6 +10,7 @@ import torch
 
 import attndsl
 from attndsl.diagnostics import AttnError
+from attndsl.runtime.targets import find
 
 BOUND = attndsl.pattern("sliding_window").bind(shape=8, left=2, heads=4, kv_heads=2)
 LONG = attndsl.pattern("causal").bind(shape=8192)
@@ -64,7 +65,23 @@ def test_mistake_in_the_inputs(name: str, golden: Callable[[str, str], None]) ->
     golden(f"errors/{name}.txt", caught.value.render() + "\n")
 
 
+HEIGHTS = attndsl.parse(
+    "pattern p():\n    space tokens(n)\n    input height: real[tokens]\n    attend height[k] <= height[q]\n"
+).bind(shape=8, heads=4, kv_heads=2)
+
+
+def second_derivative() -> None:
+    q = torch.zeros(2, 4, 8, 16, requires_grad=True)
+    out = BOUND(**tensors(q=q))
+    (gradient,) = torch.autograd.grad(out.sum(), q, create_graph=True)
+    torch.autograd.grad(gradient.sum(), q)
+
+
 REQUESTS: dict[str, Callable[[], object]] = {
+    "gradient_of_a_mask": lambda: HEIGHTS(**tensors(height=torch.zeros(8, requires_grad=True))),
+    "second_derivative": second_derivative,
+    "forward_derivative": lambda: torch.func.grad(lambda q: BOUND(**tensors(q=q)).sum())(tensors()["q"]),
+    "graph_of_another_process": lambda: find("causal_0123456789abcdef"),
     "tile_of_wrong_rank": lambda: BOUND.schedule(q_tile=(2, 2)),
     "tile_of_zero": lambda: BOUND.schedule(q_tile=0),
     "tile_too_large": lambda: LONG.schedule(kv_tile=4096),
