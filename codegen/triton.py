@@ -21,7 +21,7 @@ from attndsl.codegen.triton_configuration import Configuration
 from attndsl.codegen.triton_descriptors import TileBox
 from attndsl.codegen.triton_functions import functions_for
 from attndsl.codegen.triton_kernel import Kernel
-from attndsl.codegen.triton_layout import indented
+from attndsl.codegen.triton_layout import indented, laid_out
 from attndsl.codegen.triton_scale import fold_scale
 from attndsl.codegen.triton_tokens import lanes_of
 from attndsl.codegen.triton_visits import Form, Visits, visits
@@ -67,7 +67,7 @@ def print_kernel(
     visited = visits_of(program, schedule)
     sizes: dict[tile.Dimension, int] = {"head_dim": head_dim, "value_dim": value_dim}
     kernel = Kernel(program, schedule, sizes, dtype, configuration, visited)
-    body = list(indented(kernel.lines()))
+    body = list(indented(laid_out(kernel.lines())))
     arrays = _schedule_arrays(program, schedule, visited)
     signature = parameters(
         kernel.tensors, schedule.ir, dtype, arrays, kernel.masks.arrays, kernel.masks.reads_inputs

@@ -150,8 +150,7 @@ class Kernel:
             text = f"{statement.name} = {self.tensors.load(statement.value.tensor)}"
         else:
             text = f"{statement.name} = {self.values.text(statement.value)}"
-        for load in self.tensors.waiting:
-            yield from commented(load, "")
+        yield from self.tensors.waiting
         self.tensors.waiting.clear()
         yield from commented(text, statement.comment)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 WIDTH = 100
 """The widest line inside a function, before indentation."""
 
+_ASSIGNMENT = re.compile(r"\w+ = ")
 _CALL = re.compile(r"(\w+ = )?[\w.]+\(")
 
 
@@ -16,9 +17,9 @@ def commented(text: str, comment: str) -> Iterator[str]:
     """A statement with its comment: beside it, or above it where that would be too wide."""
     if comment and len(text) + len(comment) + 4 > WIDTH:
         yield from comment_lines(comment)
-        yield from broken(text)
+        yield text
     else:
-        yield from broken(f"{text}  # {comment}" if comment else text)
+        yield f"{text}  # {comment}" if comment else text
 
 
 def comment_lines(comment: str) -> Iterator[str]:
@@ -40,16 +41,49 @@ def indented(lines: Iterable[str]) -> Iterator[str]:
     yield from (f"    {line}" if line else "" for line in lines)
 
 
+def laid_out(lines: Iterable[str]) -> Iterator[str]:
+    """Lines of any indentation, those that are too wide broken up."""
+    for line in lines:
+        text = line.lstrip()
+        pieces = [text] if "#" in text else broken(text)
+        yield from (" " * (len(line) - len(text)) + piece for piece in pieces)
+
+
 def broken(line: str) -> Iterator[str]:
-    """The line, or where it is too wide and consists of one call, one line per argument."""
-    head, arguments = _call(line.removesuffix(","))
-    if len(line) <= WIDTH or not arguments:
+    """The line or, where it is too wide, one line per argument of its call, or per term of its sum."""
+    if len(line) <= WIDTH:
         yield line
         return
-    yield head
-    for argument in arguments:
-        yield from indented(broken(f"{argument},"))
-    yield ")," if line.endswith(",") else ")"
+    comma = "," if line.endswith(",") else ""
+    text = line.removesuffix(",")
+    head, arguments = _call(text)
+    name, assigned, value = text.partition(" = ") if _ASSIGNMENT.match(text) else ("", "", text)
+    if arguments:
+        yield head
+        for argument in arguments:
+            yield from indented(broken(f"{argument},"))
+        yield f"){comma}"
+    elif assigned:
+        yield f"{name} = ("
+        yield from indented(_terms(value))
+        yield ")"
+    else:
+        *terms, last = _terms(text)
+        yield from (*terms, last + comma)
+
+
+def _terms(text: str) -> list[str]:
+    """A sum or condition, cut where its loosest operator stands outside of all brackets."""
+    for operator in (" | ", " & ", " <= ", " + "):
+        depth, start, terms = 0, 0, list[str]()
+        for place, letter in enumerate(text):
+            depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(letter, 0)
+            if depth == 0 and text.startswith(operator, place):
+                terms.append(text[start:place])
+                start = place + 1
+        if terms:
+            return [*terms, text[start:]]
+    return [text]
 
 
 def _call(text: str) -> tuple[str, list[str]]:

@@ -11,8 +11,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from attndsl.codegen.triton_layout import broken, comment_lines, recommented
-from attndsl.codegen.triton_predicate import Factor, factors, predicates
+from attndsl.codegen.triton_factors import Factor, factors
+from attndsl.codegen.triton_layout import comment_lines, recommented
+from attndsl.codegen.triton_predicate import predicates
 from attndsl.codegen.triton_tokens import Sides, TileTokens
 from attndsl.ir.expr import Head
 from attndsl.schedule.schedule import Schedule
@@ -73,7 +74,7 @@ class Masks:
         for number, factor in enumerate(self.factors):
             names.append(f"test_{number}" if len(self.factors) > 1 or self.sides.visited.cut else "visible")
             yield from comment_lines(self.predicates[factor.places].in_words(factor.predicate))
-            yield from broken(f"{names[-1]} = {self._test(factor)}")
+            yield f"{names[-1]} = {self._test(factor)}"
         if self.sides.visited.cut:
             side = self.sides.visited.side
             names.append(f"{side}_exists{self.sides.index(side)}")

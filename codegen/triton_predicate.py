@@ -9,45 +9,23 @@ read from an array.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attndsl.codegen.ranges import Places, node_ranges
 from attndsl.codegen.triton_expression import Text, TritonType, print_node, triton_type
+from attndsl.codegen.triton_factors import Factor, Level, choose_names, level_of
 from attndsl.codegen.triton_tokens import Sides
 from attndsl.ir.bound import BoundIR, Region
 from attndsl.ir.evaluate import evaluate
-from attndsl.ir.expr import Apply, Const, Expr, Head, InputAt, Position, Side, Table, topological
+from attndsl.ir.expr import Apply, Expr, Head, InputAt, Position, Side, Table, topological
 from attndsl.ir.text import expression, region_axis_names
-from attndsl.schedule.decide import conjuncts
 from attndsl.schedule.schedule import Schedule
 
 Array = NDArray[Any]
-Level = Literal["head", "query", "key", "pair"]
-
-
-@dataclass(frozen=True)
-class Factor:
-    """A condition that some residuals ask for. places: the segments whose coordinates it is about."""
-
-    predicate: Expr
-    places: Places
-    residuals: frozenset[int]
-
-
-def factors(schedule: Schedule) -> tuple[Factor, ...]:
-    """The different conditions of all residuals, most asked for first."""
-    asked: dict[tuple[Expr, Places], set[int]] = {}
-    residuals = zip(schedule.residuals, schedule.residual_regions, strict=True)
-    for number, (residual, places) in enumerate(residuals, 1):
-        for factor in conjuncts(residual):
-            asked.setdefault((factor, places), set()).add(number)
-    found = [Factor(predicate, places, frozenset(numbers)) for (predicate, places), numbers in asked.items()]
-    return tuple(sorted(found, key=lambda factor: -len(factor.residuals)))
 
 
 class Predicate:
@@ -65,7 +43,7 @@ class Predicate:
         self.nodes = list(topological(*roots))
         self.ranges = {node: value for root in roots for node, value in node_ranges(ir, root, places).items()}
         self.levels = {node: level_of(node) for node in self.nodes}
-        self.names = self._choose_names()
+        self.names = choose_names(self.nodes, roots, self.levels, prefix)
 
     def lines(self, level: Level) -> Iterator[str]:
         """Assignments of the named values of one level, in order."""
@@ -130,27 +108,6 @@ class Predicate:
                 found[f"{self.prefix}{node.name}"] = np.asarray(node.values).astype(_stored(node))
         return found
 
-    def _choose_names(self) -> dict[Expr, str]:
-        """Names for values that another level reads, for those used more than once, and for inputs."""
-        uses: dict[Expr, list[Level]] = {node: [] for node in self.nodes}
-        for node in self.nodes:
-            for child in node.children:
-                uses[child].append(self.levels[node])
-        for root in self.roots:
-            uses[root].append("pair")
-        names: dict[Expr, str] = {}
-        count = dict.fromkeys(("head", "query", "key", "pair"), 0)
-        for node in self.nodes:
-            level = self.levels[node]
-            crosses = any(other != level for other in uses[node])
-            shared = len(uses[node]) > 1 and bool(node.children)
-            if isinstance(node, InputAt):
-                names[node] = f"{node.name}_of_{'query' if node.side == 'q' else 'key'}"
-            elif not isinstance(node, Const | Position | Head) and (crosses or (shared and level != "head")):
-                names[node] = f"{self.prefix}{level}_{count[level]}"
-                count[level] += 1
-        return names
-
     def _type(self, node: Expr) -> TritonType:
         return triton_type(node, self.ranges[node])
 
@@ -206,14 +163,6 @@ def predicates(schedule: Schedule, found: Sequence[Factor], sides: Sides) -> dic
         places: Predicate(schedule.ir, places, own, sides, prefix)
         for (places, own), prefix in zip(roots.items(), prefixes, strict=True)
     }
-
-
-def level_of(node: Expr) -> Level:
-    """What decides the value of a node: the head alone, one side's token, or both."""
-    sides = {leaf.side for leaf in node.leaves if isinstance(leaf, Position | InputAt)}
-    if len(sides) == 2:
-        return "pair"
-    return "query" if "q" in sides else "key" if "k" in sides else "head"
 
 
 def _is_about_tokens(node: Expr) -> bool:
