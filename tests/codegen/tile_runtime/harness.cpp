@@ -176,10 +176,43 @@ DOT_FUNCTIONS(48, 80, 256)
         dot_accumulate(output, alpha, left, right);                                                                \
         read(dense, output);                                                                                       \
     }
+// The products of its backward pass, with q as both factors: keys . q^T, sum + weights . q and sum + columns^T . q.
+#define BACKWARD_FUNCTIONS(Element, Tq, Tk, D, Dv)                                                                 \
+    void either_##Element##_##Tq##_##Tk##_##D##_##Dv(float* dense, void* q, void* k, const int64_t* strides,       \
+                                                     const int32_t* tokens, int queries, int keys) {               \
+        MatrixUnit unit;                                                                                           \
+        static EitherTile<Operand<Element>, Tq, D> left;                                                           \
+        static KeyTile<Operand<Element>, D, Tk> right;                                                             \
+        static Tile<float, Tq, Tk> scores;                                                                         \
+        gather_rows(left, rows_at<const Element>(q, strides, tokens, queries));                                    \
+        gather_transposed(right, rows_at<const Element>(k, strides, tokens, keys));                                \
+        dot(scores, as_left(left), right);                                                                         \
+        read(dense, scores);                                                                                       \
+    }                                                                                                              \
+    void sum_##Element##_##Tq##_##Tk##_##D##_##Dv(float* dense, const float* weights, void* q,                     \
+                                                  const int64_t* strides, const int32_t* tokens, int queries,      \
+                                                  int transposed) {                                                \
+        MatrixUnit unit;                                                                                           \
+        static Tile<float, Tk, Tq> rows;                                                                           \
+        static Tile<float, Tq, Tk> columns;                                                                        \
+        static EitherTile<Operand<Element>, Tq, D> right;                                                          \
+        static Tile<float, Tk, D> sum;                                                                             \
+        gather_rows(right, rows_at<const Element>(q, strides, tokens, queries));                                   \
+        fill(sum, dense);                                                                                          \
+        fill(rows, weights);                                                                                       \
+        fill(columns, weights);                                                                                    \
+        if (transposed) dot_transposed_accumulate(sum, columns, as_right(right));                                  \
+        else dot_accumulate(sum, rows, as_right(right));                                                           \
+        multiply(sum, 0.5f);                                                                                       \
+        read(dense, sum);                                                                                          \
+    }
 #define ATTENTION_SIZES(Element)                \
     ATTENTION_FUNCTIONS(Element, 16, 16, 8, 8)   \
     ATTENTION_FUNCTIONS(Element, 48, 32, 40, 72) \
-    ATTENTION_FUNCTIONS(Element, 64, 80, 96, 48)
+    ATTENTION_FUNCTIONS(Element, 64, 80, 96, 48) \
+    BACKWARD_FUNCTIONS(Element, 16, 16, 8, 8)    \
+    BACKWARD_FUNCTIONS(Element, 48, 32, 40, 72)  \
+    BACKWARD_FUNCTIONS(Element, 64, 80, 96, 48)
 ATTENTION_SIZES(float)
 ATTENTION_SIZES(bfloat16)
 ATTENTION_SIZES(float16)

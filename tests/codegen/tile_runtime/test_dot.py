@@ -8,6 +8,7 @@ import pytest
 from tests.codegen.tile_runtime.arrays import (
     ELEMENTS,
     LAYOUTS,
+    Array,
     Call,
     assert_product,
     decode,
@@ -78,6 +79,42 @@ def test_weights_times_values_from_tensors(
         name = f"output_{element}_{tq}_{tk}_{d}_{dv}"
         runtime(name, output, alpha, weights, v, strides(v), TOKENS, keys)
         assert_product(output, left[:, :keys], decode(v, element)[TOKENS[:keys]], start)
+
+
+@pytest.mark.parametrize("element", ELEMENTS)
+@pytest.mark.parametrize(("tq", "tk", "d", "dv"), ATTENTION)
+def test_rows_that_are_both_factors(runtime: Call, element: str, tq: int, tk: int, d: int, dv: int) -> None:
+    q, k = (encode(random(100, d, seed=seed), element) for seed in (4, 5))
+    for queries, keys in ((tq, tk), (tq - 1, tk - 5)):
+        scores = random(tq, tk)
+        runtime(f"either_{element}_{tq}_{tk}_{d}_{dv}", scores, q, k, strides(q), TOKENS, queries, keys)
+        assert_product(scores[:queries], *_factors(q, k, element, queries, keys, tk))
+
+
+def _factors(q: Array, k: Array, element: str, queries: int, keys: int, tk: int) -> tuple[Array, Array]:
+    right = np.zeros((tk, k.shape[1]), dtype=np.float32)
+    right[:keys] = decode(k, element)[TOKENS[:keys]]
+    return decode(q, element)[TOKENS[:queries]], right.T
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("element", ELEMENTS)
+@pytest.mark.parametrize("transposed", [0, 1])
+@pytest.mark.parametrize(("tq", "tk", "d", "dv"), ATTENTION)
+def test_sums_of_products_with_tensors(
+    runtime: Call, element: str, tq: int, tk: int, d: int, dv: int, transposed: int, layout: str
+) -> None:
+    q = LAYOUTS[layout](encode(random(100, d, seed=7), element))
+    weights = random(tq, tk, seed=9) if transposed else random(tk, tq, seed=9)
+    rounds = element == "bfloat16" and runtime("has_matrix_unit")
+    rounded = from_bfloat16(to_bfloat16(weights)) if rounds else weights
+    left = rounded.T if transposed else rounded
+    for queries in (tq, tq - 5, 1):
+        total = random(tk, d, seed=11)
+        start = total.astype(np.float64)
+        name = f"sum_{element}_{tq}_{tk}_{d}_{dv}"
+        runtime(name, total, weights, q, strides(q), TOKENS, queries, transposed)
+        assert_product(2 * total, left[:, :queries], decode(q, element)[TOKENS[:queries]], start)
 
 
 def test_many_tiles_lose_no_more_to_rounding_than_one(runtime: Call) -> None:
