@@ -22,6 +22,7 @@ from attndsl.runtime.kernels import Inputs, Saved, Wanted
 from attndsl.runtime.triton_device import cache_bytes, current_target
 from attndsl.runtime.triton_launch import Call, LoadedKernel, describable
 from attndsl.runtime.triton_problem import Printer, Problem
+from attndsl.runtime.triton_tuned import stored
 from attndsl.schedule.schedule import Schedule
 
 CACHE_SHARE = 0.5
@@ -41,11 +42,11 @@ def compile_triton(
     """The kernels of a bound pattern for the current GPU; the forward kernel is loaded.
 
     schedule: the tiles to use; chosen to suit each kernel if None. chosen: how to build kernels, by default
-    as a table says. Raises AttnBackendError A0710 without Triton, A0711 for sizes and types that there are no
-    kernels for, A0714 without a GPU.
+    as autotuning found, or as a table says. Raises AttnBackendError A0710 without Triton, A0711 for sizes and
+    types that there are no kernels for, A0714 without a GPU.
     """
     problem = Problem(ir, head_dim, value_dim, dtype, current_target(), schedule)
-    kernels = TritonKernels(problem, chosen)
+    kernels = TritonKernels(problem, chosen or stored(problem))
     if ir.query_space.size and ir.key_space.size:
         kernels.load("forward", kernels.choices("forward")[0])
     return kernels
