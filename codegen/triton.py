@@ -23,6 +23,7 @@ from attndsl.codegen.triton_functions import functions_for
 from attndsl.codegen.triton_kernel import Kernel
 from attndsl.codegen.triton_layout import indented, laid_out
 from attndsl.codegen.triton_scale import fold_scale
+from attndsl.codegen.triton_tensors import Tensors
 from attndsl.codegen.triton_tokens import lanes_of
 from attndsl.codegen.triton_visits import Form, Visits, visits
 from attndsl.ir.text import bound_text
@@ -36,9 +37,9 @@ class PrintedKernel:
     """A kernel's file, and how to call the function in it.
 
     arrays: what the parameters of the schedule and of the mask are called with, by name. owner_tiles: the
-    number of tiles that programs own in each head. boxes: how the tensors that are passed as
-    descriptors are described. exact_reals: whether the mask computes with reals, so that products and sums
-    must not be fused.
+    number of tiles that programs own in each head. boxes: how the tensors that are passed as descriptors are
+    described, and the channels of a tile. exact_reals: whether the mask computes with reals, so that
+    products and sums must not be fused.
     """
 
     program: tile.Program
@@ -47,7 +48,7 @@ class PrintedKernel:
     arrays: dict[str, Array]
     configuration: Configuration
     owner_tiles: int
-    boxes: dict[str, TileBox]
+    boxes: dict[str, tuple[TileBox, int]]
     exact_reals: bool
 
 
@@ -72,7 +73,9 @@ def print_kernel(
     signature = parameters(
         kernel.tensors, schedule.ir, dtype, arrays, kernel.masks.arrays, kernel.masks.reads_inputs
     )
-    function = "\n".join(["@triton.jit", *_signature(program.name, signature), *body])
+    counts = ", ".join(f'"{each.name}"' for each in signature if each.role == "count")
+    decorator = f"@triton.jit(do_not_specialize=[{counts}])"  # one kernel for all batch sizes
+    function = "\n".join([decorator, *_signature(program.name, signature), *body])
     header = _header(program, schedule, sizes, dtype, configuration)
     sections = [header, *(text.rstrip() for text in functions_for(function)), function]
     return PrintedKernel(
@@ -82,7 +85,7 @@ def print_kernel(
         arrays | {f"{name}_of": each for name, each in kernel.masks.arrays.items()},
         configuration,
         kernel.sides.own.tiling.tiles,
-        {tensor.name: box for tensor, box in kernel.tensors.boxes.items()},
+        _boxes(kernel.tensors),
         kernel.masks.exact_reals,
     )
 
@@ -91,15 +94,18 @@ def visits_of(program: tile.Program, schedule: Schedule, form: Form | None = Non
     """The block maps as the program's kernel reads them.
 
     form: the smallest that fits if left out. Where masks depend on inputs it is a list, which is refined at
-    the call; tiles that are PARTIAL now may then be FULL.
+    the call; tiles that are PARTIAL now may then be FULL, or FULL but for the edge of the space.
     """
     q, kv = schedule.q_tiling, schedule.kv_tiling
     owner, other = (q, kv) if program.owner == "q" else (kv, q)
     maps = schedule.maps if program.owner == "q" else tuple(each.transpose() for each in schedule.maps)
     edge = len(schedule.residuals) + 1
-    depends = bool(schedule.ir.inputs)
-    found = visits(maps, owner.counts, other.counts, lanes_of(other), edge, "list" if depends else form)
-    return replace(found, full=found.full or depends)
+    lanes = lanes_of(other)
+    if not schedule.ir.inputs:
+        return visits(maps, owner.counts, other.counts, lanes, edge, form)
+    found = visits(maps, owner.counts, other.counts, lanes, edge, "list")
+    cut = {edge} if (other.counts < lanes).any() else set()
+    return replace(found, full=True, residuals=tuple(sorted({*found.residuals, *cut})))
 
 
 def _schedule_arrays(program: tile.Program, schedule: Schedule, visited: Visits) -> dict[str, Array]:
@@ -112,6 +118,11 @@ def _schedule_arrays(program: tile.Program, schedule: Schedule, visited: Visits)
     if len(visited.records) > 1:
         arrays["map_of_head"] = schedule.map_of_head.astype(np.int32)
     return arrays
+
+
+def _boxes(tensors: Tensors) -> dict[str, tuple[TileBox, int]]:
+    found = ((tensor, box) for tensor, box in tensors.boxes.items() if tensor.columns)
+    return {tensor.name: (box, tensors.columns[tensor.columns]) for tensor, box in found if tensor.columns}
 
 
 def _header(

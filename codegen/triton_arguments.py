@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attndsl.codegen import tile_ir as tile
-from attndsl.codegen.triton_tensors import Tensors, channels
+from attndsl.codegen.triton_tensors import Tensors
 from attndsl.ir.bound import BoundIR
 
 Role = Literal["tensor", "stride", "input", "number", "schedule", "array", "count"]
@@ -82,7 +82,7 @@ def element_type(tensor: tile.Tensor, dtype: str, output: bool) -> str:
 def _tensor_type(tensors: Tensors, tensor: tile.Tensor, dtype: str) -> str:
     element = ELEMENTS[element_type(tensor, dtype, tensor in tensors.program.outputs)]
     if tensor in tensors.boxes and tensor.columns:
-        sizes = (1, *tensors.boxes[tensor].sizes, channels(tensors.sizes[tensor.columns]))
+        sizes = (1, *tensors.boxes[tensor].sizes, tensors.columns[tensor.columns])
         return f"tensordesc<{element}{list(sizes)}>"
     return f"*{element}"
 

@@ -14,7 +14,7 @@ from attndsl.codegen.triton_descriptors import TileBox, tile_box
 from attndsl.codegen.triton_layout import comment_lines, commented, indented
 from attndsl.codegen.triton_loops import COMMENTS, Loops, Part
 from attndsl.codegen.triton_mask import Masks
-from attndsl.codegen.triton_tensors import Tensors, channels
+from attndsl.codegen.triton_tensors import Tensors, padded_channels
 from attndsl.codegen.triton_tokens import Sides, TileTokens
 from attndsl.codegen.triton_values import Values
 from attndsl.codegen.triton_visits import Visits
@@ -47,10 +47,10 @@ class Kernel:
         if program.owner == "kv" and len(schedule.maps) == 1 and not self.masks.differs_by_head:
             self.loops = replace(self.loops, members=self.group)
         heads: dict[tile.Side, int] = {"q": self.ir.heads, "kv": self.ir.kv_heads}
-        self.tensors = Tensors(program, self.sides, sizes, heads, boxes)
+        columns = {dimension: padded_channels(size, dtype) for dimension, size in sizes.items()}
+        self.tensors = Tensors(program, self.sides, sizes, columns, heads, boxes)
         self.tensors.members = self.loops.members > 1
         lanes: dict[tile.Dimension, int] = {"q": q.lanes, "kv": kv.lanes}
-        columns = {dimension: channels(size) for dimension, size in sizes.items()}
         self.values = Values(
             program.owner,
             {dimension: str(size) for dimension, size in (lanes | columns).items()},

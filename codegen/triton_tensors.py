@@ -13,19 +13,19 @@ from attndsl.codegen.triton_descriptors import TileBox
 from attndsl.codegen.triton_tokens import Sides, power_of_two
 
 
-def channels(size: int) -> int:
+def padded_channels(size: int, dtype: str) -> int:
     """The columns of a tile with `size` channels: a power of two, as matrix products need them."""
-    return max(16, power_of_two(size))
+    return max(32 if dtype.startswith("float8") else 16, power_of_two(size))
 
 
 class Tensors:
     """The text about the tensors of one program.
 
-    sizes: head and value dimension as the tensors have them. heads: of each side. boxes: how the tensors are
-    addressed that come as descriptors; others come as pointers and strides. members: whether one loop visits
-    the tiles of several query heads; `member` then counts them from `head`. masked: whether the loop that is
-    being printed visits tiles with lanes that do not exist. waiting: loads that must stand before the
-    statement that is being printed.
+    sizes: head and value dimension as the tensors have them; columns: as tiles have them. heads: of each
+    side. boxes: how the tensors are addressed that come as descriptors; others come as pointers and strides.
+    members: whether one loop visits the tiles of several query heads; `member` then counts them from `head`.
+    masked: whether the loop that is being printed visits tiles with lanes that do not exist. waiting: loads
+    that must stand before the statement that is being printed.
     """
 
     def __init__(
@@ -33,12 +33,14 @@ class Tensors:
         program: tile.Program,
         sides: Sides,
         sizes: dict[tile.Dimension, int],
+        columns: dict[tile.Dimension, int],
         heads: dict[tile.Side, int],
         boxes: dict[tile.Tensor, TileBox],
     ) -> None:
         self.program = program
         self.sides = sides
         self.sizes = sizes
+        self.columns = columns
         self.heads = heads
         self.boxes = boxes
         self.members = False
@@ -53,8 +55,8 @@ class Tensors:
 
     def channel_lines(self) -> Iterator[str]:
         """The numbers of the channels."""
-        for dimension, size in self._distinct().items():
-            yield f"{_channel_name(dimension)} = tl.arange(0, {channels(size)})[None, :]"
+        for dimension in self._distinct():
+            yield f"{_channel_name(dimension)} = tl.arange(0, {self.columns[dimension]})[None, :]"
 
     def head_lines(self, side: tile.Side) -> Iterator[str]:
         """Pointers to the tensors of one side at the head at work."""
@@ -99,7 +101,7 @@ class Tensors:
             member = " + member" if members else ""
             row = f"tl.cast(batch, tl.int32) * {self.heads[tensor.side]} + {head}{member}"
             place = ", ".join((row, *self.boxes[tensor].place, "0"))
-            shape = f"{self.sides.of(tensor.side).lanes}, {channels(self.sizes[tensor.columns])}"
+            shape = f"{self.sides.of(tensor.side).lanes}, {self.columns[tensor.columns]}"
             return f"{tensor.name}.load([{place}]).reshape([{shape}])"
         if tensor.side == self.sides.visited.side and self.sides.visited.loop_invariant:
             place = f"{tensor.name}_rows + {tensor.side}_offset * {tensor.name}_token_stride"
@@ -122,7 +124,7 @@ class Tensors:
         tokens, tests = self.sides.of(tensor.side), []
         if tokens.cut and (tokens is self.sides.own or self.masked):
             tests.append(f"{tensor.side}_exists[:, None]" if tensor.columns else f"{tensor.side}_exists")
-        if tensor.columns and channels(self.sizes[tensor.columns]) > self.sizes[tensor.columns]:
+        if tensor.columns and self.columns[tensor.columns] > self.sizes[tensor.columns]:
             tests.append(f"({self._channel(tensor.columns)} < {self.sizes[tensor.columns]})")
         return f", mask={' & '.join(tests)}{', other=0.0' if other else ''}" if tests else ""
 

@@ -15,7 +15,6 @@ import torch
 
 from attndsl.codegen.triton import PrintedKernel
 from attndsl.codegen.triton_arguments import STRIDES, Parameter
-from attndsl.codegen.triton_tensors import channels
 from attndsl.diagnostics import AttnBackendError
 from attndsl.runtime.triton_interpreter import interprets
 from attndsl.runtime.triton_module import load_function, require_triton
@@ -109,11 +108,11 @@ class LoadedKernel:
     def _descriptor_getter(self, name: str) -> Callable[[Call, dict[str, torch.Tensor]], Any]:
         from triton.tools.tensor_descriptor import TensorDescriptor
 
-        described = self.kernel.boxes[name]
+        described, columns = self.kernel.boxes[name]
 
         def get(call: Call, arrays: dict[str, torch.Tensor]) -> Any:
             value: torch.Tensor = call[name]
-            sizes = [1, *described.sizes, channels(value.shape[-1])]
+            sizes = [1, *described.sizes, columns]
             shape = [value.shape[0] * value.shape[1], *described.extents, value.shape[-1]]
             step = value.stride(2)
             inner = [
@@ -128,12 +127,12 @@ class LoadedKernel:
 def describable(value: torch.Tensor) -> bool:
     """Whether a descriptor can cover a tensor `[batch, heads, tokens, channels]`.
 
-    It needs one stride for batch and heads, rows without gaps, and steps of 16 bytes.
+    It needs one stride for batch and heads, rows without gaps, and steps of 16 bytes, none of them 0.
     """
     batch, heads, _, _ = value.shape
     one_stride = batch == 1 or heads == 1 or value.stride(0) == heads * value.stride(1)
-    bytes_ = value.element_size()
-    steps = all(stride * bytes_ % 16 == 0 for stride in value.stride()[:3])
+    size = value.element_size()
+    steps = all(stride > 0 and stride * size % 16 == 0 for stride in value.stride()[:3])
     return one_stride and steps and value.stride(3) == 1 and value.data_ptr() % 16 == 0
 
 

@@ -154,6 +154,16 @@ def test_inputs_that_differ_between_batch_elements() -> None:
     check(Case(bound("document", shape=60), 16, 32, batch=2, inputs={"doc": documents}))
 
 
+def test_tiles_at_the_edge_that_inputs_make_full() -> None:
+    text = (
+        "pattern p():\n    input doc: int[tokens]\n    space video(t) ++ text(n)\n    attend\n"
+        "        video -> video: false\n        text -> text: doc[q] <= doc[k]\n"
+        "        else: doc[q] < doc[k]\n"
+    )
+    ir = attndsl.parse(text).bind(shape=2, text=2).ir
+    check(Case(ir, 2, 2, inputs={"doc": np.array([2, 0, 1, 1])}))
+
+
 def test_real_arithmetic_and_floor_division_of_negative_numbers() -> None:
     text = (
         "pattern p():\n    space tokens(n)\n"

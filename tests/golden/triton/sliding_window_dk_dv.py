@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["batch_heads", "heads_together"])
 def dk_dv(
     q, k, v, lse, out_gradient, delta, k_gradient, v_gradient,
     q_batch_stride, q_head_stride, q_token_stride, q_channel_stride, k_batch_stride, k_head_stride,
