@@ -7,7 +7,7 @@ tensors, block maps and token lists come with the call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from attndsl import __version__
 from attndsl.codegen import tile_ir as tile
@@ -37,7 +37,7 @@ def print_kernel(program: tile.Program, schedule: Schedule, head_dim: int, value
     sections = [
         _header(program, schedule, head_dim, value_dim, dtype),
         *(_predicates(schedule) if body.masks else []),
-        *(["\n".join(_fill(len(schedule.residuals), body.hidden))] if body.masks else []),
+        *(["\n".join(_fill(len(schedule.residuals), body.hides_keys))] if body.masks else []),
         "\n".join(_packed(body)),
         "\n".join(_pack(body)),
         "\n".join(body.scratch()),
@@ -78,7 +78,7 @@ using Mask = Visibility<Tq, Tk>;
 enum {{ {tensors} }};  // places in call.tensors"""
 
 
-def _fill(residuals: int, hidden: Iterable[tile.Side]) -> Iterator[str]:
+def _fill(residuals: int, hides_keys: bool) -> Iterator[str]:
     yield "// Which pairs of a PARTIAL tile, or of one that the edge of the space cuts off, are visible."
     yield "void fill(Mask& visible, const Call& call, int16_t residual,"
     yield "          int64_t batch, int64_t head, int64_t q_tile, int64_t kv_tile) {"
@@ -87,9 +87,8 @@ def _fill(residuals: int, hidden: Iterable[tile.Side]) -> Iterator[str]:
         yield f"        case {number}: visible_{number}(visible, call, batch, head, q_tile, kv_tile); break;"
     yield "        default: show_all(visible);"
     yield "    }"
-    for side in hidden:
-        hide = "hide_columns" if side == "kv" else "hide_rows"
-        yield f"    {hide}(visible, call.{TILINGS[side]}.counts[{side}_tile]);"
+    if hides_keys:
+        yield "    hide_columns(visible, call.keys.counts[kv_tile]);"
     yield "}"
 
 

@@ -15,6 +15,7 @@ from attndsl.codegen.steps import (
     Scatter,
     Step,
     Visit,
+    columns_of,
     inner_steps,
     reads,
     sum_of,
@@ -28,7 +29,9 @@ TILINGS: dict[tile.Side, str] = {"q": "queries", "kv": "keys"}
 class Body:
     """The text of one program's steps. visited: the side that the owner's tiles visit.
 
-    hidden: the sides whose missing tokens must not be visible, because products sum over them.
+    hides_keys: whether keys that do not exist must be hidden, because they would be summed over. Queries
+    that do not exist need no such care: their rows of tensors are 0, so their weights are finite, and summed
+    with 0.
     """
 
     def __init__(self, program: tile.Program, steps: Sequence[Step]) -> None:
@@ -39,7 +42,7 @@ class Body:
         self.shared = shared_buffers(steps)
         self.additions = list(tile.additions(program.body))
         self.sums = [sum_of(addition.tensor) for addition in self.additions]
-        self.hidden: tuple[tile.Side, ...] = (self.visited, program.owner) if self.sums else (self.visited,)
+        self.hides_keys = any(map(_sums_over_keys, self.flat))
         elsewhere = {step.target for step in self.flat if isinstance(step, Gather)}
         elsewhere |= {each.name for each in self.sums} | self.shared.keys()
         self.variables = [each for each in dict.fromkeys(targets(steps)) if each.name not in elsewhere]
@@ -104,7 +107,7 @@ class Body:
         names = [*(buffer.name for buffer in self.buffers.visited), *(each.name for each in self.sums)]
         members = ", ".join(names)
         constant = "" if self.sums else "const "
-        whole = [f"call.{TILINGS[side]}.counts[{side}_tile] == {SIZES[side]}" for side in self.hidden]
+        whole = ["call.keys.counts[kv_tile] == Tk"] if self.hides_keys else []
         yield f"// {step.comment}"
         yield "const BlockMap& map = map_of(call, batch, head);"
         yield f"for (int64_t run = map.row_start[{owner}]; run < map.row_start[{owner} + 1]; ++run) {{"
@@ -128,6 +131,16 @@ class Body:
     def _kept(self, loop: RowLoop) -> set[str]:
         """Names that other steps read, so that the loop must store them."""
         return set().union(*(reads(step) for step in self.flat if step is not loop))
+
+
+def _sums_over_keys(step: Step) -> bool:
+    match step:
+        case Product(_, dot):
+            left = dot.left.shape
+            return (left.rows if dot.transpose_left else left.columns) == "kv"
+        case RowLoop(assignments):
+            return any(isinstance(s.value, tile.Reduce) and columns_of(s) == "kv" for s in assignments)
+    return False
 
 
 def declaration(variable: tile.Variable) -> str:
