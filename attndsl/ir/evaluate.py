@@ -44,16 +44,22 @@ def mask_rows(
     ir: BoundIR, head: int, start: int, stop: int, inputs: Mapping[str, Array]
 ) -> NDArray[np.bool_]:
     """Rows `start` to `stop` of one head's mask, bool [stop - start, Nk]. inputs: arrays [tokens] by name."""
-    mask = np.zeros((stop - start, ir.key_space.size), dtype=bool)
+    return mask_of_queries(ir, head, np.arange(start, stop), inputs)
+
+
+def mask_of_queries(
+    ir: BoundIR, head: int, queries: NDArray[np.integer[Any]], inputs: Mapping[str, Array]
+) -> NDArray[np.bool_]:
+    """The rows of one head's mask for queries given by their positions, bool [queries, Nk]."""
+    mask = np.zeros((len(queries), ir.key_space.size), dtype=bool)
     for region in ir.regions:
         query, key = ir.query_space.segments[region.query], ir.key_space.segments[region.key]
-        first, last = max(start, query.offset), min(stop, query.offset + query.size)
-        if first < last and key.size:
-            rows = np.arange(first, last)
+        inside = np.flatnonzero((query.offset <= queries) & (queries < query.offset + query.size))
+        if len(inside) and key.size:
             columns = np.arange(key.offset, key.offset + key.size)
-            leaf = _leaves(query, key, rows, columns, head, inputs)
-            block = np.broadcast_to(evaluate(region.visible, leaf), (len(rows), len(columns)))
-            mask[first - start : last - start, key.offset : key.offset + key.size] = block
+            leaf = _leaves(query, key, queries[inside], columns, head, inputs)
+            block = np.broadcast_to(evaluate(region.visible, leaf), (len(inside), len(columns)))
+            mask[inside, key.offset : key.offset + key.size] = block
     return mask
 
 
