@@ -5,6 +5,7 @@
 #   make test-all    all tests
 #   make lint        ruff and mypy
 #   make wheel-test  the tests against the installed wheel, outside the tree
+#   make docs        the pages and tables that are made from the sources: errors, cookbook, README
 #   make bench-cpu   CPU kernels beside FlexAttention and dense attention
 #   make clean       removes what builds and tests left (distclean: .venv too)
 #
@@ -20,7 +21,7 @@ BENCH_JSON ?= benchmarks/measured/cpu.json
 # Kernels that tests compile: kept out of the user's own cache, and shared by the two test runs.
 test test-all wheel-test: export ATTNDSL_CACHE_DIR = $(CURDIR)/.cache
 
-.PHONY: test test-all demo lint wheel-test bench-cpu clean distclean
+.PHONY: test test-all demo docs lint wheel-test bench-cpu clean distclean
 .SILENT:
 
 test: $(VENV)/.ready
@@ -31,6 +32,11 @@ test-all: $(VENV)/.ready
 
 demo: $(VENV)/.ready
 	$(RUN)/attndsl demo
+
+docs: $(VENV)/.ready
+	$(RUN)/python -W error scripts/error_pages.py
+	$(RUN)/python -W error -m benchmarks.table benchmarks/measured/cpu.json
+	$(RUN)/python -W error -m scripts.cookbook
 
 lint: $(VENV)/.ready
 	$(RUN)/ruff check .

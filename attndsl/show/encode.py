@@ -17,7 +17,7 @@ MARGIN = 0.12
 """Inches of white around the picture."""
 
 
-def encode(figure: Figure, path: Path) -> bytes:
+def encode(figure: Figure, path: Path, dots_per_inch: float = DOTS_PER_INCH) -> bytes:
     """The picture in the format that the suffix of `path` names; the same bytes for the same picture.
 
     Raises AttnFileError A0808 for other suffixes.
@@ -28,7 +28,7 @@ def encode(figure: Figure, path: Path) -> bytes:
     with matplotlib.rc_context(palette.STYLE):
         page = figure.get_tightbbox().padded(MARGIN)
         figure.savefig(
-            buffer, format=suffix[1:], dpi=DOTS_PER_INCH, metadata=stamps[suffix], bbox_inches=page
+            buffer, format=suffix[1:], dpi=dots_per_inch, metadata=stamps[suffix], bbox_inches=page
         )
     return buffer.getvalue()
 
