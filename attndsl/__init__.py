@@ -12,6 +12,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from attndsl.importer import install
+
 if TYPE_CHECKING:
     from attndsl.diagnostics import (
         AttnBackendError,
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
         AttnCallError,
         AttnError,
         AttnFileError,
+        AttnImportError,
         AttnNameError,
         AttnScheduleError,
         AttnSyntaxError,
@@ -35,6 +38,7 @@ __all__ = [
     "AttnCallError",
     "AttnError",
     "AttnFileError",
+    "AttnImportError",
     "AttnNameError",
     "AttnScheduleError",
     "AttnSyntaxError",
@@ -63,6 +67,7 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+install()
 
 
 def __getattr__(name: str) -> object:

@@ -80,6 +80,24 @@ class AttnUnsupportedError(AttnError):
     """The language has this construct, but the compiler does not compile it yet (A09xx)."""
 
 
+class AttnImportError(AttnError, ImportError):
+    """A `.attn` file that is imported as a module has a mistake, with the code and the place of that mistake.
+
+    name, path: the module and its file, as in every ImportError.
+    """
+
+    @classmethod
+    def of(cls, mistake: AttnError, name: str, path: str) -> AttnImportError:
+        """The error that an import raises for a mistake in its file."""
+        span, note, help = mistake.span, mistake.note, mistake.help
+        error = cls(mistake.code, mistake.message, span=span, note=note, help=help)
+        error.name, error.path = name, path
+        return error
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return *super().__reduce__(), {"name": self.name, "path": self.path}
+
+
 class AttnWarning(UserWarning):
     """Something works, but not as fast as it could; the text says how to get the fast way."""
 

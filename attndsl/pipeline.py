@@ -88,6 +88,11 @@ class Pattern:
         """The docstring."""
         return self.ir.documentation
 
+    @property
+    def depends_on_heads(self) -> bool:
+        """Whether heads may see different keys, so that bind must be told how many there are."""
+        return _depends_on_heads(self.ir)
+
     def bind(
         self,
         shape: Extents | None = None,
@@ -104,7 +109,7 @@ class Pattern:
         for patterns that declare one. values: parameters by name, and extents of further segments by the
         segment's name (default 0). Raises AttnBindError (A04xx) for numbers that do not fit.
         """
-        if heads is None and _depends_on_heads(self.ir):
+        if heads is None and self.depends_on_heads:
             raise AttnBindError("A0407", f"pattern `{self.name}` depends on the heads", help="pass heads=")
         fixed = heads if heads is not None else kv_heads if kv_heads is not None else 1
         ir = bind(self.ir, shape, fixed, kv_heads, key_shape, values)

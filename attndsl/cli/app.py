@@ -18,6 +18,7 @@ from attndsl.cli.explain import explain
 from attndsl.cli.list_patterns import list_patterns
 from attndsl.cli.show import show
 from attndsl.cli.simulate import simulate
+from attndsl.cli.stubs import stubs
 from attndsl.diagnostics import AttnError, AttnFileError, AttnScheduleError
 
 
@@ -94,4 +95,5 @@ app.command("compile")(compile_pattern)
 app.command("simulate")(simulate)
 app.command("bench")(bench)
 app.command("demo")(demo)
+app.command("stubs")(stubs)
 app.command("doctor")(doctor)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from attndsl.diagnostics import AttnBackendError, AttnFileError
+from attndsl.files import write_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,7 +64,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         if path.exists() and not path.is_file():
             path.write_bytes(data)  # a device or a pipe takes the bytes as they come
         else:
-            _replace(path, data)
+            write_whole(path, data)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise AttnFileError(
@@ -72,15 +72,6 @@ def write_bytes(path: Path, data: bytes) -> None:
             f"`{path}` cannot be written: {reason}",
             help="check the path, its permissions and free space",
         ) from None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _finite(value: Any) -> Any:

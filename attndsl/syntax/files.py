@@ -16,9 +16,17 @@ def read_source(path: str | Path) -> Source:
 
     Errors: A0801 no such file, A0802 a directory, A0803 not readable, A0804 not UTF-8, A0805 too large.
     """
+    return source_of(read_bytes(path), path)
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The contents of the file at `path`, of what is too large a little more than is allowed.
+
+    Errors: A0801 no such file, A0802 a directory, A0803 not readable.
+    """
     try:
         with Path(path).open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
+            return file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise AttnFileError("A0801", f"there is no file `{path}`", help="check the path") from None
     except IsADirectoryError:
@@ -29,6 +37,10 @@ def read_source(path: str | Path) -> Source:
         raise AttnFileError(
             "A0803", f"`{path}` cannot be read: {error}", help="check the path and its permissions"
         ) from None
+
+
+def source_of(data: bytes, path: str | Path) -> Source:
+    """The source with these contents. Errors: A0804 not UTF-8, A0805 too large."""
     if len(data) > LARGEST_FILE:
         raise AttnFileError(
             "A0805",

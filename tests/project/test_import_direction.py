@@ -12,13 +12,14 @@ import attndsl
 
 PACKAGE = Path(attndsl.__file__).parent
 
-LEAVES = {"source", "diagnostics", "settings"}
+LEAVES = {"source", "diagnostics", "settings", "files"}
 """Modules that belong to no stage; any stage may use them."""
 
 MAY_SEE: dict[str, set[str]] = {
     "source": set(),
     "diagnostics": {"source"},
     "settings": set(),
+    "files": set(),
     "grammar": set(),
     "patterns": set(),
     "syntax": LEAVES | {"grammar"},
@@ -30,7 +31,9 @@ MAY_SEE: dict[str, set[str]] = {
     "show": LEAVES | {"ir", "passes", "schedule", "simulate"},
     "codegen": LEAVES | {"ir", "schedule"},
     "runtime": LEAVES | {"ir", "passes", "schedule", "codegen"},
-    "__init__": LEAVES | {"pipeline"},
+    "importer": LEAVES | {"ir", "syntax", "library", "pipeline"},
+    "pytest_plugin": LEAVES | {"syntax", "library"},
+    "__init__": LEAVES | {"pipeline", "importer"},
     "__main__": {"cli"},
 }
 """For each part of the package, the other parts that it may import. `pipeline` and `cli` see everything."""

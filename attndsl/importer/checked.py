@@ -1,0 +1,95 @@
+"""A `.attn` file that was read, parsed and checked: from its text, or from the cache if it was so before.
+
+Parsing needs Lark and its tables, which take longer to make than a whole library of patterns takes to read
+back; so what a text means is kept in the cache, under a key made of the text and of this compiler. An entry
+begins with the SHA-256 of the rest: a truncated or foreign file is ignored and written anew, and reading one
+only ever builds nodes of the pattern IR.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from attndsl import __version__, library
+from attndsl.files import write_whole
+from attndsl.ir.pattern import PatternIR
+from attndsl.ir.stored import from_json, to_json
+from attndsl.settings import settings
+from attndsl.source import Source
+
+STAGES = ("grammar", "syntax", "ir", "passes", "patterns")
+"""The folders that decide what a text means."""
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """The patterns of a file, in order, and its docstring."""
+
+    documentation: str
+    patterns: tuple[PatternIR, ...]
+
+
+def check(source: Source) -> CheckedFile:
+    """The patterns of a source, resolved and type-checked. Raises AttnError for a mistake in it."""
+    entry = settings().cache_dir / "imports" / f"{_key(source)}.json"
+    sources = (source, _prelude())
+    return _read(entry, sources) or _check_and_keep(entry, sources)
+
+
+def _check_and_keep(entry: Path, sources: tuple[Source, Source]) -> CheckedFile:
+    from attndsl.syntax.parser import parse
+
+    tree = parse(sources[0])
+    checked = CheckedFile(tree.documentation, tuple(library.resolve_tree(tree)))
+    _write(entry, checked, sources)
+    return checked
+
+
+def _read(entry: Path, sources: tuple[Source, Source]) -> CheckedFile | None:
+    try:
+        digest, text = entry.read_bytes().split(b"\n", 1)
+        if digest != _digest(text):
+            return None
+        return CheckedFile(*from_json(text.decode("ascii"), sources))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _write(entry: Path, checked: CheckedFile, sources: tuple[Source, Source]) -> None:
+    """Keep a result; a cache that cannot be written costs time and nothing else."""
+    text = to_json((checked.documentation, checked.patterns), sources).encode("ascii")
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(entry, _digest(text) + b"\n" + text)
+    except OSError:
+        return
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).hexdigest().encode("ascii")
+
+
+def _key(source: Source) -> str:
+    """Equal only for equal texts under equal compilers; the name of the file does not count."""
+    return hashlib.sha256(f"{_compiler()}\0{source.text}".encode()).hexdigest()[:32]
+
+
+@cache
+def _compiler() -> str:
+    """The version, and which files it consists of: in a checkout they change without the version."""
+    package = Path(__file__).parents[1]
+    try:
+        entries = [entry for stage in STAGES for entry in os.scandir(package / stage) if entry.is_file()]
+        state = sorted((each.name, each.stat().st_size, each.stat().st_mtime_ns) for each in entries)
+    except OSError:  # installed as a zip file: nobody edits that
+        state = []
+    return f"{__version__} {state}"
+
+
+@cache
+def _prelude() -> Source:
+    return library.source(library.PRELUDE)
