@@ -9,7 +9,7 @@ import typer
 
 from attndsl.cli import options
 from attndsl.cli.output import write_text
-from attndsl.cli.problem import Problem, bind, find_pattern
+from attndsl.cli.problem import Problem, bind
 from attndsl.diagnostics import AttnBackendError
 
 Target = Annotated[
@@ -68,8 +68,8 @@ def refuse_target(target: str, emit: str) -> None:
 
 def _syntax_tree(name: str) -> str:
     from attndsl import library
-    from attndsl.cli.problem import split_name
     from attndsl.cli.tree import tree_text
+    from attndsl.named_pattern import split_name
     from attndsl.syntax.files import read_source
     from attndsl.syntax.parser import parse
 
@@ -79,6 +79,7 @@ def _syntax_tree(name: str) -> str:
 
 def _pattern_ir(name: str) -> str:
     from attndsl.ir.text import pattern_text
+    from attndsl.named_pattern import find_pattern
 
     return pattern_text(find_pattern(name).ir)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attndsl.cli import values
-from attndsl.diagnostics import AttnBindError, AttnFileError
+from attndsl.diagnostics import AttnBindError
+from attndsl.named_pattern import find_pattern
 
 if TYPE_CHECKING:
     from attndsl.pipeline import Bound, Pattern
@@ -25,14 +25,6 @@ class Problem:
     pattern: Pattern
     bound: Bound
     inputs: Mapping[str, Any]
-
-
-def find_pattern(name: str) -> Pattern:
-    """The pattern that PATTERN on a command line means: a library name, `file.attn` or `file.attn:name`."""
-    import attndsl
-
-    path, chosen = split_name(name)
-    return attndsl.pattern(name) if path is None else _in_file(path, chosen)
 
 
 def bind(
@@ -74,29 +66,6 @@ def example_options(example: str) -> str:
     shared = ("shape", "heads", "kv-heads", "key-shape")
     words = (word.split("=", 1) for word in example.split())
     return " ".join(f"--{n} {v}" if n in shared else f"--set {n}={v}" for n, v in words)
-
-
-def split_name(name: str) -> tuple[str | None, str | None]:
-    """Path and pattern name; no path for a library name."""
-    path, found, chosen = name.rpartition(".attn:")
-    if found:
-        return path + ".attn", chosen
-    looks_like_path = name.endswith(".attn") or "/" in name or Path(name).is_file()
-    return (name, None) if looks_like_path else (None, None)
-
-
-def _in_file(path: str, chosen: str | None) -> Pattern:
-    import attndsl
-
-    loaded = attndsl.load(path)
-    alone = isinstance(loaded, attndsl.Pattern)
-    found: dict[str, Pattern] = {loaded.name: loaded} if alone else dict(vars(loaded))
-    name = next(iter(found)) if chosen is None and alone else chosen
-    if name in found:
-        return found[name]
-    listing = ", ".join(f"{path}:{each}" for each in found)
-    what = f"defines {len(found)} patterns" if chosen is None else f"has no pattern `{chosen}`"
-    raise AttnFileError("A0807", f"`{path}` {what}", help=f"name one of them: {listing}")
 
 
 def _checked(given: dict[str, object]) -> dict[str, Any]:

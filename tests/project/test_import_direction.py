@@ -31,6 +31,8 @@ MAY_SEE: dict[str, set[str]] = {
     "show": LEAVES | {"ir", "passes", "schedule", "simulate"},
     "codegen": LEAVES | {"ir", "schedule"},
     "runtime": LEAVES | {"ir", "passes", "schedule", "codegen"},
+    "named_pattern": LEAVES | {"pipeline"},
+    "fitting": LEAVES | {"ir", "schedule", "simulate", "show", "runtime", "pipeline", "named_pattern"},
     "importer": LEAVES | {"ir", "syntax", "library", "pipeline"},
     "pytest_plugin": LEAVES | {"syntax", "library"},
     "__init__": LEAVES | {"pipeline", "importer"},
