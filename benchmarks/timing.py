@@ -8,9 +8,13 @@ from statistics import median
 from attndsl.cli.timing import seconds_of
 
 Contenders = Mapping[str, Callable[[], object]]
+Measure = Callable[[Callable[[], object]], float]
+"""Calls a function and returns the seconds it took."""
 
 
-def take_turns(contenders: Contenders, rounds: int, calls: int = 3) -> dict[str, list[float]]:
+def take_turns(
+    contenders: Contenders, rounds: int, calls: int = 3, measure: Measure = seconds_of
+) -> dict[str, list[float]]:
     """Seconds per call of each contender in each round, the median of `calls` calls.
 
     Within a round every contender has one turn, so that a slow moment of the machine meets all of
@@ -21,7 +25,7 @@ def take_turns(contenders: Contenders, rounds: int, calls: int = 3) -> dict[str,
     for _ in range(rounds):
         for name, function in contenders.items():
             function()
-            seconds[name].append(median(seconds_of(function) for _ in range(calls)))
+            seconds[name].append(median(measure(function) for _ in range(calls)))
     return seconds
 
 

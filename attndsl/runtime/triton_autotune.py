@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from attndsl.codegen.triton_configuration import Configuration, Direction, candidates
 from attndsl.diagnostics import AttnBackendError
+from attndsl.ir.bound import BoundIR
+from attndsl.runtime.checks import check_inputs, check_tensors
 from attndsl.runtime.kernels import Inputs
-from attndsl.runtime.triton_kernels import TritonKernels, with_positive_scale
+from attndsl.runtime.triton_kernels import TritonKernels, compile_triton, with_positive_scale
 from attndsl.runtime.triton_module import require_triton
+from attndsl.runtime.triton_resources import DIRECTIONS
 from attndsl.runtime.triton_tuned import store
 
 Measure = Callable[[Callable[[], None]], float]
@@ -29,7 +33,7 @@ def autotune(
     k: Tensor,
     v: Tensor,
     inputs: Inputs | None = None,
-    directions: Sequence[Direction] = ("forward", "dq", "dk_dv"),
+    directions: Sequence[Direction] = DIRECTIONS,
     report: Report = print,
     measure: Measure | None = None,
 ) -> dict[Direction, Configuration]:
@@ -45,6 +49,17 @@ def autotune(
         won[direction] = tuner.fastest(report)
     store(kernels.problem, won)
     return won
+
+
+def autotune_bound(
+    ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, inputs: Mapping[str, Any], report: Report
+) -> dict[Direction, Configuration]:
+    """`autotune` for tensors as users pass them. Raises AttnError for what does not fit (A06xx, A07xx)."""
+    check_tensors(ir, q, k, v)
+    checked = check_inputs(ir, inputs, len(q))
+    kernels = compile_triton(ir, None, q.shape[3], v.shape[3], q.dtype)
+    directions = DIRECTIONS[:1] if q.dtype.itemsize == 1 else DIRECTIONS
+    return autotune(kernels, q.detach(), k.detach(), v.detach(), checked, directions, report)
 
 
 class _Tuner:
@@ -121,7 +136,8 @@ def _tensors(
 
 def _agree(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> bool:
     for one, other in zip(found, wanted, strict=True):
-        same = (one == other) | ((one - other).abs() <= AGREEMENT * other[other.isfinite()].abs().max())
+        largest = torch.where(other.isfinite(), other, 0.0).abs().max()
+        same = (one == other) | ((one - other).abs() <= AGREEMENT * largest)
         if not bool(same.all()):
             return False
     return True

@@ -104,6 +104,11 @@ class TritonKernels:
         """How a kernel may be built, in the order to try."""
         return [self._chosen[direction]] if direction in self._chosen else self.printer.defaults(direction)
 
+    def schedule(self, direction: Direction) -> Schedule:
+        """The tiles of a kernel: of the one in use, before its first call of the first choice."""
+        kernel = self._settled.get(direction) or self.load(direction, self.choices(direction)[0])
+        return kernel.schedule
+
     def load(self, direction: Direction, chosen: Configuration) -> LoadedKernel:
         """One of the kernels, printed when first asked for."""
         with self._lock:
