@@ -283,6 +283,26 @@ class Bound:
             device=device,
         )
 
+    def autotune(
+        self,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        report: Callable[[str], None] = print,
+        **inputs: torch.Tensor,
+    ) -> dict[str, Any]:
+        """Time candidate Triton kernels on these tensors, which lie on a GPU as in `__call__`.
+
+        The fastest of each kernel (forward, dq, dk_dv) is kept in the cache folder, and taken by every
+        process from then on. report: is told about each candidate, one line of text. Returns what won.
+        Raises AttnBackendError (A07xx) where Triton kernels cannot be had.
+        """
+        from attndsl.runtime.triton_autotune import autotune_bound
+
+        won = autotune_bound(self.for_tensors(q, k).ir, q, k, v, inputs, report)
+        self._kernels.pop(_kernel_key(q, k, v), None)
+        return {str(direction): chosen for direction, chosen in won.items()}
+
     def simulate(
         self,
         device: str = "b200",
@@ -315,23 +335,3 @@ def _frozen(extents: Extents | None) -> object:
 
 
 __all__ = ["Bound", "Pattern", "load", "parse", "pattern", "patterns"]
-    def autotune(
-        self,
-        q: torch.Tensor,
-        k: torch.Tensor,
-        v: torch.Tensor,
-        report: Callable[[str], None] = print,
-        **inputs: torch.Tensor,
-    ) -> dict[str, Any]:
-        """Time candidate Triton kernels on these tensors, which lie on a GPU as in `__call__`.
-
-        The fastest of each kernel (forward, dq, dk_dv) is kept in the cache folder, and taken by every
-        process from then on. report: is told about each candidate, one line of text. Returns what won.
-        Raises AttnBackendError (A07xx) where Triton kernels cannot be had.
-        """
-        from attndsl.runtime.triton_autotune import autotune_bound
-
-        won = autotune_bound(self.for_tensors(q, k).ir, q, k, v, inputs, report)
-        self._kernels.pop(_kernel_key(q, k, v), None)
-        return {str(direction): chosen for direction, chosen in won.items()}
-
