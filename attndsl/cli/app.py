@@ -15,6 +15,7 @@ from attndsl.cli.compile import compile_pattern
 from attndsl.cli.demo import demo
 from attndsl.cli.doctor import doctor
 from attndsl.cli.explain import explain
+from attndsl.cli.fit import fit
 from attndsl.cli.list_patterns import list_patterns
 from attndsl.cli.show import show
 from attndsl.cli.simulate import simulate
@@ -93,6 +94,7 @@ app.command("show")(show)
 app.command("explain")(explain)
 app.command("compile")(compile_pattern)
 app.command("simulate")(simulate)
+app.command("fit")(fit)
 app.command("bench")(bench)
 app.command("demo")(demo)
 app.command("stubs")(stubs)

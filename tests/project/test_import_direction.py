@@ -35,7 +35,7 @@ MAY_SEE: dict[str, set[str]] = {
     "fitting": LEAVES | {"ir", "schedule", "simulate", "show", "runtime", "pipeline", "named_pattern"},
     "importer": LEAVES | {"ir", "syntax", "library", "pipeline"},
     "pytest_plugin": LEAVES | {"syntax", "library"},
-    "__init__": LEAVES | {"pipeline", "importer"},
+    "__init__": LEAVES | {"pipeline", "importer", "fitting"},
     "__main__": {"cli"},
 }
 """For each part of the package, the other parts that it may import. `pipeline` and `cli` see everything."""

@@ -1,0 +1,158 @@
+"""Candidates: patterns with values, of which a grid gives all combinations.
+
+A pattern has one value of an ordinary parameter for a whole layer, and one value per head of a parameter
+that it declares `[heads]`. So the candidates of a pattern form *families*: within a family only per-head
+parameters differ, and each head may take another candidate of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from attndsl.diagnostics import AttnScheduleError
+from attndsl.ir.expr import Element, Head, topological
+from attndsl.ir.pattern import PatternIR
+from attndsl.named_pattern import find_pattern
+from attndsl.pipeline import Bound, Pattern
+
+Grids = Mapping[str | Path | Pattern, Mapping[str, Any]]
+MOST_CANDIDATES = 10_000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pattern with values for every head alike. name: as the user spells the pattern; it is in the plan."""
+
+    name: str
+    pattern: Pattern
+    values: Mapping[str, Any]
+    family: int
+    per_head: frozenset[str]
+    """Parameters of which each head has a value of its own."""
+
+    @property
+    def label(self) -> str:
+        """The pattern with its values: `moa alpha=64 beta=0.5`."""
+        return label(self.name, self.values)
+
+    def bind(self, shape: Sequence[int], heads: int, kv_heads: int) -> Bound:
+        """With the numbers of a layer. Raises AttnBindError (A04xx)."""
+        return self.pattern.bind(shape=shape, heads=heads, kv_heads=kv_heads, **self.values)
+
+
+def label(name: str, values: Mapping[str, Any]) -> str:
+    """A pattern's name with values as the command line takes them."""
+    return " ".join([name, *(f"{key}={spelled(value)}" for key, value in values.items())])
+
+
+def spelled(value: Any) -> str:
+    """A value as the command line takes it: `18,24,24`, `true`; many values as their range."""
+    if isinstance(value, list | tuple):
+        different = sorted(set(value))
+        if len(value) > 4 and len(different) > 1:
+            return f"{spelled(different[0])}..{spelled(different[-1])}"
+        return ",".join(map(spelled, value if len(different) > 1 or len(value) <= 4 else different))
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def candidates(patterns: Grids | Iterable[tuple[str | Path | Pattern, Mapping[str, Any]]]) -> list[Candidate]:
+    """All combinations of values. A list is a grid of values, anything else (a tuple too) one value.
+
+    Raises AttnScheduleError A0526 where there are none or too many, AttnError for patterns that do not load
+    or that fit cannot measure.
+    """
+    pairs = list(patterns.items() if isinstance(patterns, Mapping) else patterns)
+    found: list[Candidate] = []
+    families: dict[object, int] = {}
+    for place, (chosen, grids) in enumerate(pairs):
+        name, pattern = _load(chosen)
+        check_pattern(name, pattern.ir)
+        per_head = per_head_parameters(pattern.ir)
+        for values in _combinations(name, grids, len(found)):
+            own = per_head.intersection(values)
+            common = sorted((key, repr(value)) for key, value in values.items() if key not in own)
+            family = families.setdefault((name if own else place, own, *common), len(families))
+            found.append(Candidate(name, pattern, values, family, own))
+    if not found:
+        raise AttnScheduleError(
+            "A0526",
+            "there is no pattern to choose from",
+            help="name at least one, such as causal",
+        )
+    return found
+
+
+def _load(chosen: str | Path | Pattern) -> tuple[str, Pattern]:
+    if isinstance(chosen, Pattern):
+        return chosen.name, chosen
+    return str(chosen), find_pattern(str(chosen))
+
+
+def _combinations(name: str, grids: Mapping[str, Any], before: int) -> list[dict[str, Any]]:
+    lists = [value if isinstance(value, list) else [value] for value in grids.values()]
+    empty = [key for key, values in zip(grids, lists, strict=True) if not values]
+    if empty:
+        raise AttnScheduleError(
+            "A0526", f"the grid of `{empty[0]}` of pattern `{name}` is empty", help="give at least one value"
+        )
+    count = before
+    for values in lists:
+        count = max(count, 1) * len(values)
+    if count > MOST_CANDIDATES:
+        raise AttnScheduleError(
+            "A0526",
+            f"the grids of pattern `{name}` give {count:,} candidates",
+            help=f"at most {MOST_CANDIDATES:,} are measured: leave out some values",
+        )
+    return [dict(zip(grids, values, strict=True)) for values in product(*lists)]
+
+
+def check_pattern(name: str, ir: PatternIR) -> None:
+    """Raise AttnScheduleError A0524 for a pattern of which samples of self-attention say nothing."""
+    problem = (
+        f"reads the input `{ir.inputs[0].name}`, which no sample holds"
+        if ir.inputs
+        else "has queries and keys in spaces of their own"
+        if ir.cross
+        else None
+    )
+    if problem:
+        raise AttnScheduleError(
+            "A0524", f"pattern `{name}` {problem}", help="fit measures masks of positions, of self-attention"
+        )
+
+
+def per_head_parameters(ir: PatternIR) -> frozenset[str]:
+    """Parameters declared `[heads]` that each head reads at its own place, so that heads choose freely."""
+    declared = {each.name for each in ir.parameters if each.shape == ("heads",)}
+    masks = (*(arm.visible for arm in ir.arms), *(each.condition for each in ir.requirements))
+    nodes = (node for mask in masks for node in topological(mask))
+    shared = {node.name for node in nodes if isinstance(node, Element) and node.index is not Head()}
+    return frozenset(declared - shared)
+
+
+def merged(chosen: Sequence[Candidate]) -> dict[str, Any]:
+    """The values that bind a layer of which head h takes `chosen[h]`, all of one family."""
+    first = chosen[0]
+    values = dict(first.values)
+    for name in first.per_head:
+        values[name] = [_of_head(each.values[name], head) for head, each in enumerate(chosen)]
+    return values
+
+
+def _of_head(value: Any, head: int) -> Any:
+    """A head's element of a value; a single number stands for every head."""
+    return value[head] if isinstance(value, tuple) else value
+
+
+__all__ = ["Candidate", "Grids", "candidates", "check_pattern", "label", "merged", "spelled"]
