@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         AttnTypeError,
         AttnUnsupportedError,
     )
+    from attndsl.fitting.capture import capture
+    from attndsl.fitting.fit import fit
     from attndsl.pipeline import Pattern, load, parse, pattern, patterns
 
 __version__ = "0.1.0"
@@ -46,11 +48,17 @@ __all__ = [
     "AttnUnsupportedError",
     "Pattern",
     "__version__",
+    "capture",
+    "fit",
     "load",
     "parse",
     "pattern",
     "patterns",
 ]
+
+
+HOMES = {"capture": "fitting.capture", "fit": "fitting.fit"}
+"""Where names live that are neither errors nor in `pipeline`."""
 
 
 class _Package(ModuleType):
@@ -73,7 +81,7 @@ install()
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'attndsl' has no attribute {name!r}")
-    home = "diagnostics" if name.endswith("Error") else "pipeline"
+    home = "diagnostics" if name.endswith("Error") else HOMES.get(name, "pipeline")
     value: object = getattr(import_module(f"attndsl.{home}"), name)
     globals()[name] = value
     return value
