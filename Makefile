@@ -5,7 +5,7 @@
 #   make test-all    all tests
 #   make lint        ruff and mypy
 #   make wheel-test  the tests against the installed wheel, outside the tree
-#   make docs        the pages and tables that are made from the sources: errors, cookbook, README
+#   make docs        the pages and tables that are made from the sources: errors, cookbook, tables, outputs
 #   make bench-cpu   CPU kernels beside FlexAttention and dense attention
 #   make gpu         on a machine with a GPU: its tests, then the benchmark beside FlexAttention and SDPA
 #   make clean       removes what builds and tests left (distclean: .venv too)
@@ -41,6 +41,7 @@ docs: $(VENV)/.ready
 	$(RUN)/python -W error -m benchmarks.table benchmarks/measured/cpu.json
 	$(RUN)/python -W error -m benchmarks.gpu_table
 	$(RUN)/python -W error -m scripts.cookbook
+	$(RUN)/python -W error -m scripts.console
 
 lint: $(VENV)/.ready
 	$(RUN)/ruff check .
