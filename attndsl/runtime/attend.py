@@ -15,6 +15,7 @@ from torch.autograd import forward_ad
 
 from attndsl.diagnostics import AttnCallError
 from attndsl.runtime import transforms
+from attndsl.runtime.checks import EIGHT_BIT
 from attndsl.runtime.operators import attention
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.targets import Target
@@ -54,9 +55,18 @@ def _is_watched(q: Tensor, k: Tensor, v: Tensor) -> bool:
         transforms.refuse_derivatives(q, k, v)
         return True
     if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
+        _refuse_eight_bits(q)
         return True
     plain = type(q) in PLAIN and type(k) in PLAIN and type(v) in PLAIN
     return not plain or torch._C._len_torch_dispatch_stack() > 0
+
+
+def _refuse_eight_bits(q: Tensor) -> None:
+    if q.dtype == EIGHT_BIT:
+        raise AttnCallError(
+            "A0629", "8-bit tensors require gradients, and there is a forward pass for them only",
+            help="detach them, or convert them with .to(torch.bfloat16)",
+        )  # fmt: skip
 
 
 def _lowered(tensor: Tensor) -> Tensor:

@@ -16,6 +16,9 @@ from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR, InputDeclaration
 
 SUPPORTED = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+EIGHT_BIT = torch.float8_e4m3fn
+"""A type of inputs for Triton kernels of the forward pass, see `compile_attention`."""
+
 INPUT_TYPES = {"int": torch.int64, "real": torch.float64, "bool": torch.bool}
 
 
@@ -53,7 +56,7 @@ def _check_kind(name: str, tensor: Any) -> None:
             "A0602", f"{name} must be [batch, heads, tokens, head_dim], its shape is {_shape(tensor)}",
             help="add missing dimensions with unsqueeze, or split heads with unflatten and transpose",
         )  # fmt: skip
-    if tensor.dtype not in SUPPORTED:
+    if tensor.dtype not in SUPPORTED and tensor.dtype != EIGHT_BIT:
         raise AttnCallError(
             "A0608", f"{name} is {_name(tensor.dtype)}, which attention is not computed in",
             help=f"use one of {', '.join(map(_name, SUPPORTED))}",
@@ -151,6 +154,11 @@ def _fits(dtype: torch.dtype, kind: str) -> bool:
     if kind == "bool" or dtype == torch.bool:
         return kind == "bool" and dtype == torch.bool
     return not dtype.is_complex and (kind == "real" or not dtype.is_floating_point)
+
+
+def output_type(dtype: torch.dtype) -> torch.dtype:
+    """The type of outputs for tensors of a type."""
+    return torch.bfloat16 if dtype == EIGHT_BIT else dtype
 
 
 def _shape(tensor: torch.Tensor) -> tuple[int, ...]:

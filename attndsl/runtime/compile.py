@@ -11,7 +11,7 @@ import torch
 
 from attndsl.diagnostics import AttnBackendError, AttnWarning
 from attndsl.ir.bound import BoundIR
-from attndsl.runtime.checks import SUPPORTED
+from attndsl.runtime.checks import EIGHT_BIT, SUPPORTED
 from attndsl.runtime.compiled import CompiledAttention, Fit
 from attndsl.runtime.cpu import CpuKernels
 from attndsl.runtime.kernels import ReferenceKernels
@@ -23,7 +23,13 @@ BACKENDS = ("auto", "cpu", "triton", "reference")
 FAST = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
 """Types that C++ and Triton kernels exist for."""
 
-SHORT_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "fp64": "float64"}
+SHORT_NAMES = {
+    "fp8": "float8_e4m3fn",
+    "fp32": "float32",
+    "bf16": "bfloat16",
+    "fp16": "float16",
+    "fp64": "float64",
+}
 
 
 def compile_attention(
@@ -41,15 +47,18 @@ def compile_attention(
     schedule: gives the block map for C++ kernels, asked for only where one is needed. backend: 'cpu' (C++),
     'triton', 'reference' (torch) or 'auto'. For half and single precision that is Triton on GPUs (and in its
     interpreter) and C++ on the CPU; the reference otherwise. dtype: a torch type or its name, default
-    float32. Raises AttnBackendError A0701 for an unknown backend, A0704 for a type or device that the backend
-    lacks, A0702 and A0703 where 'cpu' is asked for and no compiler works, A0710 to A0714 where 'triton' is
-    asked for and cannot be had.
+    float32; 8-bit tensors (e4m3) have Triton kernels of the forward pass only, whose output is bfloat16.
+    Raises AttnBackendError A0701 for an unknown backend, A0704 for a type or device that the backend lacks,
+    A0702 and A0703 where 'cpu' is asked for and no compiler works, A0710 to A0714 where 'triton' is asked for
+    and cannot be had.
     """
     if backend not in BACKENDS:
         raise AttnBackendError(
             "A0701", f"there is no backend `{backend}`", help=f"use one of {', '.join(BACKENDS)}"
         )
     kind = parse_dtype(dtype)
+    if kind == EIGHT_BIT and backend != "triton":
+        _refuse_eight_bits(backend, device)
     if backend == "cpu" and (kind not in FAST or device != "cpu"):
         raise AttnBackendError(
             "A0704", f"C++ kernels compute {', '.join(FAST.values())} on the CPU, not {kind} on {device}",
@@ -64,10 +73,18 @@ def compile_attention(
         if taken == "cpu":
             return CompiledAttention(ir, "cpu", CpuKernels(schedule(), head_dim, value_dim, kind), fit)
     except AttnBackendError as error:
-        if backend != "auto":
+        if backend != "auto" or kind == EIGHT_BIT:
             raise
         _warn_once(f"no fast {device} kernels, the slow reference backend runs instead.\n{error}")
     return CompiledAttention(ir, "reference", ReferenceKernels(ir))
+
+
+def _refuse_eight_bits(backend: str, device: str) -> None:
+    if backend != "auto" or device != _device_of_triton():
+        raise AttnBackendError(
+            "A0704", "8-bit tensors are attended to by Triton kernels on GPUs only",
+            help="convert them, as with .to(torch.bfloat16)",
+        )  # fmt: skip
 
 
 def parse_dtype(dtype: Any) -> torch.dtype:
@@ -78,7 +95,7 @@ def parse_dtype(dtype: Any) -> torch.dtype:
     if dtype is None:
         return torch.float32
     name = str(dtype).removeprefix("torch.")
-    known = {str(each).removeprefix("torch."): each for each in SUPPORTED}
+    known = {str(each).removeprefix("torch."): each for each in (*SUPPORTED, EIGHT_BIT)}
     found = known.get(SHORT_NAMES.get(name, name))
     if found is None:
         raise AttnBackendError(
@@ -92,6 +109,8 @@ def _automatic(kind: torch.dtype, device: str) -> str:
     if device not in ("cpu", "cuda"):
         _warn_once(f"there are no kernels for {device} tensors yet, the slow reference backend runs instead")
         return "reference"
+    if kind == EIGHT_BIT:
+        return "triton"
     if kind not in FAST:
         return "reference"
     return "triton" if device == "cuda" or interprets() else "cpu"

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.library import custom_op, register_autograd, register_fake
 
 from attndsl.diagnostics import AttnCallError
+from attndsl.runtime.checks import output_type
 from attndsl.runtime.kernels import Saved, Wanted
 from attndsl.runtime.targets import find, keep
 
@@ -67,7 +68,8 @@ def _shapes(
 ) -> tuple[Tensor, Tensor]:
     keep(target).check_tensors(q, k, v)
     kind = torch.float64 if q.dtype == torch.float64 else torch.float32
-    return q.new_empty((*q.shape[:3], v.shape[3])), q.new_empty(q.shape[:3], dtype=kind)
+    out = q.new_empty((*q.shape[:3], v.shape[3]), dtype=output_type(q.dtype))
+    return out, q.new_empty(q.shape[:3], dtype=kind)
 
 
 def _backward_shapes(q: Tensor, k: Tensor, v: Tensor, *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from attndsl.codegen.tile_ir import Side
 from attndsl.codegen.triton_configuration import Configuration, Direction
 from attndsl.ir.bound import BoundIR
+from attndsl.runtime.checks import output_type
 from attndsl.runtime.kernels import Inputs, Saved, Wanted
 from attndsl.runtime.triton_device import cache_bytes, current_target
 from attndsl.runtime.triton_launch import Call, LoadedKernel, describable
@@ -66,8 +67,7 @@ class TritonKernels:
 
     def forward(self, scale: float, inputs: Inputs, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """See `Kernels`. The output of 8-bit tensors is bfloat16."""
-        kind = torch.bfloat16 if q.dtype.itemsize == 1 else q.dtype
-        out = torch.empty((*q.shape[:3], v.shape[3]), dtype=kind, device=q.device)
+        out = torch.empty((*q.shape[:3], v.shape[3]), dtype=output_type(q.dtype), device=q.device)
         lse = torch.empty(q.shape[:3], dtype=torch.float32, device=q.device)
         if not k.shape[2]:
             return out.zero_(), lse.fill_(-math.inf)

@@ -77,6 +77,13 @@ def second_derivative() -> None:
     torch.autograd.grad(gradient.sum(), q)
 
 
+def eight_bits(requires_grad: bool = False) -> dict[str, Any]:
+    return {
+        name: tensor.to(torch.float8_e4m3fn).requires_grad_(requires_grad)
+        for name, tensor in tensors().items()
+    }
+
+
 REQUESTS: dict[str, Callable[[], object]] = {
     "gradient_of_a_mask": lambda: HEIGHTS(**tensors(height=torch.zeros(8, requires_grad=True))),
     "second_derivative": second_derivative,
@@ -89,6 +96,8 @@ REQUESTS: dict[str, Callable[[], object]] = {
     "unknown_device": lambda: BOUND.simulate(device="b20"),
     "share_above_one": lambda: BOUND.simulate(attention_share=60.7),
     "unknown_backend": lambda: BOUND.compile(backend="cuda", head_dim=16),
+    "eight_bits_on_the_cpu": lambda: BOUND(**eight_bits()),
+    "eight_bits_with_gradients": lambda: BOUND(**eight_bits(requires_grad=True)),
     "cpu_in_float64": lambda: BOUND.compile(backend="cpu", head_dim=16, dtype="float64"),
 }
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.library import opcheck
 
 import attndsl
 from attndsl.codegen.triton_configuration import defaults
 from attndsl.codegen.triton_targets import TARGETS, target_of
 from attndsl.diagnostics import AttnBackendError
+from attndsl.runtime.operators import attention
 from attndsl.runtime.triton_kernels import TritonKernels, compile_triton, with_positive_scale
 from attndsl.runtime.triton_problem import Problem
 from tests.runtime.triton_worker import interpreted, needs_triton
@@ -80,6 +82,20 @@ def test_in_the_interpreter_bound_patterns_call_triton_kernels() -> None:
     backend, error = interpreted(call_through_bound)
     assert backend == "triton"
     assert error < 1e-5
+
+
+def eight_bit_call() -> tuple[torch.dtype, float]:
+    q, k, v = (tensor.to(torch.float8_e4m3fn) for tensor in tensors(dim=32))
+    opcheck(attention, (q, k, v, [], "", CAUSAL.key, None, []), test_utils="test_faketensor")
+    out = CAUSAL(q, k, v)
+    exact = CAUSAL.reference(q.double(), k.double(), v.double())
+    return out.dtype, float((out - exact).abs().max() / exact.abs().max())
+
+
+def test_eight_bit_tensors_give_outputs_of_sixteen() -> None:
+    dtype, error = interpreted(eight_bit_call)
+    assert dtype == torch.bfloat16
+    assert error < 2**-8
 
 
 def empty_calls() -> list[bool]:
