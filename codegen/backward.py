@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import math
 
-from attndsl.codegen.forward import LOG2_E, LSE, OUT, SCALE, K, Q, V
+from attndsl.codegen.forward import LOG2_E, LSE, OUT, SCALE, K, Q, V, reciprocal
+from attndsl.codegen.scores import PLAIN, Scores
 from attndsl.codegen.tile_ir import (
     Add,
     Assign,
@@ -52,12 +53,12 @@ _dq, _dk = Variable("dq", Shape("q", "head_dim")), Variable("dk", Shape("kv", "h
 _dv = Variable("dv", Shape("kv", "value_dim"))
 
 
-def delta() -> Program:
+def delta(scores: Scores = PLAIN) -> Program:
     """`delta` [batch, heads, Nq] = rowsum(out_gradient * out) - lse_gradient; 0 for queries that see nothing.
 
-    It is what `dq` and `dk_dv` have in common.
+    It is what `dq` and `dk_dv` have in common. Weights that are not divided by their sum need none.
     """
-    nothing = _apply("eq", Load(LSE), Number(-math.inf))
+    nothing = _apply("eq", Load(LSE), Number(-math.inf if scores.is_softmax else 0.0))
     products = Reduce("sum", _apply("mul", Load(OUT_GRADIENT), Load(OUT)))
     return Program(
         "delta",
@@ -72,10 +73,10 @@ def delta() -> Program:
     )
 
 
-def dq() -> Program:
+def dq(scores: Scores = PLAIN) -> Program:
     """`q_gradient` from the forward pass's inputs and LSE, the output's gradient and `delta`."""
     visit = (
-        *_recompute(_queries, Load(K), _out_gradients, Load(V), _lse, _delta),
+        *_recompute(scores, _queries, Load(K), _out_gradients, Load(V), _lse, _delta),
         Assign("dq", _apply("add", _dq, Dot(_score_gradients, Load(K)))),
     )
     return Program(
@@ -87,7 +88,7 @@ def dq() -> Program:
         body=(
             Assign("queries", Load(Q)),
             Assign("out_gradients", Load(OUT_GRADIENT)),
-            Assign("lse_in_base_2", _in_base_2(Load(LSE))),
+            Assign(_lse.name, _normaliser(scores, Load(LSE))),
             Assign("deltas", Load(DELTA)),
             Assign("dq", Full(Shape("q", "head_dim"), 0.0)),
             ForVisited(visit, comment="every kv tile in the block map of this q tile"),
@@ -96,20 +97,23 @@ def dq() -> Program:
     )
 
 
-def dk_dv() -> Program:
+def dk_dv(scores: Scores = PLAIN) -> Program:
     """`k_gradient` and `v_gradient`, summed over the query heads that share a kv head; inputs as for `dq`."""
-    return _owned_by_keys("dk_dv", (K_GRADIENT, V_GRADIENT), ())
+    return _owned_by_keys(scores, "dk_dv", (K_GRADIENT, V_GRADIENT), ())
 
 
-def dq_dk_dv() -> Program:
+def dq_dk_dv(scores: Scores = PLAIN) -> Program:
     """All gradients at once. Sums are formed in the same order as by `dq` and `dk_dv`, with equal results."""
     add = Add(Q_GRADIENT, Dot(_score_gradients, _keys), SCALE)
-    return _owned_by_keys("dq_dk_dv", (Q_GRADIENT, K_GRADIENT, V_GRADIENT), (add,))
+    return _owned_by_keys(scores, "dq_dk_dv", (Q_GRADIENT, K_GRADIENT, V_GRADIENT), (add,))
 
 
-def _owned_by_keys(name: str, outputs: tuple[Tensor, ...], additions: tuple[Add, ...]) -> Program:
+def _owned_by_keys(
+    scores: Scores, name: str, outputs: tuple[Tensor, ...], additions: tuple[Add, ...]
+) -> Program:
+    lse = _normaliser(scores, Load(LSE))
     visit: tuple[Assign | Add, ...] = (
-        *_recompute(Load(Q), _keys, Load(OUT_GRADIENT), _values, _in_base_2(Load(LSE)), Load(DELTA)),
+        *_recompute(scores, Load(Q), _keys, Load(OUT_GRADIENT), _values, lse, Load(DELTA)),
         Assign("dv", _apply("add", _dv, Dot(_weights, Load(OUT_GRADIENT), transpose_left=True))),
         Assign("dk", _apply("add", _dk, Dot(_score_gradients, Load(Q), transpose_left=True))),
         *additions,
@@ -134,26 +138,55 @@ def _owned_by_keys(name: str, outputs: tuple[Tensor, ...], additions: tuple[Add,
 
 
 def _recompute(
+    scores: Scores,
     queries: Expression,
     keys: Expression,
     out_gradients: Expression,
     values: Expression,
-    lse: Expression,
+    normaliser: Expression,
     deltas: Expression,
 ) -> tuple[Assign, ...]:
-    """Weights and the gradients of scores, of one pair of tiles. A query that sees nothing has no weights."""
-    scores = _apply("mul", _products, _apply("mul", SCALE, Number(LOG2_E)))
-    weights = _apply("select", Visible(), _apply("exp2", _apply("sub", scores, lse)), Number(0.0))
+    """Weights and the gradients of products, of one pair of tiles. A query that sees nothing has no weights."""
+    product = Dot(queries, keys, transpose_right=True)
+    scaled = product if scores.is_softmax and scores.is_product else _apply("mul", product, SCALE)
     return (
-        Assign("products", Dot(queries, keys, transpose_right=True)),
+        Assign("products", scaled),
         Assign("weight_gradients", Dot(out_gradients, values, transpose_right=True)),
-        Assign("weights", weights, comment="as in the forward pass"),
-        Assign("score_gradients", _apply("mul", _weights, _apply("sub", _weight_gradients, deltas))),
+        *(_of_softmax(scores, normaliser, deltas) if scores.is_softmax else _of_sum(scores, normaliser, deltas)),
     )
 
 
-def _in_base_2(lse: Expression) -> Expression:
-    return _apply("mul", lse, Number(LOG2_E))
+def _of_softmax(scores: Scores, lse: Expression, deltas: Expression) -> tuple[Assign, ...]:
+    factor = _apply("mul", SCALE, Number(LOG2_E)) if scores.is_product else Number(LOG2_E)
+    in_base_2 = _apply("mul", scores.score(_products), factor)
+    weights = _apply("select", Visible(), _apply("exp2", _apply("sub", in_base_2, lse)), Number(0.0))
+    gradients = _apply("mul", _weights, _apply("sub", _weight_gradients, deltas))
+    if not scores.is_product:
+        chain = _apply("select", Visible(), scores.score_derivative(_products), Number(0.0))
+        gradients = _apply("mul", gradients, chain)
+    return (
+        Assign("weights", weights, comment="as in the forward pass"),
+        Assign("score_gradients", gradients),
+    )
+
+
+def _of_sum(scores: Scores, normaliser: Expression, deltas: Expression) -> tuple[Assign, ...]:
+    """The same where weights are functions of one product each, with or without a normaliser."""
+    weights = _apply("select", Visible(), scores.weight(_products), Number(0.0))
+    chain = _apply("select", Visible(), scores.weight_derivative(_products), Number(0.0))
+    gradients: Expression = _weight_gradients
+    if scores.weighting.normalize == "sum":
+        weights = _apply("mul", weights, normaliser)
+        gradients = _apply("mul", _apply("sub", gradients, deltas), normaliser)
+    return (
+        Assign("weights", weights, comment="as in the forward pass"),
+        Assign("score_gradients", _apply("mul", gradients, chain)),
+    )
+
+
+def _normaliser(scores: Scores, lse: Expression) -> Expression:
+    """What weights need of the forward pass: the log-sum-exp in base 2, or one over the sum of weights."""
+    return _apply("mul", lse, Number(LOG2_E)) if scores.is_softmax else reciprocal(lse)
 
 
 def _apply(op: str, *operands: Expression) -> Elementwise:

@@ -1,6 +1,6 @@
 """The elementwise operations of tile IR: their meaning in NumPy, and how printers spell them.
 
-Operands and results are float32; `eq` gives bool and `select` takes one.
+Operands and results are float32; comparisons give bool, `select` and logic take it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,24 @@ ELEMENTWISE: dict[str, Operation] = {
     "mul": Operation(2, np.multiply, "*"),
     "div": Operation(2, np.divide, "/"),
     "eq": Operation(2, np.equal, "=="),
+    "ne": Operation(2, np.not_equal, "!="),
+    "lt": Operation(2, np.less, "<"),
+    "le": Operation(2, np.less_equal, "<="),
+    "gt": Operation(2, np.greater, ">"),
+    "ge": Operation(2, np.greater_equal, ">="),
+    "and": Operation(2, np.logical_and, "&"),
+    "or": Operation(2, np.logical_or, "|"),
+    "not": Operation(1, np.logical_not),
     "max": Operation(2, np.maximum),
+    "min": Operation(2, np.minimum),
+    "abs": Operation(1, np.abs),
     "exp2": Operation(1, np.exp2),
     "log2": Operation(1, np.log2),
+    "sqrt": Operation(1, np.sqrt),
+    "tanh": Operation(1, np.tanh),
     "select": Operation(3, np.where),
 }
 """`select(condition, value, other)` is `value` where the condition holds and `other` elsewhere."""
+
+TRUTHS = frozenset({"eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not"})
+"""Operations that give bool."""

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attndsl.codegen import tile_ir as tile
-from attndsl.codegen.elementwise import ELEMENTWISE
-from attndsl.ir.bound import Space
+from attndsl.codegen.elementwise import ELEMENTWISE, TRUTHS
+from attndsl.ir.bound import Space, input_sizes
 from attndsl.ir.evaluate import coordinates, evaluate
-from attndsl.ir.expr import Expr, Head, InputAt, Position
+from attndsl.ir.expr import Expr, Head, InputAt, InputElement, Position
 from attndsl.schedule.block_map import BlockMap
 from attndsl.schedule.schedule import Schedule
 
@@ -46,11 +46,16 @@ def interpret(
     for tensor in sums:
         outputs[tensor.name][:] = 0.0
     for batch in range(batches):
-        rows = {name: value[batch] if value.ndim == 2 else value for name, value in (inputs or {}).items()}
-        refined = schedule.refine(rows) if schedule.ir.inputs else schedule
+        rows = {name: _of_batch(schedule, name, value, batch) for name, value in (inputs or {}).items()}
+        refined = schedule.refine(rows) if schedule.ir.mask_inputs else schedule
         own = {name: value[batch] for name, value in (*tensors.items(), *outputs.items())}
         _Kernel(program, refined, own, rows, arguments, sizes, dtype).run()
     return outputs
+
+
+def _of_batch(schedule: Schedule, name: str, value: Array, batch: int) -> Array:
+    batched = value.ndim > len(input_sizes(schedule.ir, name))
+    return np.asarray(value[batch] if batched else value)
 
 
 def _allocate(tensor: tile.Tensor, schedule: Schedule, batches: int, sizes: Sizes, dtype: Any) -> Array:
@@ -159,8 +164,17 @@ class _Kernel:
     @_value.register
     def _(self, expression: tile.Visible) -> Any:
         q, kv = self.tokens["q"], self.tokens["kv"]
-        visible = self._predicate(self.schedule.residuals[self.residual - 1]) if self.residual else True
+        visible = self._evaluate(self.schedule.residuals[self.residual - 1]) if self.residual else True
         return np.broadcast_to(visible, (len(q), len(kv)))
+
+    @_value.register
+    def _(self, expression: tile.Term) -> Any:
+        ir, q, kv = self.schedule.ir, self.tokens["q"], self.tokens["kv"]
+        places = segment_of(ir.query_space, q[0]), segment_of(ir.key_space, kv[0])
+        region = next(each for each in ir.regions if (each.query, each.key) == places)
+        value = np.asarray(self._evaluate(region.terms[expression.number]), self.dtype)
+        whole = np.broadcast_to(value, (len(q), len(kv)))
+        return whole if expression.like.columns else whole[:, 0] if expression.like.rows else whole[0, 0]
 
     @_value.register
     def _(self, expression: tile.Elementwise) -> Any:
@@ -168,7 +182,7 @@ class _Kernel:
         operands = [self._value(operand) for operand in expression.arguments]
         if columns:
             operands = [value[:, None] if value.ndim == 1 else value for value in operands]
-        with np.errstate(divide="ignore", under="ignore", over="ignore"):
+        with np.errstate(all="ignore"):  # what comes of pairs that are not visible is thrown away
             return ELEMENTWISE[expression.op].evaluate(*operands).astype(self._type(expression))
 
     @_value.register
@@ -184,14 +198,15 @@ class _Kernel:
         )
 
     def _type(self, expression: tile.Elementwise) -> Any:
-        return bool if expression.op == "eq" else self.dtype
+        return bool if expression.op in TRUTHS else self.dtype
 
     def _size(self, dimension: tile.Dimension) -> int:
         if dimension in self.tokens:
             return len(self.tokens[dimension])
         return self.sizes[dimension]
 
-    def _predicate(self, residual: Expr) -> Any:
+    def _evaluate(self, root: Expr) -> Any:
+        """A predicate or term on the pairs of the current tiles, broadcastable to [q, kv]."""
         ir = self.schedule.ir
         tokens = {"q": self.tokens["q"][:, None], "k": self.tokens["kv"][None, :]}
         positions = {
@@ -205,17 +220,23 @@ class _Kernel:
                     return positions[side][axis]
                 case InputAt(name, side):
                     return self.inputs[name][tokens[side]]
+                case InputElement(name):
+                    return self.inputs[name]
                 case Head():
                     return self.head
             raise TypeError(f"{type(node).__name__} does not belong into bound IR")
 
-        return evaluate(residual, leaf)
+        return evaluate(root, leaf)
 
 
 def _coordinates(space: Space, tokens: Array) -> tuple[Array, ...]:
     """Coordinates of tokens that all lie in one segment, as those of a tile do."""
-    segment = next(s for s in space.segments if s.offset <= tokens.flat[0] < s.offset + s.size)
-    return coordinates(segment, tokens)
+    return coordinates(space.segments[segment_of(space, tokens.flat[0])], tokens)
+
+
+def segment_of(space: Space, token: int) -> int:
+    """The number of the segment that a token lies in."""
+    return next(n for n, s in enumerate(space.segments) if s.offset <= token < s.offset + s.size)
 
 
 def _visited(block_map: BlockMap, row: int) -> Iterator[tuple[int, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from attndsl.ir.bound import BoundIR
-from attndsl.ir.expr import Expr, Head, InputAt, Position
+from attndsl.ir.expr import Expr, Head, InputAt, InputElement, Position
 from attndsl.ir.intervals import UNKNOWN_NUMBER, UNKNOWN_TRUTH, Value, between, evaluate_all
 
 Places = tuple[int, int] | None
@@ -22,7 +22,7 @@ def node_ranges(ir: BoundIR, root: Expr, places: Places) -> dict[Expr, Value]:
                 return _below(space.segments[segment].extents[axis])
             case Head():
                 return _below(ir.heads)
-            case InputAt(_, _, kind):
+            case InputAt(kind=kind) | InputElement(kind=kind):
                 return UNKNOWN_TRUTH if kind == "bool" else UNKNOWN_NUMBER
         raise TypeError(f"{type(node).__name__} does not belong into bound IR")
 

@@ -132,6 +132,19 @@ class Visible(Expression):
 
 
 @dataclass(frozen=True)
+class Term(Expression):
+    """A term of the pattern's weighting, by number, for the queries and keys of the current tiles."""
+
+    number: int
+    like: Shape
+
+    @property
+    def shape(self) -> Shape:
+        """[q, kv], [q] where the key does not matter, a scalar where the head alone decides."""
+        return self.like
+
+
+@dataclass(frozen=True)
 class Elementwise(Expression):
     """An operation of `ELEMENTWISE`, element by element, with broadcasting."""
 

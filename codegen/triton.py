@@ -101,7 +101,7 @@ def visits_of(program: tile.Program, schedule: Schedule, form: Form | None = Non
     maps = schedule.maps if program.owner == "q" else tuple(each.transpose() for each in schedule.maps)
     edge = len(schedule.residuals) + 1
     lanes = lanes_of(other)
-    if not schedule.ir.inputs:
+    if not schedule.ir.mask_inputs:
         return visits(maps, owner.counts, other.counts, lanes, edge, form)
     found = visits(maps, owner.counts, other.counts, lanes, edge, "list")
     cut = {edge} if (other.counts < lanes).any() else set()

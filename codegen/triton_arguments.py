@@ -55,7 +55,7 @@ def parameters(
         *(Parameter(argument.name, "fp32", "number") for argument in tensors.program.arguments),
         *(Parameter(name, array_type(each), "schedule", True) for name, each in schedule.items()),
         *(Parameter(f"{name}_of", array_type(each), "array", True) for name, each in arrays.items()),
-        *([Parameter("map_batch_stride", "i32", "count")] if ir.inputs and "records" in schedule else []),
+        *([Parameter("map_batch_stride", "i32", "count")] if ir.mask_inputs and "records" in schedule else []),
         Parameter("batch_heads", "i32", "count"),
         Parameter("heads_together", "i32", "count"),
     )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from attndsl.codegen.levels import Level
 from attndsl.codegen.ranges import Places
 from attndsl.ir.expr import Const, Expr, Head, InputAt, Position
 from attndsl.schedule.decide import conjuncts
 from attndsl.schedule.schedule import Schedule
-
-Level = Literal["head", "query", "key", "pair"]
 
 MOST_OPERATORS = 5
 """Longer expressions are cut into named parts, for readers."""
@@ -35,14 +33,6 @@ def factors(schedule: Schedule) -> tuple[Factor, ...]:
             asked.setdefault((factor, places), set()).add(number)
     found = [Factor(predicate, places, frozenset(numbers)) for (predicate, places), numbers in asked.items()]
     return tuple(sorted(found, key=lambda factor: -len(factor.residuals)))
-
-
-def level_of(node: Expr) -> Level:
-    """What decides the value of a node: the head alone, one side's token, or both."""
-    sides = {leaf.side for leaf in node.leaves if isinstance(leaf, Position | InputAt)}
-    if len(sides) == 2:
-        return "pair"
-    return "query" if "q" in sides else "key" if "k" in sides else "head"
 
 
 def choose_names(

@@ -113,7 +113,7 @@ class Kernel:
         """What belongs to the head of visited tiles, and the record of the owner's tile in its block map."""
         yield from self.tensors.head_lines(self.sides.visited.side)
         if any(isinstance(statement, tile.ForVisited | tile.ForHeads) for statement in self.program.body):
-            batched = "tl.cast(batch, tl.int32) * map_batch_stride" if self.ir.inputs else ""
+            batched = "tl.cast(batch, tl.int32) * map_batch_stride" if self.ir.mask_inputs else ""
             place = self._in_map(f"{self.program.owner}_tile", batched)
             place = place if place.isidentifier() else f"({place})"
             yield f"record = records + {place} * {len(self.visits.fields)}"

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attndsl.codegen.levels import Level, level_of
 from attndsl.codegen.ranges import Places, node_ranges
 from attndsl.codegen.triton_expression import Text, TritonType, print_node, triton_type
-from attndsl.codegen.triton_factors import Factor, Level, choose_names, level_of
+from attndsl.codegen.triton_factors import Factor, choose_names
 from attndsl.codegen.triton_tokens import Sides
 from attndsl.ir.bound import BoundIR, Region
 from attndsl.ir.evaluate import evaluate

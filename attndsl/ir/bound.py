@@ -2,18 +2,20 @@
 
 The mask of a bound pattern is given region by region: a region is a pair (query segment, key segment) and
 holds one boolean expression over `Position('q', axis number)`, `Position('k', axis number)`, `Head()`,
-per-head tables and declared inputs. Regions cover every pair of segments exactly once.
+per-head tables and declared inputs. Regions cover every pair of segments exactly once. The weighting is one
+for all regions: what it says of positions are terms, which each region defines in its own coordinates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 
-from attndsl.ir.expr import Expr, Number
+from attndsl.ir.expr import Expr, InputAt, InputElement, Number
 from attndsl.ir.ops import Scalar
-from attndsl.ir.pattern import PatternIR
+from attndsl.ir.pattern import PatternIR, Weighting
 from attndsl.source import Span
 
 
@@ -52,6 +54,8 @@ class Region:
     key: int
     visible: Expr
     span: Span | None = field(default=None, compare=False, repr=False)
+    terms: tuple[Expr, ...] = ()
+    """The values of `Term(0)`, `Term(1)`, ... of the pattern's weighting."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class InputDeclaration:
 
     name: str
     kind: Scalar
-    shape: tuple[str, ...]
+    shape: tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,33 @@ class BoundIR:
     kv_heads: int
     regions: tuple[Region, ...]
     inputs: tuple[InputDeclaration, ...] = ()
+    weighting: Weighting = Weighting()
+    low_rank: tuple[tuple[str, str], ...] = ()
+    """Pairs of inputs, of queries and of keys, whose dot products are added to the scaled product."""
     spans: Mapping[Expr, Span] = field(default_factory=dict, compare=False, repr=False)
     pattern: PatternIR | None = field(default=None, compare=False, repr=False)
     parameters: Mapping[str, tuple[Number, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    @cached_property
+    def mask_inputs(self) -> tuple[InputDeclaration, ...]:
+        """The inputs that decide which pairs are visible; others only weigh them."""
+        read = {leaf.name for region in self.regions for leaf in region.visible.leaves if isinstance(leaf, InputAt)}
+        return tuple(each for each in self.inputs if each.name in read)
+
+    @cached_property
+    def kernel_inputs(self) -> tuple[InputDeclaration, ...]:
+        """The inputs that decide about pairs: those of masks, and those of scores and weights."""
+        nodes = {node for region in self.regions for term in region.terms for node in term.mentioned}
+        read = {node.name for node in nodes if isinstance(node, InputAt | InputElement)}
+        read |= {each.name for each in self.mask_inputs}
+        return tuple(each for each in self.inputs if each.name in read)
+
+
+def input_sizes(ir: BoundIR, name: str, dim: int = 0) -> tuple[int, ...]:
+    """The sizes of a declared input without its batch; 0 for those of the caller's choice. dim: of values."""
+    declared = next(each for each in ir.inputs if each.name == name)
+    known = {
+        "tokens": ir.query_space.size, "query": ir.query_space.size, "key": ir.key_space.size,
+        "heads": ir.heads, "kv_heads": ir.kv_heads, "dim": dim,
+    }  # fmt: skip
+    return tuple(each if isinstance(each, int) else known.get(each, 0) for each in declared.shape)

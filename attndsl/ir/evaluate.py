@@ -14,14 +14,17 @@ from numpy.typing import NDArray
 
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR, Segment
-from attndsl.ir.expr import Apply, Const, Expr, Head, InputAt, Position, Table, topological
+from attndsl.ir.expr import Apply, Const, Expr, Head, InputAt, InputElement, Position, Table, topological
 from attndsl.ir.ops import OPS
 
 Array = NDArray[Any]
 
 
 def evaluate(expr: Expr, leaf: Callable[[Expr], Any]) -> Any:
-    """The value of a bound expression; `leaf` gives the (broadcastable) values of its leaves."""
+    """The value of a bound expression; `leaf` gives the (broadcastable) values of its leaves.
+
+    Of an input that is read by indices it gives the whole array.
+    """
     values: dict[Expr, Any] = {}
     with np.errstate(over="ignore", under="ignore"):  # reals may reach infinity or zero
         for node in topological(expr):
@@ -37,6 +40,8 @@ def _evaluate_node(node: Expr, values: Mapping[Expr, Any], leaf: Callable[[Expr]
             return OPS[op].evaluate(*(values[arg] for arg in args))
         case Table(_, entries, index):
             return np.asarray(entries)[values[index]]
+        case InputElement(_, indices, _):
+            return leaf(node)[tuple(values[index] for index in indices)]
     return leaf(node)
 
 
@@ -64,11 +69,12 @@ def mask_of_queries(
 
 
 def check_inputs(ir: BoundIR, inputs: Mapping[str, Any]) -> dict[str, Array]:
-    """The declared inputs as arrays [tokens]; raises AttnCallError (A06xx) for wrong ones."""
-    declared = {each.name: each for each in ir.inputs}
+    """The inputs that masks read as arrays [tokens]; raises AttnCallError (A06xx) for wrong ones."""
+    declared = {each.name: each for each in ir.mask_inputs}
+    names = [each.name for each in ir.inputs]
     for name in inputs:
-        if name not in declared:
-            known = ", ".join(declared) or "none"
+        if name not in names:
+            known = ", ".join(names) or "none"
             raise AttnCallError(
                 "A0610", f"pattern `{ir.name}` has no input `{name}`", help=f"its inputs: {known}"
             )

@@ -223,6 +223,70 @@ class InputAt(Expr):
 
 
 @dataclass(frozen=True, eq=False)
+class InputElement(Expr):
+    """An element of a declared input of several dimensions: `table[head, q.y - k.y + 3]`.
+
+    A dimension that runs over tokens is read at a position in the flattened space.
+    """
+
+    name: str
+    indices: tuple[Expr, ...]
+    kind: Scalar
+
+    @property
+    def type(self) -> Scalar:
+        return self.kind
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return self.indices
+
+
+@dataclass(frozen=True, eq=False)
+class WholeInput(Expr):
+    """A declared input element by element, as a gate reads it: at the query, head and channel at work."""
+
+    name: str
+    kind: Scalar
+
+    @property
+    def type(self) -> Scalar:
+        return self.kind
+
+
+@dataclass(frozen=True, eq=False)
+class Product(Expr):
+    """`s` in a score: scale times the dot product of query and key. In a weight `s` is the score."""
+
+    @property
+    def type(self) -> Scalar:
+        return "real"
+
+
+@dataclass(frozen=True, eq=False)
+class LowRank(Expr):
+    """`dot(bq, bk)`: the dot product of two declared inputs, one row per query and one per key."""
+
+    query: str
+    key: str
+
+    @property
+    def type(self) -> Scalar:
+        return "real"
+
+
+@dataclass(frozen=True, eq=False)
+class Term(Expr):
+    """A part of a bound score without `s`; `Region.terms[number]` is its value in each region."""
+
+    number: int
+
+    @property
+    def type(self) -> Scalar:
+        return "real"
+
+
+@dataclass(frozen=True, eq=False)
 class Apply(Expr):
     """An operator of `ops.OPS` applied to its operands; all arithmetic, comparison and logic is this node."""
 
@@ -242,7 +306,8 @@ class Apply(Expr):
         return self.args
 
 
-BOUND_NODES = (Const, Position, Head, Table, InputAt, Apply)
+BOUND_NODES = (Const, Position, Head, Table, InputAt, InputElement, Apply)
+PRODUCT = Product()
 TRUE = Const(True)
 FALSE = Const(False)
 

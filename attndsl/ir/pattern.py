@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
-from attndsl.ir.expr import Expr
+from attndsl.ir.expr import PRODUCT, Apply, Expr
 from attndsl.ir.ops import Scalar
 from attndsl.source import Span
 
@@ -56,11 +57,56 @@ class Arm:
 
 @dataclass(frozen=True)
 class Input:
-    """A declared tensor: what its dimensions run over ('tokens', 'query', 'key')."""
+    """A declared tensor: what its dimensions run over ('tokens', 'query', 'key', 'heads', 'dim'), or sizes.
+
+    A name that is none of these is a size of the caller's choice.
+    """
 
     name: str
     kind: Scalar
-    shape: tuple[str, ...]
+    shape: tuple[str | Expr, ...]
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """What a pattern does with the pairs that it lets through.
+
+    score: of a pair, over `Product`. weight: of a pair, over `Product`, which stands for the score; None is
+    exp. normalize: whether weights are divided by their sum. sink: a logit that is added to that sum as
+    exp(sink). gate: what the output is multiplied by.
+    """
+
+    score: Expr = PRODUCT
+    weight: Expr | None = None
+    normalize: Literal["sum", "none"] = "sum"
+    sink: Expr | None = None
+    gate: Expr | None = None
+
+    @property
+    def expressions(self) -> tuple[Expr, ...]:
+        """All its expressions."""
+        found = (self.score, self.weight, self.sink, self.gate)
+        return tuple(each for each in found if each is not None)
+
+    @property
+    def of_product(self) -> Expr:
+        """The weight of a pair over `Product` as the scaled dot product."""
+        weight = Apply("exp", (PRODUCT,)) if self.weight is None else self.weight
+        return _with_product(weight, self.score)
+
+    @property
+    def is_softmax(self) -> bool:
+        """Whether weights are exponentials divided by their sum, so that they have a log-sum-exp."""
+        return self.weight is None and self.normalize == "sum"
+
+
+def _with_product(root: Expr, value: Expr) -> Expr:
+    """The expression with `value` in place of `Product`."""
+    if root is PRODUCT:
+        return value
+    if not isinstance(root, Apply):
+        return root
+    return Apply(root.op, tuple(_with_product(arg, value) for arg in root.args))
 
 
 @dataclass(frozen=True)
@@ -74,6 +120,7 @@ class PatternIR:
     inputs: tuple[Input, ...]
     requirements: tuple[Requirement, ...]
     arms: tuple[Arm, ...]
+    weighting: Weighting = Weighting()
     cross: bool = False
     """Whether queries and keys live in different spaces."""
     documentation: str = field(default="", compare=False, repr=False)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import singledispatch
 
-from attndsl.ir.bound import BoundIR, Region, Space
+from attndsl.ir.bound import BoundIR, InputDeclaration, Region, Space
 from attndsl.ir.expr import (
+    PRODUCT,
     Apply,
     AxisVariable,
     Const,
@@ -16,14 +17,19 @@ from attndsl.ir.expr import (
     FlatIndex,
     Head,
     InputAt,
+    InputElement,
+    LowRank,
     Number,
     Position,
+    Product,
     Quantified,
     Symbol,
     Table,
+    Term,
+    WholeInput,
 )
 from attndsl.ir.ops import COMPARISONS, OPS
-from attndsl.ir.pattern import Parameter, PatternIR, SegmentShape
+from attndsl.ir.pattern import Input, Parameter, PatternIR, SegmentShape, Weighting
 
 AxisNames = Callable[[Position], str]
 PRECEDENCE = {
@@ -66,6 +72,8 @@ class _Printer:
                 return self.apply(node)
             case Table(name, _, index) | Element(name, index):
                 return atom, f"{name}[{self.print(index, 0)}]"
+            case InputElement(name, indices):
+                return atom, f"{name}[{', '.join(self.print(index, 0) for index in indices)}]"
             case Quantified(kind, variable, body):
                 return 0, f"{kind} axis {_variable(variable)}: {self.print(body, 0)}"
         return atom, leaf(node)
@@ -135,6 +143,26 @@ def _(node: InputAt) -> str:
     return f"{node.name}[{node.side}]"
 
 
+@leaf.register
+def _(node: Product) -> str:
+    return "s"
+
+
+@leaf.register
+def _(node: WholeInput) -> str:
+    return node.name
+
+
+@leaf.register
+def _(node: LowRank) -> str:
+    return f"dot({node.query}, {node.key})"
+
+
+@leaf.register
+def _(node: Term) -> str:
+    return f"term{node.number}"
+
+
 # ---------------------------------------------------------------- listings
 
 
@@ -145,12 +173,26 @@ def pattern_text(ir: PatternIR) -> str:
         lines += [f"    query space {_shapes(ir.query_space)}", f"    key space {_shapes(ir.key_space)}"]
     else:
         lines.append(f"    space {_shapes(ir.query_space)}")
-    lines += [f"    input {each.name}: {each.kind}[{', '.join(each.shape)}]" for each in ir.inputs]
+    lines += [f"    input {_input(each)}" for each in ir.inputs]
     lines += [f'    require {expression(each.condition)}, "{each.message}"' for each in ir.requirements]
     for arm in ir.arms:
         head = "attend" if arm.query is None else f"attend {arm.query} -> {arm.key}:"
         lines.append(f"    {head} {expression(arm.visible)}")
+    lines += _weighting(ir.weighting)
     return "\n".join(lines)
+
+
+def _weighting(given: Weighting) -> list[str]:
+    lines = [f"    score {expression(given.score)}"] if given.score is not PRODUCT else []
+    lines += [f"    weight {expression(given.weight)}"] if given.weight is not None else []
+    sink = f" + exp({expression(given.sink)})" if given.sink is not None else ""
+    lines += [f"    normalize {given.normalize}{sink}"] if given.normalize == "none" or sink else []
+    return lines + ([f"    gate {expression(given.gate)}"] if given.gate is not None else [])
+
+
+def _input(each: Input | InputDeclaration) -> str:
+    sizes = (expression(size) if isinstance(size, Expr) else str(size) for size in each.shape)
+    return f"{each.name}: {each.kind}[{', '.join(sizes)}]"
 
 
 def _parameter(parameter: Parameter) -> str:
@@ -169,8 +211,16 @@ def bound_text(ir: BoundIR) -> str:
     """A pattern after bind: its spaces with extents, and one mask per pair of segments."""
     lines = [f"bound {ir.name}: heads {ir.heads}, kv_heads {ir.kv_heads}"]
     lines += [f"    queries {_space(ir.query_space)}", f"    keys    {_space(ir.key_space)}"]
-    lines += [f"    input {each.name}: {each.kind}[{', '.join(each.shape)}]" for each in ir.inputs]
+    lines += [f"    input {_input(each)}" for each in ir.inputs]
     lines += [f"    {_region(ir, region)}" for region in ir.regions]
+    lines += _weighting(ir.weighting)
+    lines += [f"        + dot({query}, {key})" for query, key in ir.low_rank]
+    for region in ir.regions:
+        names = region_axis_names(ir, region)
+        lines += [
+            f"        term{number} {_pair(ir, region)}: {expression(term, names)}"
+            for number, term in enumerate(region.terms)
+        ]
     return "\n".join(lines)
 
 
@@ -182,8 +232,12 @@ def _space(space: Space) -> str:
 
 
 def _region(ir: BoundIR, region: Region) -> str:
+    return f"attend {_pair(ir, region)}: {expression(region.visible, region_axis_names(ir, region))}"
+
+
+def _pair(ir: BoundIR, region: Region) -> str:
     query, key = ir.query_space.segments[region.query], ir.key_space.segments[region.key]
-    return f"attend {query.name} -> {key.name}: {expression(region.visible, region_axis_names(ir, region))}"
+    return f"{query.name} -> {key.name}"
 
 
 def region_axis_names(ir: BoundIR, region: Region) -> AxisNames:

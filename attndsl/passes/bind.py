@@ -12,9 +12,10 @@ from attndsl.diagnostics import AttnBindError
 from attndsl.ir.bound import BoundIR, InputDeclaration, Region, Segment, Space
 from attndsl.ir.evaluate import evaluate
 from attndsl.ir.expr import Const, Element, Expr, Extent, Number, Side, Symbol
-from attndsl.ir.pattern import Arm, Parameter, PatternIR, Requirement
+from attndsl.ir.pattern import Arm, Input, Parameter, PatternIR, Requirement
 from attndsl.passes import values
 from attndsl.passes.bind_expr import QUERY_HEADS_PER_KV_HEAD, Numbers, bind_expr
+from attndsl.passes.bind_weights import bind_weighting
 from attndsl.passes.bound_name import bound_name
 from attndsl.passes.ranges import check_ranges
 
@@ -35,10 +36,11 @@ def bind(
     numbers = _parameters(pattern, given, numbers, head_count)
     for requirement in pattern.requirements:
         _check(requirement, numbers, head_count)
+    places = [(q, k) for q in range(len(query.segments)) for k in range(len(key.segments))]
+    local = [_local(query.segments[q], key.segments[k], numbers) for q, k in places]
+    weighting, terms, low_rank = bind_weighting(pattern.weighting, local)
     regions = tuple(
-        _region(pattern, q, k, query, key, numbers)
-        for q in range(len(query.segments))
-        for k in range(len(key.segments))
+        _region(pattern, *place, each, own) for place, each, own in zip(places, local, terms, strict=True)
     )
     ir = BoundIR(
         name=bound_name(pattern, numbers),
@@ -47,7 +49,9 @@ def bind(
         heads=head_count,
         kv_heads=kv_head_count,
         regions=regions,
-        inputs=tuple(InputDeclaration(each.name, each.kind, each.shape) for each in pattern.inputs),
+        inputs=tuple(_input(each, numbers) for each in pattern.inputs),
+        weighting=weighting,
+        low_rank=low_rank,
         spans=numbers.bound_spans,
         pattern=pattern,
         parameters=_parameter_values(pattern, numbers),
@@ -184,12 +188,30 @@ def _given(condition: Expr, numbers: Numbers) -> str:
     return ", ".join(f"{name} = {value}" for name, value in sorted(parts.items()))
 
 
-def _region(pattern: PatternIR, q: int, k: int, query: Space, key: Space, numbers: Numbers) -> Region:
-    query_segment, key_segment = query.segments[q], key.segments[k]
-    arm = _arm(pattern.arms, query_segment, key_segment)
-    segments: dict[Side, Segment] = {"q": query_segment, "k": key_segment}
-    local = replace(numbers, segments=segments, axes=query_segment.axes, axis_extents=query_segment.extents)
-    return Region(q, k, bind_expr(arm.visible, local), arm.span)
+def _local(query: Segment, key: Segment, numbers: Numbers) -> Numbers:
+    """The numbers as one pair of segments sees them."""
+    segments: dict[Side, Segment] = {"q": query, "k": key}
+    return replace(numbers, segments=segments, axes=query.axes, axis_extents=query.extents)
+
+
+def _region(pattern: PatternIR, q: int, k: int, local: Numbers, terms: tuple[Expr, ...]) -> Region:
+    arm = _arm(pattern.arms, local.segments["q"], local.segments["k"])
+    return Region(q, k, bind_expr(arm.visible, local), arm.span, terms)
+
+
+def _input(declared: Input, numbers: Numbers) -> InputDeclaration:
+    shape = tuple(each if isinstance(each, str) else _size(declared, each, numbers) for each in declared.shape)
+    return InputDeclaration(declared.name, declared.kind, shape)
+
+
+def _size(declared: Input, size: Expr, numbers: Numbers) -> int:
+    value = cast(Const, bind_expr(size, numbers)).value
+    if value < 1:
+        raise AttnBindError(
+            "A0416", f"input `{declared.name}` would have {value} elements along one dimension",
+            span=numbers.spans.get(size), help="choose numbers that make it 1 or more",
+        )  # fmt: skip
+    return int(value)
 
 
 def _arm(arms: tuple[Arm, ...], query: Segment, key: Segment) -> Arm:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from attndsl.diagnostics import AttnTypeError
-from attndsl.ir.expr import Expr
+from attndsl.ir.expr import Const, Expr
 from attndsl.passes import types
 from attndsl.passes.scope import Value, Vector, unknown_name
 from attndsl.source import Span
@@ -21,6 +23,8 @@ def builtin(name: str, operands: list[types.Operand], span: Span | None) -> Valu
             return apply("min", apply("max", x, low), high)[0]
         case "ceildiv", [x, y]:
             return apply("neg", apply("floordiv", apply("neg", x), y))[0]
+        case "log", [x]:
+            return apply("mul", apply("log2", x), (Const(math.log(2)), None))[0]
         case (("min" | "max"), [first, *rest]):
             for other in rest:
                 first = apply(name, first, other)

@@ -12,8 +12,8 @@ import numpy as np
 
 from attndsl.diagnostics import AttnBindError
 from attndsl.ir import intervals
-from attndsl.ir.bound import BoundIR, Region
-from attndsl.ir.expr import Apply, Expr, Head, InputAt, Position, Table
+from attndsl.ir.bound import BoundIR, Region, input_sizes
+from attndsl.ir.expr import Apply, Expr, Head, InputAt, InputElement, Position, Table
 from attndsl.ir.intervals import LIMIT, Leaf, Strided, Value
 
 INPUT_RANGE = 2**31
@@ -26,7 +26,8 @@ def check_ranges(ir: BoundIR) -> None:
         query, key = ir.query_space.segments[region.query], ir.key_space.segments[region.key]
         if query.size and key.size:
             leaf = leaf_ranges({"q": query.extents, "k": key.extents}, ir.heads)
-            _check_region(region, intervals.evaluate_all([region.visible], leaf, unlimited=True), ir)
+            roots = [region.visible, *region.terms]
+            _check_region(region, intervals.evaluate_all(roots, leaf, unlimited=True), ir)
 
 
 def leaf_ranges(extents: dict[str, tuple[int, ...]], heads: int) -> Leaf:
@@ -38,9 +39,9 @@ def leaf_ranges(extents: dict[str, tuple[int, ...]], heads: int) -> Leaf:
                 return intervals.between(_number(0), _number(extents[side][axis] - 1), _number(1))
             case Head():
                 return intervals.between(_number(0), _number(heads - 1), _number(1))
-            case InputAt(_, _, "int"):
+            case InputAt(kind="int") | InputElement(kind="int"):
                 return intervals.between(_number(-INPUT_RANGE), _number(INPUT_RANGE), _number(1))
-            case InputAt(_, _, "real"):
+            case InputAt(kind="real") | InputElement(kind="real"):
                 return intervals.UNKNOWN_NUMBER
         return intervals.UNKNOWN_TRUTH
 
@@ -54,7 +55,10 @@ def _number(value: int) -> np.ndarray[tuple[int, ...], np.dtype[np.object_]]:
 def _check_region(region: Region, ranges: dict[Expr, Value], ir: BoundIR) -> None:
     for node in ranges:
         if isinstance(node, Table):
-            _check_index(node, ranges[node.index], ir)
+            _check_index(node, node.index, len(node.values), ranges[node.index], ir)
+        if isinstance(node, InputElement):
+            for index, size in zip(node.indices, input_sizes(ir, node.name), strict=True):
+                _check_index(node, index, size, ranges[index], ir)
         if not isinstance(node, Apply):
             continue
         problem = _problem(node, [ranges[arg] for arg in node.args], ranges[node])
@@ -64,14 +68,14 @@ def _check_region(region: Region, ranges: dict[Expr, Value], ir: BoundIR) -> Non
             )
 
 
-def _check_index(node: Table, index: Value, ir: BoundIR) -> None:
-    assert isinstance(index, Strided)
-    if index.lo.min() < 0 or index.hi.max() >= len(node.values):
+def _check_index(node: Table | InputElement, index: Expr, size: int, value: Value, ir: BoundIR) -> None:
+    assert isinstance(value, Strided)
+    if value.lo.min() < 0 or value.hi.max() >= size:
         raise AttnBindError(
             "A0414",
-            f"`{node.name}` has {len(node.values)} elements, its index {_range(index)}",
-            span=ir.spans.get(node) or ir.spans.get(node.index),
-            help="indices start at 0",
+            f"`{node.name}` has {size} elements, its index {_range(value)}",
+            span=ir.spans.get(node) or ir.spans.get(index),
+            help="indices start at 0" if isinstance(node, Table) else f"write `clamp(..., 0, {size - 1})`",
         )
 
 

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar, cast, get_args
 
 from attndsl.diagnostics import AttnNameError, AttnTypeError, AttnUnsupportedError
-from attndsl.ir.expr import Expr, FlatIndex, Head, InputAt, Position, Side, Symbol, topological
+from attndsl.ir.expr import Expr, FlatIndex, Head, InputAt, InputElement, LowRank, Position, Side, Symbol, topological
 from attndsl.ir.ops import Scalar
 from attndsl.ir.pattern import Arm, Input, Parameter, PatternIR, SegmentShape
 from attndsl.passes import types
 from attndsl.passes.resolve_expr import Definition, Resolver, parameter_vector
+from attndsl.passes.resolve_inputs import declared_input, kind_of
+from attndsl.passes.resolve_weights import weighting
 from attndsl.passes.scope import BUILTIN_FUNCTIONS, BUILTIN_SYMBOLS, Scope, Value, unknown_name
 from attndsl.source import Span
 from attndsl.syntax import ast
@@ -18,11 +20,7 @@ from attndsl.syntax import ast
 ClauseType = TypeVar("ClauseType", bound=ast.Clause)
 RESERVED = ("shape", "heads", "kv_heads", "key_shape", "q", "k", "s", "head", "kv_head", "rank")
 LATER = {
-    ast.Score: "score",
     ast.Decay: "decay",
-    ast.Weight: "weight",
-    ast.Gate: "gate",
-    ast.Normalize: "normalize",
     ast.Blocks: "blocks",
     ast.Route: "route",
     ast.Branch: "branch",
@@ -50,9 +48,10 @@ def resolve(file: ast.File, prelude: Mapping[str, Definition]) -> list[PatternIR
 def _resolve_pattern(pattern: ast.Pattern, functions: Mapping[str, Definition]) -> PatternIR:
     _refuse_later_clauses(pattern)
     query, key, cross = _spaces(pattern)
-    inputs = {each.name: _input(each, query, key) for each in _clauses(pattern, ast.Input)}
-    resolver = Resolver(functions, {"q": query, "k": key}, inputs)
+    resolver = Resolver(functions, {"q": query, "k": key}, {})
     scope = _pattern_scope(pattern, resolver)
+    for each in _clauses(pattern, ast.Input):
+        resolver.inputs[each.name] = declared_input(each, resolver, scope)
     parameters = tuple(_parameter(each, resolver, scope) for each in pattern.parameters)
     for name in list(scope.lets):
         if name not in scope.values:
@@ -65,9 +64,10 @@ def _resolve_pattern(pattern: ast.Pattern, functions: Mapping[str, Definition]) 
         parameters=parameters,
         query_space=query,
         key_space=key,
-        inputs=tuple(inputs.values()),
+        inputs=tuple(resolver.inputs.values()),
         requirements=tuple(dict.fromkeys(resolver.requirements)),
         arms=arms,
+        weighting=weighting(pattern.clauses, resolver, scope),
         cross=cross,
         documentation=pattern.documentation,
         spans=resolver.spans,
@@ -89,7 +89,7 @@ def _refuse_later_clauses(pattern: ast.Pattern) -> None:
                 "A0901",
                 f"`{word}` is part of the language but is not compiled yet",
                 span=clause.span,
-                help="only masks (`attend`) are compiled so far; remove this clause",
+                help="masks, scores, weights, normalisers and gates are compiled so far; remove this clause",
             )
 
 
@@ -141,38 +141,6 @@ def _segments(space: ast.Space) -> tuple[SegmentShape, ...]:
     return tuple(SegmentShape(each.name, each.axes, each.variadic) for each in space.segments)
 
 
-def _input(clause: ast.Input, query: tuple[SegmentShape, ...], key: tuple[SegmentShape, ...]) -> Input:
-    kind = _kind(clause.type, clause.span)
-    whole = (
-        {"tokens", query[0].name}
-        if query == key and len(query) == 1
-        else {"tokens"}
-        if query == key
-        else set()
-    )
-    shape = tuple("tokens" if each in whole else str(each) for each in clause.type.shape)
-    if shape in (("tokens",), ("query",), ("key",)):
-        return Input(clause.name, kind, shape)
-    choices = "`tokens`, `query` or `key`" if whole else "`query` or `key`"
-    raise AttnUnsupportedError(
-        "A0902",
-        f"input `{clause.name}` has a shape that is not compiled yet",
-        span=clause.type.span or clause.span,
-        help=f"a mask can read inputs that run over {choices}",
-    )
-
-
-def _kind(declared: ast.Type, span: Span | None) -> Scalar:
-    if declared.kind not in get_args(Scalar):
-        raise AttnTypeError(
-            "A0306",
-            f"unknown type `{declared.kind}`",
-            span=declared.span or span,
-            help="use int, real or bool",
-        )
-    return cast(Scalar, declared.kind)
-
-
 def _pattern_scope(pattern: ast.Pattern, resolver: Resolver) -> Scope:
     lets = _clauses(pattern, ast.Let)
     named = [(each.name, each.span) for each in pattern.parameters]
@@ -190,7 +158,7 @@ def _pattern_scope(pattern: ast.Pattern, resolver: Resolver) -> Scope:
 
 def _parameter_value(parameter: ast.Parameter) -> Value:
     assert parameter.type is not None, "the parser demands types of pattern parameters"
-    kind = _kind(parameter.type, parameter.span)
+    kind = kind_of(parameter.type, parameter.span)
     shape = parameter.type.shape
     if not shape:
         return Symbol(parameter.name, kind)
@@ -208,7 +176,7 @@ def _parameter_value(parameter: ast.Parameter) -> Value:
 
 def _parameter(parameter: ast.Parameter, resolver: Resolver, scope: Scope) -> Parameter:
     assert parameter.type is not None
-    kind = _kind(parameter.type, parameter.span)
+    kind = kind_of(parameter.type, parameter.span)
     default: Expr | None = None
     if parameter.default is not None:
         value = resolver.expr(parameter.default, scope)
@@ -248,6 +216,7 @@ def _arms(pattern: ast.Pattern, resolver: Resolver, scope: Scope) -> Iterable[Ar
         seen.add((arm.query, arm.key))
         visible = types.truth(resolver.expr(arm.condition, scope), "`attend`", arm.condition.span)
         _check_coordinates(arm, visible, resolver)
+        _check_mask_inputs(visible, resolver)
         yield Arm(arm.query, arm.key, visible, arm.condition.span)
     _check_coverage(attend, seen, resolver)
 
@@ -273,6 +242,17 @@ def _check_coordinates(arm: ast.Arm, visible: Expr, resolver: Resolver) -> None:
                 f"tokens of segment `{lacking[0].name}` have no coordinate `{leaf.axis}`",
                 span=resolver.spans.get(leaf, arm.span),
                 help=f"write one arm per pair of segments: `{segments[0].name} -> {segments[0].name}: ...`",
+            )
+
+
+def _check_mask_inputs(visible: Expr, resolver: Resolver) -> None:
+    for node in visible.mentioned:
+        if isinstance(node, InputElement | LowRank):
+            raise AttnUnsupportedError(
+                "A0902",
+                "a mask cannot read inputs of this shape yet",
+                span=resolver.spans.get(node),
+                help="a mask can read inputs that run over `tokens`, `query` or `key` alone",
             )
 
 

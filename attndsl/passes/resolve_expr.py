@@ -20,6 +20,8 @@ from attndsl.ir.expr import (
     FlatIndex,
     Head,
     InputAt,
+    InputElement,
+    LowRank,
     Position,
     Quantified,
     Side,
@@ -27,6 +29,7 @@ from attndsl.ir.expr import (
     topological,
 )
 from attndsl.ir.pattern import Input, Requirement, SegmentShape
+from attndsl.ir.text import expression
 from attndsl.passes import calls, types
 from attndsl.passes.scope import BUILTIN_FUNCTIONS, BUILTIN_SYMBOLS, Scope, Value, Vector, unknown_name
 from attndsl.source import Span
@@ -49,6 +52,8 @@ MISUSED = {
     "k": "`k` is a position, not a number",
     "s": "`s` has a meaning only in `score` and `weight`",
 }
+TOKENS = ("tokens", "query", "key")
+"""Dimensions of inputs that run over tokens."""
 MOST_STEPS = 50_000
 DEEPEST = 250
 
@@ -67,7 +72,7 @@ class Resolver:
 
     functions: Mapping[str, Definition]
     spaces: Mapping[Side, tuple[SegmentShape, ...]]
-    inputs: Mapping[str, Input]
+    inputs: dict[str, Input]
     spans: dict[Expr, Span] = field(default_factory=dict)
     requirements: list[Requirement] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
@@ -198,12 +203,12 @@ class Resolver:
         return [axis for segment in self.spaces[side] if not segment.variadic for axis in segment.axes]
 
     def _subscript(self, node: ast.Subscript, scope: Scope) -> Value:
+        if node.name in self.inputs:
+            return self._read_input(self.inputs[node.name], node, scope)
         if len(node.indices) != 1:
             raise AttnTypeError(
                 "A0309", f"`{node.name}` takes one index", span=node.span, help=f"write `{node.name}[i]`"
             )
-        if node.name in self.inputs:
-            return self._read_input(self.inputs[node.name], node)
         value = self._name(ast.Name(node.name, span=node.span), scope)
         if not isinstance(value, Vector):
             raise AttnTypeError(
@@ -227,8 +232,36 @@ class Resolver:
             )
         return index
 
-    def _read_input(self, declared: Input, node: ast.Subscript) -> Expr:
-        index = node.indices[0]
+    def _read_input(self, declared: Input, node: ast.Subscript, scope: Scope) -> Expr:
+        if len(node.indices) != len(declared.shape):
+            raise AttnTypeError(
+                "A0309", f"input `{declared.name}` takes {len(declared.shape)} indices", span=node.span,
+                note=f"{len(node.indices)} given here",
+                help=f"it is declared as `{declared.name}[{', '.join(map(_spelled, declared.shape))}]`",
+            )  # fmt: skip
+        if len(declared.shape) == 1 and declared.shape[0] in TOKENS:
+            return InputAt(declared.name, self._token(declared, 0, node.indices[0]), declared.kind)
+        indices = (self._input_index(declared, n, each, scope) for n, each in enumerate(node.indices))
+        return InputElement(declared.name, tuple(indices), declared.kind)
+
+    def _input_index(self, declared: Input, place: int, node: ast.Expr, scope: Scope) -> Expr:
+        """The index into one dimension of an input; tokens are counted in the flattened space."""
+        size = declared.shape[place]
+        if size in TOKENS:
+            return FlatIndex(self._token(declared, place, node))
+        if isinstance(size, str) and size not in ("heads", "kv_heads"):
+            raise AttnTypeError(
+                "A0326", f"the size `{size}` of `{declared.name}` is not known at bind", span=node.span,
+                help="declare it with a number or a parameter; sizes of the caller's choice are for `dot`",
+            )  # fmt: skip
+        index = types.scalar(self.expr(node, scope), "an index", node.span)
+        if index.type != "int":
+            raise AttnTypeError(
+                "A0311", "an index must be an integer", span=node.span, help="write `floor(x)`"
+            )
+        return index
+
+    def _token(self, declared: Input, place: int, index: ast.Expr) -> Side:
         if not (isinstance(index, ast.Name) and index.name in ("q", "k")):
             raise AttnTypeError(
                 "A0312",
@@ -236,14 +269,14 @@ class Resolver:
                 span=index.span,
                 help=f"write `{declared.name}[q]` or `{declared.name}[k]`",
             )
-        if (declared.shape[0], index.name) in (("query", "k"), ("key", "q")):
+        if (declared.shape[place], index.name) in (("query", "k"), ("key", "q")):
             raise AttnTypeError(
                 "A0313",
-                f"input `{declared.name}` runs over the {declared.shape[0]} tokens",
+                f"input `{declared.name}` runs over the {declared.shape[place]} tokens",
                 span=index.span,
                 help=f"read it at `{'q' if index.name == 'k' else 'k'}`, or declare it over `tokens`",
             )
-        return InputAt(declared.name, cast(Side, index.name), declared.kind)
+        return cast(Side, index.name)
 
     # ------------------------------------------------------------ calls
 
@@ -268,6 +301,8 @@ class Resolver:
             )
         if node.function == "extent":
             return self._extent(node.arguments[0].value, scope)
+        if node.function == "dot":
+            return self._dot(node)
         operands = [(self.expr(each.value, scope), each.span) for each in node.arguments]
         return calls.builtin(node.function, operands, node.span)
 
@@ -282,6 +317,17 @@ class Resolver:
         raise AttnTypeError(
             "A0315", "`extent` takes the name of an axis", span=node.span, help="write `extent(n)`"
         )
+
+    def _dot(self, call: ast.Call) -> Expr:
+        """`dot(bq, bk)` of two inputs that end in the same dimension."""
+        names = [each.value.name for each in call.arguments if isinstance(each.value, ast.Name)]
+        shapes = [self.inputs[name].shape for name in names if name in self.inputs]
+        if [(*shape[-2:-1],) for shape in shapes] != [("query",), ("key",)] or len(set(s[-1] for s in shapes)) > 1:
+            raise AttnTypeError(
+                "A0327", "`dot` takes an input of the queries and one of the keys", span=call.span,
+                help="declare `bq: real[heads, query, r]` and `bk: real[heads, key, r]`, then write `dot(bq, bk)`",
+            )  # fmt: skip
+        return LowRank(*names)
 
     def _inline(self, definition: Definition, call: ast.Call, scope: Scope) -> Value:
         function = definition.function
@@ -365,6 +411,10 @@ def _names(node: ast.Expr) -> list[str]:
     """Names in source order."""
     own = [node.name] if isinstance(node, ast.Name | ast.Subscript) else []
     return own + [name for child in node.children for name in _names(child)]
+
+
+def _spelled(size: str | Expr) -> str:
+    return size if isinstance(size, str) else expression(size)
 
 
 def builtin_symbol(name: str) -> Expr:

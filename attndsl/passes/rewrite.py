@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from attndsl.ir.expr import Apply, Element, Expr, Quantified, Table, topological
+from attndsl.ir.expr import Apply, Element, Expr, InputElement, Quantified, Table, topological
 
 
 def rebuild(node: Expr, children: tuple[Expr, ...]) -> Expr:
@@ -18,6 +18,8 @@ def rebuild(node: Expr, children: tuple[Expr, ...]) -> Expr:
             return Table(node.name, node.values, children[0])
         case Element():
             return Element(node.name, children[0], node.kind)
+        case InputElement():
+            return InputElement(node.name, children, node.kind)
         case Quantified():
             return Quantified(node.kind, node.variable, children[0])
     raise TypeError(f"{type(node).__name__} has no operands")

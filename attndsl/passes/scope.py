@@ -33,6 +33,7 @@ BUILTIN_FUNCTIONS: Mapping[str, tuple[int, int]] = {
     "ceildiv": (2, 2),
     "bit_length": (1, 1),
     "exp": (1, 1),
+    "log": (1, 1),
     "log2": (1, 1),
     "sqrt": (1, 1),
     "tanh": (1, 1),
@@ -42,6 +43,7 @@ BUILTIN_FUNCTIONS: Mapping[str, tuple[int, int]] = {
     "int": (1, 1),
     "real": (1, 1),
     "extent": (1, 1),
+    "dot": (2, 2),
 }
 """Smallest and largest number of arguments."""
 

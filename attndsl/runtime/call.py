@@ -125,26 +125,24 @@ class PreparedCall:
 
     queries: Tiles
     keys: Tiles
-    maps: Maps | None
+    maps: Maps
     template: CCall
 
     @classmethod
     def of(cls, schedule: Schedule) -> PreparedCall:
-        """Everything that a schedule decides."""
+        """Everything that a schedule decides; with inputs, the maps of a call may be narrower."""
         ir, masked = schedule.ir, bool(schedule.residuals)
         queries, keys = tiles(schedule.q_tiling, masked), tiles(schedule.kv_tiling, masked)
-        maps = None if ir.inputs else block_maps([schedule])
+        maps = block_maps([schedule])
         call = CCall(heads=ir.heads, kv_heads=ir.kv_heads, queries=queries.struct, keys=keys.struct)
-        if maps:
-            _use_maps(call, maps)
+        _use_maps(call, maps)
         return cls(queries, keys, maps, call)
 
     def transposed(self, schedule: Schedule) -> PreparedCall:
         """The same for kernels that own kv tiles."""
-        maps = None if schedule.ir.inputs else block_maps([schedule], owner="kv")
+        maps = block_maps([schedule], owner="kv")
         call = CCall.from_buffer_copy(self.template)
-        if maps:
-            _use_maps(call, maps)
+        _use_maps(call, maps)
         return PreparedCall(self.queries, self.keys, maps, call)
 
     def run(

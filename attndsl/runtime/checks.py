@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from attndsl.diagnostics import AttnCallError
-from attndsl.ir.bound import BoundIR, InputDeclaration
+from attndsl.ir.bound import BoundIR, InputDeclaration, input_sizes
 
 SUPPORTED = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 EIGHT_BIT = torch.float8_e4m3fn
@@ -117,10 +117,10 @@ def check_scale(scale: Any, head_dim: int) -> float:
     return factor
 
 
-def check_inputs(ir: BoundIR, inputs: Mapping[str, Any], batch: int) -> dict[str, torch.Tensor]:
-    """The declared inputs, in order, as contiguous tensors of int64, float64 or bool.
+def check_inputs(ir: BoundIR, inputs: Mapping[str, Any], batch: int, dim: int = 0) -> dict[str, torch.Tensor]:
+    """The declared inputs, in order, as tensors of int64, float64 or bool, with gradients.
 
-    Each is [tokens] or [batch, tokens].
+    Each is as declared, or has a batch dimension before that. dim: the channels of values.
     """
     known = ", ".join(each.name for each in ir.inputs) or "none"
     for name in inputs:
@@ -128,26 +128,45 @@ def check_inputs(ir: BoundIR, inputs: Mapping[str, Any], batch: int) -> dict[str
             raise AttnCallError(
                 "A0610", f"pattern `{ir.name}` has no input `{name}`", help=f"its inputs: {known}"
             )
-    return {each.name: _check_input(ir, each, inputs.get(each.name), batch) for each in ir.inputs}
+    return {each.name: _check_input(ir, each, inputs.get(each.name), batch, dim) for each in ir.inputs}
 
 
-def _check_input(ir: BoundIR, declared: InputDeclaration, value: Any, batch: int) -> torch.Tensor:
+def _check_input(
+    ir: BoundIR, declared: InputDeclaration, value: Any, batch: int, dim: int
+) -> torch.Tensor:
     name = declared.name
     if value is None:
         raise AttnCallError("A0611", f"pattern `{ir.name}` needs the input `{name}`", help=f"pass {name}=")
     tensor = torch.as_tensor(np.asarray(value) if isinstance(value, (list, tuple)) else value)
-    tokens = (ir.key_space if declared.shape == ("key",) else ir.query_space).size
-    if tuple(tensor.shape) not in ((tokens,), (batch, tokens)):
+    sizes = input_sizes(ir, name, dim)
+    if not _has_sizes(tensor.shape, sizes) and not _has_sizes(tensor.shape, (batch, *sizes)):
+        wanted = ", ".join(map(str, (size or each for size, each in zip(sizes, declared.shape, strict=True))))
         raise AttnCallError(
-            "A0612", f"input `{name}` must be ({tokens},) or ({batch}, {tokens}), {_shape(tensor)} given",
-            help="one value per token, in the order of the flattened space",
-        )  # fmt: skip
+            "A0612",
+            f"input `{name}` must be ({wanted}{',' * (len(sizes) == 1)}) or ({batch}, {wanted}),"
+            f" {_shape(tensor)} given",
+            help=_INPUT_HELP if declared.shape in _PER_TOKEN else f"its dimensions: {_dimensions(declared)}",
+        )
     if not _fits(tensor.dtype, declared.kind):
         raise AttnCallError(
             "A0614", f"input `{name}` holds {declared.kind} values, {_name(tensor.dtype)} given",
             help=f"convert it with .to(torch.{_name(INPUT_TYPES[declared.kind])})",
         )  # fmt: skip
-    return tensor.detach().to(INPUT_TYPES[declared.kind]).contiguous()
+    return tensor.to(INPUT_TYPES[declared.kind])
+
+
+_PER_TOKEN = (("tokens",), ("query",), ("key",))
+_INPUT_HELP = "one value per token, in the order of the flattened space"
+
+
+def _dimensions(declared: InputDeclaration) -> str:
+    return ", ".join(map(str, declared.shape))
+
+
+def _has_sizes(shape: torch.Size, sizes: tuple[int, ...]) -> bool:
+    """Whether a shape is as declared; 0 is a size of the caller's choice."""
+    pairs = zip(shape, sizes, strict=False)
+    return len(shape) == len(sizes) and all(found == size or (not size and found) for found, size in pairs)
 
 
 def _fits(dtype: torch.dtype, kind: str) -> bool:

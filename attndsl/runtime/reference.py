@@ -15,8 +15,10 @@ from torch.utils.checkpoint import checkpoint
 
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.evaluate import mask_rows
-from attndsl.ir.expr import Head
-from attndsl.runtime.checks import check_inputs, check_scale, check_tensors
+from attndsl.ir.expr import PRODUCT, Head
+from attndsl.runtime.checks import check_inputs, check_scale, check_tensors, output_type
+from attndsl.runtime.finish import finished, with_low_rank
+from attndsl.runtime.torch_scores import on_rows
 
 CHUNK = 2**24
 """The most scores that one chunk of query rows may have."""
@@ -44,16 +46,17 @@ def reference(
     """
     check_tensors(ir, q, k, v)
     factor = check_scale(scale, q.shape[-1])
-    arrays = {name: value.cpu().numpy() for name, value in check_inputs(ir, inputs, len(q)).items()}
-    q64, k64, v64 = q.double(), k.double(), v.double()
+    checked = check_inputs(ir, inputs, len(q), v.shape[3])
+    q64, k64, factor = with_low_rank(ir, q.double(), k.double(), factor, checked)
     parts = [
-        checkpoint(_rows, ir, q64[:, :, rows], k64, v64, factor, rows.start, arrays, use_reentrant=False)
+        checkpoint(_rows, ir, q64[:, :, rows], k64, v.double(), factor, rows.start, checked, use_reentrant=False)
         for rows in row_chunks(q, k)
     ]
-    out = torch.cat([part[0] for part in parts], dim=2).to(q.dtype)
+    out, lse = (torch.cat(each, dim=2) for each in zip(*parts, strict=True))
+    out, lse = finished(ir, out, lse, checked)
+    out = out.to(output_type(q.dtype))
     if not return_lse:
         return out
-    lse = torch.cat([part[1] for part in parts], dim=2)
     return out, lse if q.dtype == torch.float64 else lse.float()
 
 
@@ -70,13 +73,15 @@ def _rows(
     v: torch.Tensor,
     scale: float,
     start: int,
-    arrays: Mapping[str, Any],
+    inputs: Mapping[str, torch.Tensor],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Output and LSE of a chunk of query rows, float64."""
     if not k.shape[2]:
         nothing = q[..., :0].sum(-1)
         return nothing.unsqueeze(-1).expand(*nothing.shape, v.shape[-1]), nothing - torch.inf
-    scores = masked_scores(ir, q, k, scale, start, arrays)
+    if not ir.weighting.is_softmax:
+        return _weighed_rows(ir, q, k, v, scale, start, inputs)
+    scores = masked_scores(ir, q, k, scale, start, inputs)
     highest = scores.amax(-1, keepdim=True).detach()
     highest = torch.where(highest == -torch.inf, 0.0, highest)
     weights = torch.exp(scores - highest)
@@ -88,22 +93,48 @@ def _rows(
     return sums / divisor, lse.squeeze(-1)
 
 
+def _weighed_rows(
+    ir: BoundIR,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    scale: float,
+    start: int,
+    inputs: Mapping[str, torch.Tensor],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Output and normaliser of a chunk of query rows whose weights are no softmax, float64."""
+    product = (grouped(ir, q) @ k.unsqueeze(2).mT).flatten(1, 2) * scale
+    weights = on_rows(ir, ir.weighting.of_product, product, start, inputs)
+    weights = torch.where(_mask(ir, start, q.shape[2], len(q), inputs).to(q.device), weights, 0.0)
+    sums = (grouped(ir, weights) @ v.unsqueeze(2)).flatten(1, 2)
+    if ir.weighting.normalize == "none":
+        return sums, torch.ones_like(sums[..., 0])
+    total = weights.sum(-1, keepdim=True)
+    divisor = torch.where(total == 0, 1.0, total)
+    return torch.where(total == 0, 0.0, sums / divisor), total.squeeze(-1)
+
+
 def grouped(ir: BoundIR, heads: torch.Tensor) -> torch.Tensor:
     """[batch, kv_heads, query heads that share one, ..] of a tensor [batch, heads, ..]."""
     return heads.unflatten(1, (ir.kv_heads, ir.heads // ir.kv_heads))  # type: ignore[no-untyped-call, no-any-return]
 
 
 def masked_scores(
-    ir: BoundIR, q: torch.Tensor, k: torch.Tensor, scale: float, start: int, arrays: Mapping[str, Any]
+    ir: BoundIR, q: torch.Tensor, k: torch.Tensor, scale: float, start: int, inputs: Mapping[str, torch.Tensor]
 ) -> torch.Tensor:
     """[batch, heads, rows, Nk] of a chunk of query rows that begins at `start`; -inf where not visible."""
     scores = (grouped(ir, q) @ k.unsqueeze(2).mT).flatten(1, 2) * scale
-    visible = _mask(ir, start, q.shape[2], len(q), arrays).to(q.device)
+    if ir.weighting.score is not PRODUCT:
+        scores = on_rows(ir, ir.weighting.score, scores, start, inputs)
+    visible = _mask(ir, start, q.shape[2], len(q), inputs).to(q.device)
     return scores.masked_fill(~visible, -torch.inf)
 
 
-def _mask(ir: BoundIR, start: int, rows: int, batch: int, arrays: Mapping[str, Any]) -> torch.Tensor:
+def _mask(
+    ir: BoundIR, start: int, rows: int, batch: int, inputs: Mapping[str, torch.Tensor]
+) -> torch.Tensor:
     """[batch or 1, heads or 1, rows, Nk]."""
+    arrays = {each.name: inputs[each.name].detach().cpu().numpy() for each in ir.mask_inputs}
     heads = range(ir.heads if any(Head() in region.visible.leaves for region in ir.regions) else 1)
     batches = range(batch if any(array.ndim == 2 for array in arrays.values()) else 1)
     return torch.from_numpy(

@@ -16,11 +16,27 @@ from attndsl.ir.expr import Table, topological
 from attndsl.ir.text import bound_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import torch
+    from torch import Tensor
 
-    from attndsl.runtime.compiled import CompiledAttention
+    from attndsl.runtime.kernels import Saved, Wanted
+
+
+class Kernel(Protocol):
+    """What computes a call: a compiled kernel, or rows of a pattern, which find one for their positions."""
+
+    def compute(
+        self, q: Tensor, k: Tensor, v: Tensor, scale: float | None, inputs: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Output and log-sum-exp, without gradients."""
+
+    def gradients(
+        self, saved: Saved, scale: float | None, inputs: Mapping[str, Tensor],
+        out_gradient: Tensor, lse_gradient: Tensor, wanted: Wanted,
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        """The gradients of q, k and v; empty tensors for those that are not wanted."""
 
 
 class Target(Protocol):
@@ -32,7 +48,7 @@ class Target(Protocol):
 
     def kernel_for(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, shape: Sequence[int] = ()
-    ) -> CompiledAttention:
+    ) -> Kernel:
         """The kernel for tensors of these shapes and types. shape: extents of the space, where still open."""
 
     def check_tensors(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
@@ -54,7 +70,7 @@ def register(target: Target, name: str, *parts: object) -> str:
 
 def describe(ir: BoundIR) -> str:
     """A text that differs between patterns which differ."""
-    nodes = {node for region in ir.regions for node in topological(region.visible)}
+    nodes = {node for region in ir.regions for node in topological(region.visible, *region.terms)}
     tables = sorted({(node.name, node.values) for node in nodes if isinstance(node, Table)})
     return f"{bound_text(ir)}\n{tables}\n{ir.inputs}"
 

@@ -24,7 +24,7 @@ Array = NDArray[Any]
 
 def visible_pairs(ir: BoundIR, queries: Tiling, keys: Tiling, inputs: Mapping[str, Array] | None) -> int:
     """Visible pairs of all heads, or of one head if the mask is the same for all."""
-    if ir.inputs and inputs is None:
+    if ir.mask_inputs and inputs is None:
         raise AttnScheduleError(
             "A0510",
             f"the density of `{ir.name}` depends on its inputs",

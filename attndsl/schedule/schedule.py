@@ -116,7 +116,7 @@ class Schedule:
 
         Residuals keep their numbers, so that one kernel serves all refined schedules.
         """
-        return refined_maps(self, check_inputs(self.ir, inputs)) if self.ir.inputs else self
+        return refined_maps(self, check_inputs(self.ir, inputs)) if self.ir.mask_inputs else self
 
     @property
     def _counted(self) -> list[int]:

@@ -181,7 +181,7 @@ class Type(Node):
     """`int`, `real[heads]`, `bool[axes]`, `int[3]`, `gate[query, head, dim]`."""
 
     kind: str
-    shape: tuple[str | int, ...] = ()
+    shape: tuple[str | int | Expr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,9 +289,10 @@ class Gate(Clause):
 
 @dataclass(frozen=True, slots=True)
 class Normalize(Clause):
-    """`normalize sum` (default) or `normalize none`."""
+    """`normalize sum` (default), `normalize none`, or `normalize sum + exp(logit)`."""
 
     kind: str
+    extra: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)

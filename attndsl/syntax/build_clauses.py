@@ -12,14 +12,14 @@ from attndsl.diagnostics import AttnSyntaxError
 from attndsl.source import Span
 from attndsl.syntax import ast
 from attndsl.syntax.build_expressions import ExpressionBuilder
-from attndsl.syntax.literals import read_message, read_number
+from attndsl.syntax.literals import read_message
 
 
 @v_args(meta=True, inline=True)
 class ClauseBuilder(ExpressionBuilder):
     """Builds the types and clauses of one source."""
 
-    def type(self, meta: Meta, kind: Token, *shape: Token) -> ast.Type:
+    def type(self, meta: Meta, kind: Token, *shape: ast.Expr) -> ast.Type:
         """`int[axes]`."""
         return ast.Type(str(kind), tuple(map(self._dimension, shape)), span=self._place(meta))
 
@@ -83,9 +83,9 @@ class ClauseBuilder(ExpressionBuilder):
         """`decay expr per step of axis`."""
         return ast.Decay(value, str(axis), span=self._place(meta))
 
-    def normalize(self, meta: Meta, kind: Token) -> ast.Normalize:
-        """`normalize none`."""
-        return ast.Normalize(str(kind), span=self._place(meta))
+    def normalize(self, meta: Meta, kind: Token, plus: Token | None, extra: ast.Expr | None) -> ast.Normalize:
+        """`normalize none`, `normalize sum + exp(logit)`."""
+        return ast.Normalize(str(kind), extra, span=self._place(meta))
 
     def blocks(self, meta: Meta, name: Token, axis: Token, size: ast.Expr) -> ast.Blocks:
         """`blocks b of n by size`."""
@@ -117,16 +117,17 @@ class ClauseBuilder(ExpressionBuilder):
         assert last.span is not None
         return Span(self._source, meta.start_pos, last.span.end)
 
-    def _dimension(self, token: Token) -> str | int:
-        if token.type == "NAME":
-            return str(token)
-        size = read_number(token, self._token_place(token))
-        if isinstance(size, int) and size > 0:
+    def _dimension(self, size: ast.Expr) -> str | int | ast.Expr:
+        if isinstance(size, ast.Name):
+            return size.name
+        if not isinstance(size, ast.Number):
             return size
+        if isinstance(size.value, int) and size.value > 0:
+            return size.value
         raise AttnSyntaxError(
             "A0143",
             "a shape holds names and positive integers",
-            span=self._token_place(token),
+            span=size.span,
             help="write `int[axes]`, `real[heads]` or a count such as `int[3]`",
         )
 

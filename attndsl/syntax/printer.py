@@ -59,7 +59,8 @@ def _(node: ast.Parameter) -> str:
 
 @to_text.register
 def _(node: ast.Type) -> str:
-    return node.kind + (f"[{', '.join(map(str, node.shape))}]" if node.shape else "")
+    sizes = (to_text(size) if isinstance(size, ast.Expr) else str(size) for size in node.shape)
+    return node.kind + (f"[{', '.join(sizes)}]" if node.shape else "")
 
 
 @to_text.register
@@ -118,7 +119,7 @@ def _(node: ast.Decay) -> str:
 
 @to_text.register
 def _(node: ast.Normalize) -> str:
-    return f"normalize {node.kind}"
+    return f"normalize {node.kind}" + (f" + {to_text(node.extra)}" if node.extra else "")
 
 
 @to_text.register

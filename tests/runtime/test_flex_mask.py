@@ -82,6 +82,6 @@ def test_inputs() -> None:
 
 
 def test_every_operator_has_a_torch_function() -> None:
-    from attndsl.runtime.flex_mask import TORCH_OPS
+    from attndsl.runtime.torch_expression import TORCH_OPS
 
     assert set(TORCH_OPS) == set(OPS)

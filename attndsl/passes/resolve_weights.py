@@ -1,0 +1,150 @@
+"""Resolution of what a pattern does with visible pairs: scores, weights, normalisers and gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal, TypeVar, cast
+
+from attndsl.diagnostics import AttnNameError, AttnTypeError
+from attndsl.ir.expr import (
+    PRODUCT,
+    Apply,
+    Expr,
+    FlatIndex,
+    InputAt,
+    InputElement,
+    LowRank,
+    Position,
+    WholeInput,
+)
+from attndsl.ir.pattern import Input, Weighting
+from attndsl.passes import types
+from attndsl.passes.resolve_expr import Resolver
+from attndsl.passes.scope import Scope
+from attndsl.source import Span
+from attndsl.syntax import ast
+
+ClauseType = TypeVar("ClauseType", bound=ast.Clause)
+
+
+def weighting(clauses: Sequence[ast.Clause], resolver: Resolver, scope: Scope) -> Weighting:
+    """The meaning of `score`, `weight`, `normalize` and `gate`; each may stand once."""
+    score, weight = _only(clauses, ast.Score, "score"), _only(clauses, ast.Weight, "weight")
+    normalize, gate = _only(clauses, ast.Normalize, "normalize"), _only(clauses, ast.Gate, "gate")
+    kind, sink = _normalizer(normalize, resolver, scope) if normalize else ("sum", None)
+    return Weighting(
+        score=_of_pair(score, "score", resolver, scope) if score else PRODUCT,
+        weight=_weight(weight, resolver, scope) if weight else None,
+        normalize=kind,
+        sink=sink,
+        gate=_gate(gate, resolver, scope) if gate else None,
+    )
+
+
+def _only(clauses: Sequence[ast.Clause], kind: type[ClauseType], word: str) -> ClauseType | None:
+    found = [clause for clause in clauses if isinstance(clause, kind)]
+    if len(found) > 1:
+        raise AttnNameError(
+            "A0206", f"a pattern has one `{word}` clause at most", span=found[1].span, help="keep one"
+        )
+    return found[0] if found else None
+
+
+def _of_pair(clause: ast.Score | ast.Weight, word: str, resolver: Resolver, scope: Scope) -> Expr:
+    """A number about a pair, in which `s` has a meaning."""
+    inner = replace(scope, values={**scope.values, "s": PRODUCT})
+    value = _number(resolver.expr(clause.value, inner), f"`{word}`", clause.value.span)
+    for leaf in value.leaves:
+        if isinstance(leaf, Position) and isinstance(leaf.axis, str):
+            _check_axis(leaf, leaf.axis, resolver, clause.value.span)
+    return value
+
+
+def _check_axis(leaf: Position, axis: str, resolver: Resolver, span: Span | None) -> None:
+    """Scores are about all pairs, so their coordinates must exist in every segment."""
+    lacking = [segment for segment in resolver.spaces[leaf.side] if axis not in segment.axes]
+    if lacking:
+        raise AttnNameError(
+            "A0214", f"tokens of segment `{lacking[0].name}` have no coordinate `{axis}`",
+            span=resolver.spans.get(leaf, span),
+            help=f"scores are about all pairs of tokens; every token has `{leaf.side}.index`",
+        )  # fmt: skip
+
+
+def _weight(clause: ast.Weight, resolver: Resolver, scope: Scope) -> Expr | None:
+    value = _of_pair(clause, "weight", resolver, scope)
+    return None if value is Apply("exp", (PRODUCT,)) else value
+
+
+def _number(value: object, what: str, span: Span | None) -> Expr:
+    single = types.scalar(cast(Expr, value), what, span)
+    if single.type == "bool":
+        raise AttnTypeError(
+            "A0301", f"{what} needs a number", span=span, note="this is a truth value",
+            help="write `1.0 if condition else 0.0`; which pairs are visible is for `attend` to say",
+        )  # fmt: skip
+    return single
+
+
+def _normalizer(
+    clause: ast.Normalize, resolver: Resolver, scope: Scope
+) -> tuple[Literal["sum", "none"], Expr | None]:
+    if clause.kind not in ("sum", "none"):
+        raise AttnNameError(
+            "A0217", f"there is no normaliser `{clause.kind}`", span=clause.span,
+            help="write `normalize sum` (the default) or `normalize none`",
+        )  # fmt: skip
+    sink = _sink(clause.extra, resolver, scope) if clause.extra is not None else None
+    if sink is not None and clause.kind == "none":
+        raise AttnTypeError(
+            "A0323", "without a normaliser there is no sum to add to", span=clause.span,
+            help="write `normalize sum + exp(...)`, or `normalize none` alone",
+        )  # fmt: skip
+    return cast(Literal["sum", "none"], clause.kind), sink
+
+
+def _sink(extra: ast.Expr, resolver: Resolver, scope: Scope) -> Expr:
+    value = _number(resolver.expr(extra, scope), "`normalize`", extra.span)
+    if not (isinstance(value, Apply) and value.op == "exp"):
+        raise AttnTypeError(
+            "A0323", "only an exponential can be added to the sum of weights", span=extra.span,
+            help="write `normalize sum + exp(logit[head])`",
+        )  # fmt: skip
+    _refuse_tokens(value, "what is added to the sum", resolver, extra.span)
+    return value.args[0]
+
+
+def _gate(clause: ast.Gate, resolver: Resolver, scope: Scope) -> Expr:
+    """In a gate an input's name alone stands for its element at the query, head and channel at work."""
+    whole = {each.name: WholeInput(each.name, each.kind) for each in resolver.inputs.values()}
+    value = _number(
+        resolver.expr(clause.value, replace(scope, values={**scope.values, **whole})),
+        "`gate`",
+        clause.value.span,
+    )
+    _refuse_tokens(value, "a gate", resolver, clause.value.span)
+    for leaf in value.leaves:
+        if isinstance(leaf, WholeInput):
+            _check_gate_input(resolver.inputs[leaf.name], resolver.spans.get(leaf, clause.value.span))
+    return value
+
+
+def _check_gate_input(declared: Input, span: Span | None) -> None:
+    if not set(declared.shape) <= {"query", "tokens", "heads", "dim"}:
+        raise AttnTypeError(
+            "A0324", f"a gate cannot read `{declared.name}` element by element", span=span,
+            note="the gate multiplies the output, [heads, query, dim]",
+            help="declare it over some of `query`, `heads` and `dim`",
+        )  # fmt: skip
+
+
+def _refuse_tokens(value: Expr, what: str, resolver: Resolver, span: Span | None) -> None:
+    for node in value.mentioned:
+        if isinstance(node, Position | FlatIndex | InputAt | LowRank) or (
+            isinstance(node, InputElement) and any(isinstance(i, FlatIndex) for i in node.indices)
+        ):
+            raise AttnTypeError(
+                "A0324", f"{what} cannot speak of positions", span=resolver.spans.get(node, span),
+                help="use declared inputs, parameters and `head`",
+            )  # fmt: skip

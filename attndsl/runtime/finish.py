@@ -1,0 +1,93 @@
+"""What comes before and after the pairs of tokens: low-rank biases, sinks and gates, each a few operations.
+
+Kernels know none of them. A low-rank bias is more channels of queries and keys; a sink rescales the output by
+what it takes from the sum of weights; a gate multiplies. Autograd differentiates all three, through the
+log-sum-exp where it must.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attndsl.ir.bound import BoundIR
+from attndsl.ir.expr import Expr, Head, InputElement, WholeInput
+from attndsl.runtime.torch_expression import evaluate
+
+Inputs = Mapping[str, Tensor]
+
+
+def with_low_rank(
+    ir: BoundIR, q: Tensor, k: Tensor, scale: float, inputs: Inputs
+) -> tuple[Tensor, Tensor, float]:
+    """Queries, keys and scale whose products include the low-rank biases: q k^T scale + bq bk^T.
+
+    Source: FlashBias, 2025 (arXiv:2505.12044).
+    """
+    if not ir.low_rank:
+        return q, k, scale
+    queries, keys = [q * scale], [k]
+    for query, key in ir.low_rank:
+        queries.append(_per_head(ir, query, inputs[query], q))
+        keys.append(_per_head(ir, key, inputs[key], k))
+    return torch.cat(queries, dim=3), torch.cat(keys, dim=3), 1.0
+
+
+def _per_head(ir: BoundIR, name: str, value: Tensor, like: Tensor) -> Tensor:
+    """An input [heads or nothing, tokens, r], with or without a batch, as [batch, heads, tokens, r]."""
+    declared = next(each for each in ir.inputs if each.name == name)
+    if value.ndim == len(declared.shape):
+        value = value.unsqueeze(0)
+    if len(declared.shape) == 2:
+        value = value.unsqueeze(1)
+    return value.to(like.dtype).expand(*like.shape[:3], value.shape[-1])
+
+
+def finished(ir: BoundIR, out: Tensor, lse: Tensor, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    """Output and log-sum-exp with the sink in the sum, and the gate on the output."""
+    if ir.weighting.sink is not None:
+        logit = _per_query(ir, ir.weighting.sink, inputs, lse.unsqueeze(-1)).squeeze(-1)
+        total = torch.logaddexp(lse, logit.expand_as(lse))
+        out, lse = out * torch.exp(lse - total).unsqueeze(-1).to(out.dtype), total
+    if ir.weighting.gate is not None:
+        out = out * _per_query(ir, ir.weighting.gate, inputs, out)
+    return out, lse
+
+
+def _per_query(ir: BoundIR, root: Expr, inputs: Inputs, like: Tensor) -> Tensor:
+    """A sink or gate, broadcastable to `like`, [batch, heads, queries, channels]."""
+
+    def leaf(node: Expr, operands: Sequence[Any]) -> Any:
+        match node:
+            case Head():
+                return torch.arange(ir.heads, device=like.device).view(1, -1, 1, 1)
+            case InputElement(name):
+                return _element(inputs[name], list(operands), like.device)
+            case WholeInput(name):
+                return _whole(ir, name, inputs[name])
+        raise TypeError(f"{type(node).__name__} does not belong into a sink or gate")
+
+    return torch.as_tensor(evaluate(root, leaf), device=like.device).to(like.dtype)
+
+
+def _element(value: Tensor, indices: list[Any], device: torch.device) -> Tensor:
+    if value.ndim > len(indices):
+        indices = [torch.arange(len(value), device=device).view(-1, 1, 1, 1), *indices]
+    return value[tuple(indices)]
+
+
+def _whole(ir: BoundIR, name: str, value: Tensor) -> Tensor:
+    """An input over some of query, heads and dim, in any order, as [batch or 1, heads, queries, channels]."""
+    declared = next(each for each in ir.inputs if each.name == name)
+    names = ["query" if each == "tokens" else each for each in declared.shape]
+    if value.ndim == len(names):
+        value = value.unsqueeze(0)
+    order = [0, *(1 + names.index(each) for each in ("heads", "query", "dim") if each in names)]
+    value = value.permute(order)
+    for place, each in enumerate(("heads", "query", "dim"), 1):
+        if each not in names:
+            value = value.unsqueeze(place)
+    return value
