@@ -1,9 +1,10 @@
-// attndsl tile runtime, 10 of 10: what a caller passes to a kernel, and the loop over its tiles.
+// attndsl tile runtime, 12 of 12: what a caller passes to a kernel, and the loop over its tiles.
 //
 // `attndsl/runtime/call.py` mirrors these structures field by field. Strides are in elements.
 #pragma once
 #include <type_traits>
 #include "runtime_amx.h"
+#include "runtime_dot_bfloat16.h"
 #include "runtime_pipeline.h"
 #include "runtime_workspace.h"
 #if defined(_OPENMP)

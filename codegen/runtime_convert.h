@@ -1,4 +1,4 @@
-// attndsl tile runtime, 2 of 10: half-precision storage types, a vector at a time. Arithmetic is float32.
+// attndsl tile runtime, 2 of 12: half-precision storage types, a vector at a time. Arithmetic is float32.
 #pragma once
 #include "runtime_vector.h"
 

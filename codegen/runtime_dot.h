@@ -1,4 +1,4 @@
-// attndsl tile runtime, 5 of 10: matrix products of tiles.
+// attndsl tile runtime, 5 of 12: matrix products of tiles.
 //
 // All products go through one microkernel, a register block of MR rows x NR vectors that runs over the
 // whole inner extent: each step broadcasts MR numbers of the left operand and loads NR vectors of the right.

@@ -1,4 +1,4 @@
-// attndsl tile runtime, 4 of 10: between tensors in main memory and tiles in fast memory.
+// attndsl tile runtime, 4 of 12: between tensors in main memory and tiles in fast memory.
 //
 // Tensors have any strides and element type; tiles are float32 and zero where no token or channel is.
 #pragma once

@@ -1,4 +1,4 @@
-// attndsl tile runtime, 9 of 10: two kinds of work on all threads, preparing and using packed tiles, without barriers.
+// attndsl tile runtime, 11 of 12: two kinds of work on all threads, preparing and using packed tiles, without barriers.
 //
 // The work comes in groups of (batch, kv head) pairs. Items are numbered: those that prepare group 0, those that use
 // it, those that prepare group 1, and so on. A free thread takes the next number, and waits only where what it needs is

@@ -1,4 +1,4 @@
-// attndsl tile runtime, 8 of 10: the operators of the pattern language that C++ lacks or means differently.
+// attndsl tile runtime, 10 of 12: the operators of the pattern language that C++ lacks or means differently.
 //
 // `//` and `%` round towards minus infinity; reals are doubles and agree with NumPy to the last bit.
 #pragma once
@@ -79,6 +79,21 @@ ATTN_INLINE Vector log2(Vector x) {
     Vector result;
     for (int lane = 0; lane < vector_width; ++lane) result[lane] = __builtin_log2f(x[lane]);
     return result;
+}
+
+ATTN_INLINE Vector minimum(Vector a, Vector b) { return a < b ? a : b; }
+ATTN_INLINE Vector absolute(Vector x) { return x < 0.0f ? -x : x; }
+ATTN_INLINE Vector square_root(Vector x) {
+    Vector result;
+    for (int lane = 0; lane < vector_width; ++lane) result[lane] = __builtin_sqrtf(x[lane]);
+    return result;
+}
+// tanh within a few units in the last place: by powers near 0, where 1 - exp(-2 |x|) would lose digits.
+ATTN_INLINE Vector hyperbolic_tangent(Vector x) {
+    const Vector square = x * x, size = absolute(x), power = exp2(size * (-2.0f * log2_e));
+    const Vector large = (1.0f - power) / (1.0f + power);
+    const Vector near_0 = ((0.0218694885f * square - 0.0539682540f) * square + 0.1333333333f) * square - 0.3333333333f;
+    return select(size < 0.25f, x + x * square * near_0, select(x < 0.0f, -large, large));
 }
 
 // A product that no fused multiply-add swallows: it would round differently from NumPy.

@@ -1,4 +1,4 @@
-// attndsl tile runtime, 3 of 10: tiles in fast memory, and rows of tensors in main memory.
+// attndsl tile runtime, 3 of 12: tiles in fast memory, and rows of tensors in main memory.
 #pragma once
 #include "runtime_convert.h"
 

@@ -1,4 +1,4 @@
-// attndsl tile runtime, 1 of 10: one machine vector of float32 and its elementary functions.
+// attndsl tile runtime, 1 of 12: one machine vector of float32 and its elementary functions.
 //
 // Everything above this file is written in `Vector` (16, 8 or 4 lanes, from the compiler's target
 // macros), so that it reads the same for AVX-512, AVX2 and portable builds. Works with g++ and clang++.
@@ -137,7 +137,7 @@ ATTN_INLINE Vector exp2_of_fraction(Vector fraction) {
     return power * fraction + 1.0f;
 }
 
-// 2**x for x < 127.5, within 3 units in the last place (0.7 on average): exactly 1 at 0, 0 at -inf, never NaN for a
+// 2**x within 3 units in the last place (0.7 on average): exactly 1 at 0, 0 at -inf, never NaN for a
 // number. Results below 2**-126 may be 0.
 ATTN_INLINE Vector exp2(Vector x) {
 #if defined(ATTN_AVX512)
@@ -147,7 +147,8 @@ ATTN_INLINE Vector exp2(Vector x) {
     const Vector power = exp2_of_fraction(reinterpret_cast<Vector>(fraction));
     return reinterpret_cast<Vector>(_mm512_maskz_scalef_ps(every_lane, reinterpret_cast<__m512>(power), exponent));
 #else
-    const Vector clamped = maximum(x, broadcast(-126.0f));
+    const Vector capped = x < 128.0f ? x : broadcast(128.0f);
+    const Vector clamped = maximum(capped, broadcast(-126.0f));
     const Vector nearest = (clamped + 12582912.0f) - 12582912.0f;  // adding 1.5 * 2**23 rounds to an integer
     const Vector floor = nearest - select(nearest > clamped, broadcast(1.0f), Vector{});
     const IntVector scale = (__builtin_convertvector(floor, IntVector) + 127) << 23;

@@ -1,4 +1,4 @@
-// attndsl tile runtime, 7 of 10: the memory that holds packed tiles during one call.
+// attndsl tile runtime, 9 of 12: the memory that holds packed tiles during one call.
 #pragma once
 #include <cstdint>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-// attndsl tile runtime: what generated C++ attention kernels call. Includes its ten parts in order.
+// attndsl tile runtime: what generated C++ attention kernels call. Includes its twelve parts in order.
 //
 //     g++ -O3 -march=native -fopenmp -std=c++17 -shared -fPIC kernel.cpp
 //
@@ -19,14 +19,16 @@
 //         attn::dot_accumulate(output, rescale, weights, values);
 //     attn::store_rows(rows of o, output);
 //
-// With -DATTN_MATRIX_UNIT bfloat16 products run on the AMX unit (see runtime_amx.h); every other type is multiplied as
-// float32.
+// Products of bfloat16 use the dot product instruction of AVX-512 where the target has it, or, with -DATTN_MATRIX_UNIT,
+// the AMX unit (see runtime_bfloat16.h); every other type is multiplied as float32.
 #pragma once
 #include "runtime_vector.h"
 #include "runtime_convert.h"
 #include "runtime_tile.h"
 #include "runtime_gather.h"
 #include "runtime_dot.h"
+#include "runtime_bfloat16.h"
+#include "runtime_dot_bfloat16.h"
 #include "runtime_amx.h"
 #include "runtime_workspace.h"
 #include "runtime_predicate.h"

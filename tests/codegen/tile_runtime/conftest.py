@@ -20,6 +20,7 @@ TARGETS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "portable": ((), set()),
     "avx2": (("-march=haswell",), {"avx2", "fma", "f16c", "bmi2"}),
     "avx512": (("-march=skylake-avx512",), {"avx512f", "avx512dq", "avx512bw", "avx512vl"}),
+    "avx512 bfloat16": (("-march=cooperlake",), {"avx512_bf16", "avx512_vnni"}),
     "matrix unit": (("-march=native", "-DATTN_MATRIX_UNIT"), {"amx_bf16", "amx_tile", "avx512_bf16"}),
 }
 """Per kind of target, the compiler's options and what the processor must have."""

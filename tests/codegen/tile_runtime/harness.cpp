@@ -21,7 +21,7 @@ template <int Rows, int Columns> static void read(float* dense, const Tile<float
 extern "C" {
 
 int lanes() { return vector_width; }
-int has_matrix_unit() { return sizeof(Operand<bfloat16>) == 2; }
+int rounds_bfloat16() { return sizeof(Operand<bfloat16>) == 2; }
 
 void exp2_of(float* y, const float* x, int count) {
     for (int i = 0; i < count; i += vector_width) store(y + i, exp2(load(x + i)));

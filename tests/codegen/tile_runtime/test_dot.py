@@ -71,7 +71,7 @@ def test_weights_times_values_from_tensors(
 ) -> None:
     v = LAYOUTS[layout](encode(random(100, dv, seed=7), element))
     weights, alpha = np.abs(random(tq, tk, seed=9)), random(tq, seed=10)
-    rounds = element == "bfloat16" and runtime("has_matrix_unit")
+    rounds = element == "bfloat16" and runtime("rounds_bfloat16")
     left = from_bfloat16(to_bfloat16(weights)) if rounds else weights
     for keys in (tk, tk - 5, 1):
         output = random(tq, dv, seed=11)
@@ -106,7 +106,7 @@ def test_sums_of_products_with_tensors(
 ) -> None:
     q = LAYOUTS[layout](encode(random(100, d, seed=7), element))
     weights = random(tq, tk, seed=9) if transposed else random(tk, tq, seed=9)
-    rounds = element == "bfloat16" and runtime("has_matrix_unit")
+    rounds = element == "bfloat16" and runtime("rounds_bfloat16")
     rounded = from_bfloat16(to_bfloat16(weights)) if rounds else weights
     left = rounded.T if transposed else rounded
     for queries in (tq, tq - 5, 1):
