@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from attndsl.importer import install
 
 if TYPE_CHECKING:
+    from attndsl import lang
+    from attndsl.decorator import TracedPattern, jit
     from attndsl.diagnostics import (
         AttnBackendError,
         AttnBindError,
@@ -25,12 +27,17 @@ if TYPE_CHECKING:
         AttnNameError,
         AttnScheduleError,
         AttnSyntaxError,
+        AttnTraceError,
         AttnTypeError,
         AttnUnsupportedError,
     )
     from attndsl.fitting.capture import capture
     from attndsl.fitting.fit import fit
+    from attndsl.lang import where
     from attndsl.pipeline import Pattern, load, parse, pattern, patterns
+    from attndsl.trace.annotations import Input, PerAxis, PerHead
+    from attndsl.trace.result import Attention
+    from attndsl.trace.value import Position, Traced
 
 __version__ = "0.1.0"
 
@@ -44,20 +51,43 @@ __all__ = [
     "AttnNameError",
     "AttnScheduleError",
     "AttnSyntaxError",
+    "AttnTraceError",
     "AttnTypeError",
     "AttnUnsupportedError",
+    "Attention",
+    "Input",
     "Pattern",
+    "PerAxis",
+    "PerHead",
+    "Position",
+    "Traced",
+    "TracedPattern",
     "__version__",
     "capture",
     "fit",
+    "jit",
+    "lang",
     "load",
     "parse",
     "pattern",
     "patterns",
+    "where",
 ]
 
 
-HOMES = {"capture": "fitting.capture", "fit": "fitting.fit"}
+HOMES = {
+    "Attention": "trace.result",
+    "Input": "trace.annotations",
+    "PerAxis": "trace.annotations",
+    "PerHead": "trace.annotations",
+    "Position": "trace.value",
+    "Traced": "trace.value",
+    "TracedPattern": "decorator",
+    "capture": "fitting.capture",
+    "fit": "fitting.fit",
+    "jit": "decorator",
+    "where": "lang",
+}
 """Where names live that are neither errors nor in `pipeline`."""
 
 
@@ -81,6 +111,8 @@ install()
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'attndsl' has no attribute {name!r}")
+    if name == "lang":
+        return import_module("attndsl.lang")
     home = "diagnostics" if name.endswith("Error") else HOMES.get(name, "pipeline")
     value: object = getattr(import_module(f"attndsl.{home}"), name)
     globals()[name] = value

@@ -80,6 +80,10 @@ class AttnUnsupportedError(AttnError):
     """The language has this construct, but the compiler does not compile it yet (A09xx)."""
 
 
+class AttnTraceError(AttnError):
+    """A Python function under `attndsl.jit` does what cannot be traced (A10xx)."""
+
+
 class AttnImportError(AttnError, ImportError):
     """A `.attn` file that is imported as a module has a mistake, with the code and the place of that mistake.
 

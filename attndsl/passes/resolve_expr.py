@@ -401,10 +401,11 @@ def blame(node: ast.Expr, scope: Scope) -> Span | None:
 
 
 def _variables(condition: Expr) -> list[AxisVariable]:
-    """The quantified variables that the condition mentions."""
+    """The quantified variables that the condition mentions and does not bind itself."""
     axes = {leaf.axis if isinstance(leaf, Extent) else leaf for leaf in condition.leaves}
     found = {each for each in axes if isinstance(each, AxisVariable) and each.name.startswith("#")}
-    return sorted(found, key=lambda variable: variable.name)
+    bound = {node.variable for node in topological(condition) if isinstance(node, Quantified)}
+    return sorted(found - bound, key=lambda variable: variable.name)
 
 
 def _names(node: ast.Expr) -> list[str]:

@@ -33,9 +33,12 @@ MAY_SEE: dict[str, set[str]] = {
     "runtime": LEAVES | {"ir", "passes", "schedule", "codegen"},
     "named_pattern": LEAVES | {"pipeline"},
     "fitting": LEAVES | {"ir", "schedule", "simulate", "show", "runtime", "pipeline", "named_pattern"},
+    "trace": LEAVES | {"syntax", "ir", "passes", "library"},
+    "lang": LEAVES | {"syntax", "passes", "library", "trace"},
+    "decorator": LEAVES | {"syntax", "trace", "pipeline"},
     "importer": LEAVES | {"ir", "syntax", "library", "pipeline"},
     "pytest_plugin": LEAVES | {"syntax", "library"},
-    "__init__": LEAVES | {"pipeline", "importer", "fitting"},
+    "__init__": LEAVES | {"pipeline", "importer", "fitting", "decorator", "lang", "trace"},
     "__main__": {"cli"},
 }
 """For each part of the package, the other parts that it may import. `pipeline` and `cli` see everything."""

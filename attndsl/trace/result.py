@@ -1,0 +1,154 @@
+"""What a traced function returns: a condition, one condition per pair of segments, or an `Attention`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from attndsl.diagnostics import AttnTraceError
+from attndsl.source import Span
+from attndsl.syntax import ast as syntax
+from attndsl.trace.emit import Emitter
+from attndsl.trace.node import Node, Operand, leaf
+from attndsl.trace.subject import Subject
+from attndsl.trace.value import Number, Traced, operand
+
+Condition = Traced | bool
+Arms = Mapping[str, Condition]
+OfScore = Callable[[Traced], Number]
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """A mask with weights, as a traced function returns it.
+
+    attend: the condition, or one per pair of segments. score: the score as a function of the scaled product.
+    weight: the weight as a function of the score, exp if left out. decay: a factor per step of an axis, by
+    the axis's name. normalize: 'none' leaves out the division by the sum of the weights. sink: a logit that
+    is added to that sum as exp(sink). gate: what the output is multiplied by.
+    """
+
+    attend: Condition | Arms = True
+    score: OfScore | None = None
+    weight: OfScore | None = None
+    decay: Mapping[str, Number] | None = None
+    normalize: Literal["sum", "none"] = "sum"
+    sink: Number | None = None
+    gate: Number | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Clause:
+    """A clause to be: the values it is made of, and how it is made of their expressions."""
+
+    values: tuple[Operand, ...]
+    build: Callable[..., syntax.Clause]
+
+    def emit(self, emitter: Emitter) -> syntax.Clause:
+        """The clause."""
+        return self.build(*map(emitter.expr, self.values))
+
+
+def clauses_of(result: object, subject: Subject) -> list[Clause]:
+    """The clauses of what a function returned. Raises AttnTraceError A1003 for what is no such thing."""
+    span = _return_span(subject)
+    if not isinstance(result, Attention):
+        return [_attend(result, subject, span)]
+    return [_attend(result.attend, subject, span), *_weights(result, span)]
+
+
+def _weights(result: Attention, span: Span) -> Iterator[Clause]:
+    s = Traced(leaf("s"))
+    if result.score is not None:
+        yield _clause(result.score(s), span, lambda value: syntax.Score(value, span=span))
+    if result.weight is not None:
+        yield _clause(result.weight(s), span, lambda value: syntax.Weight(value, span=span))
+    for axis, factor in (result.decay or {}).items():
+        yield _decay(axis, factor, span)
+    if result.normalize != "sum" or result.sink is not None:
+        yield _normalize(result, span)
+    if result.gate is not None:
+        yield _clause(result.gate, span, lambda value: syntax.Gate(value, span=span))
+
+
+def _clause(value: object, span: Span, build: Callable[..., syntax.Clause]) -> Clause:
+    return Clause((operand(value, _own_span(value, span)),), build)
+
+
+def _decay(axis: str, factor: Number, span: Span) -> Clause:
+    return _clause(factor, span, lambda value: syntax.Decay(value, axis, span=span))
+
+
+def _normalize(result: Attention, span: Span) -> Clause:
+    kind = result.normalize
+    if result.sink is None:
+        return Clause((), lambda: syntax.Normalize(kind, span=span))
+    logit = operand(result.sink, _own_span(result.sink, span))
+    exponential = Node(
+        lambda place, value: syntax.Call("exp", (syntax.Argument(None, value, span=place),), span=place),
+        (logit,),
+        logit.span,
+    )
+    return Clause((Operand(exponential),), lambda value: syntax.Normalize(kind, value, span=span))
+
+
+def _attend(result: object, subject: Subject, span: Span) -> Clause:
+    arms = result if isinstance(result, Mapping) else {"else": result}
+    # `else` is written last, as in a text.
+    names = sorted(arms, key=lambda name: name == "else")
+    pairs = [_segments(name, span) for name in names]
+    values = tuple(_condition(arms[name], subject, span) for name in names)
+
+    def build(*conditions: syntax.Expr) -> syntax.Clause:
+        made = [
+            syntax.Arm(query, key, condition, span=condition.span)
+            for (query, key), condition in zip(pairs, conditions, strict=True)
+        ]
+        return syntax.Attend(tuple(made), span=span)
+
+    return Clause(values, build)
+
+
+def _segments(name: object, span: Span) -> tuple[str | None, str | None]:
+    if name == "else":
+        return None, None
+    parts = [part.strip() for part in name.split("->")] if isinstance(name, str) else []
+    if len(parts) == 2 and all(parts):
+        return parts[0], parts[1]
+    raise AttnTraceError(
+        "A1003",
+        f"{name!r} names no pair of segments",
+        span=span,
+        help='write `{"video -> video": ..., "else": ...}`',
+    )
+
+
+def _condition(value: object, subject: Subject, span: Span) -> Operand:
+    if isinstance(value, Traced | bool | np.bool_):
+        return operand(value, _own_span(value, span))
+    given = "nothing" if value is None else f"a value of type {type(value).__name__}"
+    raise AttnTraceError(
+        "A1003",
+        f"`{subject.name}` returns {given} instead of a condition",
+        span=span,
+        help="return a condition such as `k.n <= q.n`, or a dict of them by pair of segments",
+    )
+
+
+def _own_span(value: object, span: Span) -> Span:
+    """Where the value was made, if that is known."""
+    made = value._node.span if isinstance(value, Traced) else None
+    return made or span
+
+
+def _return_span(subject: Subject) -> Span:
+    """The value of the function's last `return`; its head where there is none."""
+    if isinstance(subject.definition, ast.Lambda):
+        return subject.python.span(subject.definition.body) or subject.span
+    body = subject.definition.body if subject.definition else []
+    values = [each.value for each in body if isinstance(each, ast.Return) and each.value]
+    return (subject.python.span(values[-1]) if values else None) or subject.span

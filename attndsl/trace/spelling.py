@@ -1,0 +1,37 @@
+"""Errors of later stages in the spelling of Python: their advice is written for texts of the language."""
+
+from __future__ import annotations
+
+from attndsl.diagnostics import AttnError
+
+SPELLINGS = (
+    ("`and`", "`&`"),
+    ("`or`", "`|`"),
+    ("`not`", "`~`"),
+    ("`if`", "`where`"),
+    ("`1 if condition else 0`", "`attndsl.where(condition, 1, 0)`"),
+    ("`floor(x)` or `int(x)`", "`attndsl.lang.floor(x)` or `attndsl.lang.int(x)`"),
+    ("write `floor(x)`", "write `attndsl.lang.floor(x)`"),
+    ("`all axis a: ...`", "`attndsl.lang.all_axes(lambda a: ...)`"),
+    ("such as `int[axes]`", "such as `attndsl.PerAxis[int]`"),
+    ("when its lets and functions are written out", "when its variables and functions are written out"),
+    ("use fewer nested functions and lets", "use fewer nested functions and variables"),
+    ("or `else: true`", 'or `"else": True`'),
+    ("into `attend`", "into what the function returns"),
+    ("`attend`", "the result"),
+    ("`extent(n)`", '`attndsl.lang.extent("n")`'),
+    ("`require`", "`attndsl.lang.require`"),
+)
+"""What a text writes, and what Python writes."""
+
+PRECEDENCE = "`&`, `|` and `~` bind tighter than comparisons: write `(q.n >= 4) & (k.n >= 4)`"
+
+
+def in_python(error: AttnError) -> AttnError:
+    """The same error with messages and help that speak of Python."""
+    message, help = error.message, error.help
+    for text, python in SPELLINGS:
+        message, help = message.replace(text, python), help.replace(text, python)
+    if error.code == "A0302" and message.startswith(("`&`", "`|`", "`~`")):
+        help = PRECEDENCE
+    return type(error)(error.code, message, span=error.span, note=error.note, help=help)
