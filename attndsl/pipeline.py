@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from attndsl import library
 from attndsl.diagnostics import AttnBindError, AttnNameError
-from attndsl.ir.bound import BoundIR
+from attndsl.ir.bound import BoundIR, needs_more
 from attndsl.ir.evaluate import check_inputs, mask_rows
 from attndsl.ir.expr import Head, Symbol
-from attndsl.ir.pattern import PatternIR
+from attndsl.ir.pattern import Input, Parameter, PatternIR
 from attndsl.ir.text import pattern_text
 from attndsl.passes.bind import bind
-from attndsl.runtime.targets import describe, register
+from attndsl.runtime.targets import describe, mask_inputs_of, register
 from attndsl.source import Source
 from attndsl.syntax.files import read_source
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from attndsl.runtime.any_length import AnyLength
     from attndsl.runtime.compiled import CompiledAttention
+    from attndsl.runtime.rows import Rows
     from attndsl.schedule.schedule import Schedule
     from attndsl.simulate.report import Report
 
@@ -130,13 +131,62 @@ class Pattern:
             key_shape = keys if self.ir.cross else None
             return self.bind(shape or queries - others, heads, kv_heads, key_shape, **values)
 
-        return AnyLength(self.name, bind_to, pattern_text(self.ir), heads, kv_heads, sorted(values.items()))
+        def rows() -> Rows:
+            return self.rows_at_any_length(heads, kv_heads, **values)
+
+        parts = pattern_text(self.ir), heads, kv_heads, sorted(values.items())
+        return AnyLength(self.name, bind_to, rows, *parts)
+
+    def rows_at_any_length(
+        self, heads: int | None = None, kv_heads: int | None = None, **values: Any
+    ) -> Rows:
+        """The last rows of the pattern at any length: a callable for generation from a cache.
+
+        It takes the last queries and all keys; the length is the number of keys. One kernel serves all
+        lengths. heads, kv_heads, values: as for `bind`. Raises AttnBindError A0416 for patterns of more than
+        one axis, whose length is no single number.
+        """
+        from attndsl.passes.open_length import (
+            LONGEST,
+            depends_on_length,
+            grows,
+            open_length,
+            requires_of_length,
+        )
+        from attndsl.runtime.rows import Growing, Rows
+
+        if not grows(self.ir):
+            raise AttnBindError(
+                "A0416", f"pattern `{self.name}` does not grow token by token: its space is not one axis",
+                help="bind it to a shape, and use `rows` of the bound pattern",
+            )  # fmt: skip
+        opened: dict[int, Bound] = {}
+
+        def at(shortest: int) -> BoundIR:
+            if shortest not in opened:
+                opened[shortest] = Pattern(open_length(self.ir, shortest)).bind(
+                    LONGEST, heads, kv_heads, **values
+                )
+            return opened[shortest].ir
+
+        def require(length: int) -> None:
+            if requires_of_length(self.ir):
+                self.bind(length, heads, kv_heads, **values)
+
+        any_heads = heads is None and kv_heads is None
+        bind = partial(Bound, any_heads=any_heads)
+        counts = None if any_heads else (heads or kv_heads or 1, kv_heads or heads or 1)
+        growing = Growing(at, bind, require, self.ir.inputs, depends_on_length(self.ir), counts)
+        parts = pattern_text(self.ir), heads, kv_heads, sorted(values.items())
+        return Rows(self.name, growing, *parts)
 
 
 def _depends_on_heads(ir: PatternIR) -> bool:
-    leaves = frozenset().union(*(arm.visible.leaves for arm in ir.arms))
+    roots = [*(arm.visible for arm in ir.arms), *ir.weighting.expressions]
+    leaves = frozenset().union(*(root.leaves for root in roots))
     names = {leaf.name for leaf in leaves if isinstance(leaf, Symbol)}
-    per_head = any("heads" in parameter.shape for parameter in ir.parameters)
+    declared: list[Parameter | Input] = [*ir.parameters, *ir.inputs]
+    per_head = any("heads" in each.shape for each in declared)
     return per_head or Head() in leaves or bool(names & {"heads", "kv_heads", "kv_head"})
 
 
@@ -225,6 +275,31 @@ class Bound:
         from attndsl.runtime.attend import attend
 
         return attend(self, q, k, v, scale, return_lse, inputs)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The pattern's last rows, as many as there are queries: `bound.rows(q, k, v)`.
+
+        q holds the last tokens only, k and v all of them. The keys of few queries are split over threads.
+        """
+        from attndsl.runtime.rows import Growing, Rows
+
+        fixed = self.ir.query_space.size, self.ir.key_space.size
+        bind = partial(Bound, any_heads=self.any_heads)
+        heads = None if self.any_heads else (self.ir.heads, self.ir.kv_heads)
+        growing = Growing(
+            lambda _: self.ir, bind, lambda _: None, self.ir.inputs, heads=heads, fixed=fixed
+        )
+        return Rows(self.name, growing, describe(self.ir), self.any_heads)
+
+    @property
+    def mask_inputs(self) -> frozenset[str]:
+        """The declared inputs that masks read, which have no gradients."""
+        return mask_inputs_of(self.ir)
+
+    def around(self, q: torch.Tensor, k: torch.Tensor) -> BoundIR | None:
+        """The bound pattern, if it has sinks, gates or low-rank biases, which stand around kernels."""
+        return self.for_tensors(q, k).ir if needs_more(self.ir) else None
 
     def kernel_for(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, shape: Sequence[int] = ()

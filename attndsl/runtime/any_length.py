@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
 
 from attndsl.runtime.attend import attend
 from attndsl.runtime.checks import check_kinds
-from attndsl.runtime.compiled import CompiledAttention
 from attndsl.runtime.reference import Outputs
-from attndsl.runtime.targets import Target, register
+from attndsl.runtime.rows import Rows
+from attndsl.runtime.targets import Kernel, Target, register
 
 LENGTHS = 256
 """Lengths that are kept bound; those that came first are dropped."""
@@ -28,8 +29,8 @@ Bind = Callable[[tuple[int, ...], int, int], Target]
 class AnyLength:
     """Attention by a pattern that has all its numbers but the shape. key: its name in graphs."""
 
-    def __init__(self, name: str, bind: Bind, *parts: object) -> None:
-        self.name, self.bind = name, bind
+    def __init__(self, name: str, bind: Bind, make_rows: Callable[[], Rows], *parts: object) -> None:
+        self.name, self.bind, self._make_rows = name, bind, make_rows
         self.key = register(self, name, "any length", *parts)
         self._bound: OrderedDict[object, Target] = OrderedDict()
 
@@ -44,7 +45,12 @@ class AnyLength:
         extents = (shape,) if isinstance(shape, int) else tuple(shape)
         return attend(self, q, k, v, scale, return_lse, inputs, extents)
 
-    def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Sequence[int] = ()) -> CompiledAttention:
+    @cached_property
+    def rows(self) -> Rows:
+        """The pattern's last rows, for generation from a cache: see `Pattern.rows_at_any_length`."""
+        return self._make_rows()
+
+    def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Sequence[int] = ()) -> Kernel:
         """The kernel for tensors of these types and sizes; a new length is bound first."""
         self.check_tensors(q, k, v)
         key = (*shape, q.shape[2], k.shape[2])

@@ -131,7 +131,8 @@ class PreparedCall:
     @classmethod
     def of(cls, schedule: Schedule) -> PreparedCall:
         """Everything that a schedule decides; with inputs, the maps of a call may be narrower."""
-        ir, masked = schedule.ir, bool(schedule.residuals)
+        ir = schedule.ir
+        masked = bool(schedule.residuals) or any(region.terms for region in ir.regions)
         queries, keys = tiles(schedule.q_tiling, masked), tiles(schedule.kv_tiling, masked)
         maps = block_maps([schedule])
         call = CCall(heads=ir.heads, kv_heads=ir.kv_heads, queries=queries.struct, keys=keys.struct)

@@ -14,12 +14,12 @@ from hashlib import blake2b
 import torch
 from torch import Tensor
 
-from attndsl.codegen.backward import delta, dk_dv, dq, dq_dk_dv
 from attndsl.codegen.cpp import entry_point, padded, print_kernel
-from attndsl.codegen.forward import forward
+from attndsl.codegen.programs import program_of
 from attndsl.codegen.standalone import standalone
 from attndsl.codegen.tile_ir import Program, Side
 from attndsl.diagnostics import AttnBackendError
+from attndsl.ir.bound import input_sizes
 from attndsl.runtime.build import Function, load_kernel
 from attndsl.runtime.call import Maps, PreparedCall, block_maps
 from attndsl.runtime.kernels import Inputs, Saved, Wanted
@@ -28,6 +28,9 @@ from attndsl.schedule.schedule import Schedule
 
 REFINED = 8
 """Refined schedules that are remembered: layers of a model share their inputs."""
+
+FEW_PAIRS = 64
+"""Pairs of tiles up to which refinement would take longer than what it saves."""
 
 MOST_PACKED = 2**28
 """Bytes that all threads together may pack when each of them works on heads of its own."""
@@ -59,7 +62,7 @@ class CpuKernels:
         self._kernels: dict[str, Kernel] = {}
         self._prepared: dict[Side, PreparedCall] = {"q": PreparedCall.of(schedule)}
         self._refined: OrderedDict[object, dict[Side, Maps]] = OrderedDict()
-        self._load([forward()])
+        self._load([program_of(self.ir, "forward")])
 
     def forward(self, scale: float, inputs: Inputs, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """See `Kernels`."""
@@ -96,8 +99,10 @@ class CpuKernels:
 
     def _backward_programs(self, wanted: Wanted, batches: int) -> list[Program]:
         if wanted.q and wanted.kv and self._has_heads_for_all_threads(batches):
-            return [delta(), dq_dk_dv()]
-        return [delta(), *([dq()] if wanted.q else []), *([dk_dv()] if wanted.kv else [])]
+            names = ["delta", "dq_dk_dv"]
+        else:
+            names = ["delta", *(["dq"] if wanted.q else []), *(["dk_dv"] if wanted.kv else [])]
+        return [program_of(self.ir, name) for name in names]
 
     def _has_heads_for_all_threads(self, batches: int) -> bool:
         """Whether 5 products of tiles, each kv head on one thread, take less time than 7 on all threads."""
@@ -113,8 +118,8 @@ class CpuKernels:
         given = [tensors[name] for name in kernel.tensors]
         given = [tensor.resolve_neg() if tensor.is_neg() else tensor for tensor in given]
         addresses = [n for t in given for n in (t.data_ptr(), *t.stride(), *([0] if t.ndim == 3 else []))]
-        data = [n for t in inputs.values() for n in (t.data_ptr(), t.stride(0) if t.ndim == 2 else 0)]
-        maps = self._refined_maps(inputs, kernel.owner) if inputs else None
+        data = [n for name, t in inputs.items() for n in (t.data_ptr(), self._batch_stride(name, t))]
+        maps = self._refined_maps(inputs, kernel.owner) if self.ir.mask_inputs and not self._is_small else None
         tiling = self.schedule.q_tiling if kernel.owner == "q" else self.schedule.kv_tiling
         batches = len(given[0])
         threads = threads_for(batches * self.ir.heads * tiling.tiles)
@@ -125,6 +130,14 @@ class CpuKernels:
                 "A0705", f"not enough memory for the packed tiles of `{self.ir.name}`",
                 help="use fewer tokens per call",
             )  # fmt: skip
+
+    def _batch_stride(self, name: str, value: Tensor) -> int:
+        """0 for an input that all batch elements share."""
+        return value.stride(0) if value.ndim > len(input_sizes(self.ir, name)) else 0
+
+    @property
+    def _is_small(self) -> bool:
+        return self.schedule.q_tiling.tiles * self.schedule.kv_tiling.tiles <= FEW_PAIRS
 
     def _prepared_call(self, owner: Side) -> PreparedCall:
         if owner not in self._prepared:
@@ -148,7 +161,7 @@ class CpuKernels:
 
     def _refined_maps(self, inputs: Inputs, owner: Side) -> Maps:
         """Block maps narrowed by what the inputs hold, one schedule per batch element if they differ."""
-        arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
+        arrays = {each.name: inputs[each.name].numpy() for each in self.ir.mask_inputs}
         key = tuple((array.shape, blake2b(array.data).digest()) for array in arrays.values())
         known = self._refined.setdefault(key, {})
         if owner not in known:

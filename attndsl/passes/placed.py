@@ -1,0 +1,117 @@
+"""Placed patterns: the tokens' positions are data, so that one kernel serves any queries and any keys.
+
+A cache of keys grows with every token that is generated, and a batch may hold texts of different lengths. The
+placed form of a bound pattern asks where each query and each key stands in the pattern's space: they are the
+declared inputs `query_position` and `key_position`, where -1 stands for a token that does not exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+from attndsl.diagnostics import AttnUnsupportedError
+from attndsl.ir.bound import BoundIR, InputDeclaration, Region, Segment, Space
+from attndsl.ir.expr import FALSE, TRUE, Apply, Const, Expr, InputAt, Position, Side, topological
+from attndsl.ir.pattern import Input, Weighting
+from attndsl.passes.rewrite import substitute
+from attndsl.passes.simplify import simplify, simplify_node
+
+SIDES: dict[Side, str] = {"q": "query", "k": "key"}
+
+
+def placed(ir: BoundIR, queries: int, keys: int) -> BoundIR:
+    """The pattern for so many queries and keys anywhere in its space. A declared input is one per side.
+
+    Raises AttnUnsupportedError A0905 for patterns that do more than mask.
+    """
+    _refuse_weighting(ir)
+    visible: Expr = FALSE
+    for region in ir.regions:
+        query, key = ir.query_space.segments[region.query], ir.key_space.segments[region.key]
+        inside = _and(_inside("q", query, ir.query_space), _inside("k", key, ir.key_space))
+        values = _coordinates("q", query, ir.query_space) | _coordinates("k", key, ir.key_space)
+        values |= {node: _of_side(node) for node in topological(region.visible) if isinstance(node, InputAt)}
+        visible = _or(visible, _and(inside, simplify(substitute(region.visible, values))))
+    exists = _and(*(Apply("ge", (_position(side), Const(0))) for side in SIDES))
+    return replace(
+        ir,
+        query_space=one_axis("queries", queries),
+        key_space=one_axis("keys", keys),
+        regions=(Region(0, 0, _and(visible, exists), ir.regions[0].span),),
+        inputs=(
+            *(InputDeclaration(f"{name}_position", "int", (name,)) for name in SIDES.values()),
+            *(part for each in ir.inputs for part in _declared(each)),
+        ),
+    )
+
+
+def _refuse_weighting(ir: BoundIR) -> None:
+    if ir.weighting != Weighting() or ir.low_rank:
+        raise AttnUnsupportedError(
+            "A0905", f"rows of `{ir.name}` are not compiled yet: it has a score, weight, sink or gate",
+            help="call the bound pattern with the queries of all tokens",
+        )  # fmt: skip
+
+
+def input_names(declared: Input | InputDeclaration) -> dict[Side, str]:
+    """What a declared input is called on each side that reads it."""
+    return {
+        side: f"{declared.name}_of_{name}"
+        for side, name in SIDES.items()
+        if declared.shape == ("tokens",) or name in declared.shape
+    }
+
+
+def _declared(each: InputDeclaration) -> list[InputDeclaration]:
+    return [InputDeclaration(name, each.kind, (SIDES[side],)) for side, name in input_names(each).items()]
+
+
+def _of_side(node: InputAt) -> InputAt:
+    return InputAt(f"{node.name}_of_{SIDES[node.side]}", node.side, node.kind)
+
+
+def one_axis(name: str, tokens: int) -> Space:
+    """A space of so many tokens in a row."""
+    return Space((Segment(name, ("row",), (tokens,), 0),))
+
+
+def _position(side: Side) -> Expr:
+    """Where the token stands in the whole space, or -1."""
+    return InputAt(f"{SIDES[side]}_position", side, "int")
+
+
+def _inside(side: Side, segment: Segment, space: Space) -> Expr:
+    """Whether the token lies in a segment."""
+    if len(space.segments) == 1:
+        return TRUE
+    position, end = _position(side), segment.offset + segment.size
+    return _and(
+        Apply("ge", (position, Const(segment.offset))),
+        Apply("lt", (position, Const(end))),
+    )
+
+
+def _coordinates(side: Side, segment: Segment, space: Space) -> dict[Expr, Expr]:
+    """Every coordinate in terms of the position, kept inside the segment for the proof of ranges."""
+    last = max(segment.size - 1, 0)
+    place = _apply("sub", _position(side), Const(segment.offset))
+    place = _apply("max", _apply("min", place, Const(last)), Const(0))
+    found: dict[Expr, Expr] = {}
+    for axis, extent in enumerate(segment.extents):
+        inner = max(prod(segment.extents[axis + 1 :]), 1)
+        block = _apply("floordiv", place, Const(inner))
+        found[Position(side, axis)] = block if axis == 0 else _apply("mod", block, Const(max(extent, 1)))
+    return found
+
+
+def _apply(op: str, *args: Expr) -> Expr:
+    return simplify_node(Apply(op, args))
+
+
+def _and(first: Expr, second: Expr) -> Expr:
+    return _apply("and", first, second)
+
+
+def _or(first: Expr, second: Expr) -> Expr:
+    return _apply("or", first, second)
