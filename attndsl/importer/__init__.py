@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
 SUFFIX = ".attn"
+LOADED_AT = time.time_ns()
+"""When this process imported attndsl, in nanoseconds since 1970."""
 
 
 def install() -> None:

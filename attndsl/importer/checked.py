@@ -2,7 +2,7 @@
 
 Parsing needs Lark and its tables, which take longer to make than a whole library of patterns takes to read
 back; so what a text means is kept in the cache, under a key made of the text and of this compiler. An entry
-begins with the SHA-256 of the rest: a truncated or foreign file is ignored and written anew, and reading one
+begins with a SHA-256 of the rest: a truncated or foreign file is ignored and written anew, and reading one
 only ever builds nodes of the pattern IR.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from attndsl import __version__, library
 from attndsl.files import write_whole
+from attndsl.importer import LOADED_AT
 from attndsl.ir.pattern import PatternIR
 from attndsl.ir.stored import from_json, to_json
 from attndsl.settings import settings
@@ -45,16 +46,19 @@ def _check_and_keep(entry: Path, sources: tuple[Source, Source]) -> CheckedFile:
 
     tree = parse(sources[0])
     checked = CheckedFile(tree.documentation, tuple(library.resolve_tree(tree)))
-    _write(entry, checked, sources)
+    if _is_settled():
+        _write(entry, checked, sources)
     return checked
 
 
 def _read(entry: Path, sources: tuple[Source, Source]) -> CheckedFile | None:
     try:
         digest, text = entry.read_bytes().split(b"\n", 1)
-        if digest != _digest(text):
+        if digest != _digest(entry, text):
             return None
-        return CheckedFile(*from_json(text.decode("ascii"), sources))
+        documentation, patterns = from_json(text.decode("ascii"), sources)
+        known = isinstance(documentation, str) and all(isinstance(each, PatternIR) for each in patterns)
+        return CheckedFile(documentation, patterns) if known else None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
 
@@ -64,30 +68,36 @@ def _write(entry: Path, checked: CheckedFile, sources: tuple[Source, Source]) ->
     text = to_json((checked.documentation, checked.patterns), sources).encode("ascii")
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(entry, _digest(text) + b"\n" + text)
+        write_whole(entry, _digest(entry, text) + b"\n" + text)
     except OSError:
         return
 
 
-def _digest(text: bytes) -> bytes:
-    return hashlib.sha256(text).hexdigest().encode("ascii")
+def _digest(entry: Path, text: bytes) -> bytes:
+    """The first line of an entry: of the text and of its key, so that no entry stands for another."""
+    return hashlib.sha256(entry.stem.encode() + text).hexdigest().encode("ascii")
 
 
 def _key(source: Source) -> str:
     """Equal only for equal texts under equal compilers; the name of the file does not count."""
-    return hashlib.sha256(f"{_compiler()}\0{source.text}".encode()).hexdigest()[:32]
+    compiler = f"{__version__} {_stage_files()}"
+    return hashlib.sha256(f"{compiler}\0{source.text}".encode()).hexdigest()[:32]
 
 
 @cache
-def _compiler() -> str:
-    """The version, and which files it consists of: in a checkout they change without the version."""
+def _stage_files() -> list[tuple[str, int, int]]:
+    """Name, size and time of change of the stages' files: in a checkout they change, and the version not."""
     package = Path(__file__).parents[1]
     try:
         entries = [entry for stage in STAGES for entry in os.scandir(package / stage) if entry.is_file()]
-        state = sorted((each.name, each.stat().st_size, each.stat().st_mtime_ns) for each in entries)
+        return sorted((each.name, each.stat().st_size, each.stat().st_mtime_ns) for each in entries)
     except OSError:  # installed as a zip file: nobody edits that
-        state = []
-    return f"{__version__} {state}"
+        return []
+
+
+def _is_settled() -> bool:
+    """Whether this process runs the files as they are, none having been edited since it started."""
+    return all(changed < LOADED_AT for _, _, changed in _stage_files())
 
 
 @cache

@@ -101,7 +101,7 @@ def _quoted(documentation: str) -> str:
     """A docstring as Python writes it, followed by a line break; nothing for none."""
     if not documentation.strip():
         return ""
-    text = cleandoc(documentation).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    text = cleandoc(documentation).replace("\\", "\\\\")
     if "\n" in text:
         return f'"""{text}\n"""\n'
     return f'"""{text} """\n' if text.endswith('"') else f'"""{text}"""\n'
