@@ -16,6 +16,7 @@ from attndsl.codegen.triton_configuration import Configuration, Direction, cost_
 from attndsl.codegen.triton_targets import Target
 from attndsl.diagnostics import AttnBackendError
 from attndsl.ir.bound import BoundIR
+from attndsl.runtime.checks import EIGHT_BIT
 from attndsl.schedule.build import build
 from attndsl.schedule.schedule import Schedule
 
@@ -89,6 +90,11 @@ class Printer:
     def print(self, direction: Direction, chosen: Configuration) -> PrintedKernel:
         """One kernel."""
         problem = self.problem
+        if problem.dtype == EIGHT_BIT and direction != "forward":
+            raise AttnBackendError(
+                "A0711", "8-bit tensors have a kernel for the forward pass only",
+                help="convert the tensors to train, as with .to(torch.bfloat16)",
+            )  # fmt: skip
         sizes = problem.head_dim, problem.value_dim
         program = PROGRAMS[direction]()
         return print_kernel(program, self.schedule(chosen), *sizes, problem.element, chosen)

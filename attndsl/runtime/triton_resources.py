@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attndsl.codegen.triton_configuration import Configuration, Direction
+from attndsl.runtime.checks import EIGHT_BIT
 from attndsl.runtime.triton_problem import Printer, Problem
 from attndsl.runtime.triton_target import Resources, cross_compile, resources_of
 
@@ -42,6 +43,7 @@ def resources(
     is reported. Raises AttnBackendError A0710 without Triton and A0712 in its interpreter.
     """
     printer = Printer(problem)
+    directions = directions[:1] if problem.dtype == EIGHT_BIT else directions
     return [_settled(printer, each, [chosen] if chosen else printer.defaults(each)) for each in directions]
 
 
