@@ -60,11 +60,10 @@ def measure(problem: Problem, head_dim: int, dtype: str, flex: bool, rounds: int
     """Compiles, checks, and times all contenders in turns; the result as `--json` prints it."""
     from attndsl.cli.sample import TOLERANCE, largest_error
     from attndsl.cli.timing import seconds_of, take_turns
-    from attndsl.ir.evaluate import check_inputs
     from attndsl.runtime import rivals
 
     ir = problem.bound.ir
-    inputs = check_inputs(ir, problem.inputs)
+    inputs = problem.checked_inputs()
     q, k, v = rivals.random_tensors(ir, head_dim, dtype)
     tensors = rivals.input_tensors(inputs)
     kernels: list[Any] = []

@@ -9,7 +9,7 @@ import typer
 from attndsl.cli.list_patterns import signature, spaces, summary
 from attndsl.cli.options import Json
 from attndsl.cli.output import console, print_json
-from attndsl.diagnostics import AttnError
+from attndsl.diagnostics import AttnError, AttnFileError
 
 if TYPE_CHECKING:
     from attndsl.ir.pattern import PatternIR
@@ -37,7 +37,13 @@ def _patterns(file: str) -> list[PatternIR]:
     from attndsl import library
     from attndsl.syntax.files import read_source
 
-    return library.resolve_source(read_source(file))
+    try:
+        return library.resolve_source(read_source(file))
+    except AttnFileError as error:
+        if file not in library.names():
+            raise
+        advice = f"`{file}` is a pattern of the library: see attndsl compile {file} --emit ir"
+        raise AttnFileError(error.code, error.message, help=advice) from None
 
 
 def _error(error: AttnError) -> dict[str, object]:

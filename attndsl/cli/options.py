@@ -58,7 +58,9 @@ Settings = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="h100, h200, b200, a100, ...")]
-HeadDim = Annotated[int, typer.Option(min=1, rich_help_panel=NUMBERS, help="Dimension of each head.")]
+HeadDim = Annotated[
+    int, typer.Option(min=1, max=65_536, rich_help_panel=NUMBERS, help="Dimension of each head.")
+]
 DataType = Annotated[
     Literal["fp32", "bf16", "fp16", "fp64"],
     typer.Option("--dtype", rich_help_panel=NUMBERS, help="Type of queries, keys and values."),

@@ -61,8 +61,8 @@ def write_text(path: Path | None, text: str) -> None:
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file; on failure nothing is left behind. Raises AttnFileError A0810."""
     try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(data)  # a device or a pipe takes the bytes as they come
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            path.write_bytes(data)  # a link stays one; a device or a pipe takes the bytes as they come
         else:
             write_whole(path, data)
     except (OSError, ValueError) as error:

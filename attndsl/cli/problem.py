@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from attndsl.cli import values
-from attndsl.diagnostics import AttnBindError
+from attndsl.diagnostics import AttnBindError, AttnCallError
 from attndsl.named_pattern import find_pattern
 
 if TYPE_CHECKING:
     from attndsl.pipeline import Bound, Pattern
 
-EXAMPLE_HELP = ("A0401", "A0404", "A0405", "A0407", "A0409", "A0611")
+EXAMPLE_HELP = ("A0401", "A0404", "A0405", "A0409")
 """Errors about numbers that are missing or of a wrong length: a worked example helps most."""
 
 
@@ -25,6 +25,19 @@ class Problem:
     pattern: Pattern
     bound: Bound
     inputs: Mapping[str, Any]
+
+    def checked_inputs(self) -> dict[str, Any]:
+        """The data that the mask reads. Raises AttnCallError (A06xx) where it is missing or does not fit."""
+        from attndsl.ir.evaluate import check_inputs
+
+        try:
+            return check_inputs(self.bound.ir, self.inputs)
+        except AttnCallError as error:
+            if error.code != "A0611":
+                raise
+            name = next(each.name for each in self.bound.ir.mask_inputs if each.name not in self.inputs)
+            advice = f"write --set {name}=@{name}.json, a file with a list of one value per token"
+            raise AttnCallError(error.code, error.message, help=advice) from None
 
 
 def bind(
@@ -49,7 +62,8 @@ def bind(
             shape=shape, heads=heads, kv_heads=kv_heads, key_shape=key_shape, **_checked(given)
         )
     except AttnBindError as error:
-        raise _with_example(error, name, pattern) from None
+        missing = error.code in EXAMPLE_HELP or (error.code == "A0407" and heads is None)
+        raise _with_example(error, name, pattern) if missing else error from None
     return Problem(pattern, bound, inputs)
 
 
@@ -80,7 +94,7 @@ def _checked(given: dict[str, object]) -> dict[str, Any]:
 def _with_example(error: AttnBindError, name: str, pattern: Pattern) -> AttnBindError:
     """The error, with a published setting of the pattern as a command line where numbers are missing."""
     example = next(iter(examples(pattern.documentation).values()), None)
-    if error.code not in EXAMPLE_HELP or example is None:
+    if example is None:
         return error
     advice = f"for example: {name} {example_options(example)}"
     return AttnBindError(error.code, error.message, span=error.span, note=error.note, help=advice)

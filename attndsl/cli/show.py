@@ -56,15 +56,14 @@ def subject_of(
     problem: Problem, head: int, q_tile: tuple[int, ...] | None, kv_tile: tuple[int, ...] | None
 ) -> Subject:
     """The bound pattern with its schedule, refined where the mask depends on inputs."""
-    from attndsl.ir.evaluate import check_inputs
     from attndsl.show.subject import Subject
 
     ir = problem.bound.ir
     if head >= ir.heads:
         raise AttnScheduleError(
-            "A0561", f"there is no head {head}", help=f"the pattern has {ir.heads} heads, numbered from 0"
+            "A0561", f"there is no head {head}", help=f"heads are numbered from 0 to {ir.heads - 1}"
         )
-    inputs = check_inputs(ir, problem.inputs)
+    inputs = problem.checked_inputs()
     schedule = problem.bound.schedule(q_tile, kv_tile)
     return Subject(ir, schedule.refine(inputs) if inputs else schedule, head, inputs)
 

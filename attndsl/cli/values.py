@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -115,7 +114,7 @@ def read_json(path: str) -> Value:
 
 def _read_text(path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
+        with open(path, "rb") as file:  # an empty path is no folder
             data = file.read(LARGEST_FILE + 1)
         if len(data) > LARGEST_FILE:
             raise ValueError("it is larger than 256 MiB")

@@ -16,6 +16,7 @@ from attndsl.ir.ops import Scalar
 from attndsl.ir.pattern import Parameter, PatternIR, SegmentShape
 
 LARGEST_INT = 2**62
+LARGEST_REAL = 1e300
 MOST_TOKENS = 2**31 - 1
 KINDS = {"int": "an integer", "real": "a number", "bool": "True or False"}
 
@@ -64,7 +65,7 @@ def _element(parameter: Parameter, value: object) -> Const:
         return Const({"int": int, "real": float, "bool": bool}[parameter.kind](number))
     raise AttnBindError(
         "A0403",
-        f"`{parameter.name}` must be {KINDS[parameter.kind]}",
+        f"`{parameter.name}` must be {_wanted(parameter.kind, value)}",
         span=parameter.span,
         note=f"{_shorten(value)} given",
         help=f"pass {parameter.name}={example(parameter)}",
@@ -78,7 +79,17 @@ def _fits(kind: Scalar, value: object) -> bool:
         return False
     if kind == "int":
         return isinstance(value, numbers.Integral) and abs(int(value)) <= LARGEST_INT
-    return abs(float(value)) < 1e300
+    return bool(-LARGEST_REAL < value < LARGEST_REAL)
+
+
+def _wanted(kind: Scalar, value: object) -> str:
+    """What a value that does not fit should be: its type, or its size where the type is right."""
+    if kind != "bool" and not isinstance(value, bool):
+        if kind == "int" and isinstance(value, numbers.Integral):
+            return "an integer between -2**62 and 2**62"
+        if kind == "real" and isinstance(value, numbers.Real):
+            return f"a finite number between -{LARGEST_REAL:g} and {LARGEST_REAL:g}"
+    return KINDS[kind]
 
 
 def _shorten(value: object) -> str:
@@ -145,9 +156,8 @@ def _extents(segment: SegmentShape, value: object, argument: str, least: int) ->
         )
     for extent in numbers_given:
         if not least <= extent <= MOST_TOKENS:
-            raise AttnBindError(
-                "A0406", f"{argument} has the extent {extent}", help=f"extents are at least {least}"
-            )
+            bound = f"at least {least}" if extent < least else f"at most {MOST_TOKENS:,}"
+            raise AttnBindError("A0406", f"{argument} has the extent {extent}", help=f"extents are {bound}")
     return numbers_given
 
 

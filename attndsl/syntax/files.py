@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from os import fspath
 from pathlib import Path
 
 from attndsl.diagnostics import AttnFileError
@@ -25,10 +27,10 @@ def read_bytes(path: str | Path) -> bytes:
     Errors: A0801 no such file, A0802 a directory, A0803 not readable.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open(fspath(path), "rb") as file:  # not Path.open: an empty path is no folder
             return file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
-        raise AttnFileError("A0801", f"there is no file `{path}`", help="check the path") from None
+        raise AttnFileError("A0801", f"there is no file `{path}`", help=_advice(Path(path))) from None
     except IsADirectoryError:
         raise AttnFileError(
             "A0802", f"`{path}` is a directory", help="give the path of one `.attn` file"
@@ -57,3 +59,13 @@ def source_of(data: bytes, path: str | Path) -> Source:
             note=f"the first byte that cannot be read is on line {line}",
             help="save the file with the encoding UTF-8",
         ) from None
+
+
+def _advice(path: Path) -> str:
+    """The `.attn` file beside a missing one that has a similar name, where there is one."""
+    try:
+        beside = [each.stem for each in path.parent.glob("*.attn")]
+    except OSError:
+        beside = []
+    close = get_close_matches(path.stem, beside, n=1)
+    return f"did you mean `{path.with_name(close[0] + '.attn')}`?" if close else "check the path"

@@ -46,6 +46,13 @@ def test_a_bad_file(refuse: Callable[..., str], file: Callable[[str], str]) -> N
     assert lines[-1] == "help: did you mean `sliding`?"
 
 
+def test_a_name_of_the_library_is_no_file(refuse: Callable[..., str]) -> None:
+    assert refuse("check", "gna").splitlines() == [
+        "error[A0801]: there is no file `gna`",
+        "help: `gna` is a pattern of the library: see attndsl compile gna --emit ir",
+    ]
+
+
 def test_json_of_a_good_file(run: Callable[..., Any], file: Callable[[str], str]) -> None:
     result = json.loads(run("check", file(GOOD), "--json").out)
     assert result["ok"] is True

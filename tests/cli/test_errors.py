@@ -57,6 +57,7 @@ def test_wrong_patterns_and_data(refuse: Callable[..., str], words: list[str], c
         ["compile", "causal", "--emit", "llvm"],
         ["compile", "causal", "--dtype", "int8"],
         ["compile", "causal", "--head-dim", "0"],
+        ["compile", "causal", "--head-dim", "1000000"],
         ["bench", "causal", "--rounds", "0"],
     ],
     ids=" ".join,
@@ -87,6 +88,15 @@ def test_an_output_that_cannot_be_written(
     assert outcome.code == 1
     assert outcome.err.startswith("error[A0810]: ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_stays_a_link(run: Callable[..., Any], tmp_path: Path) -> None:
+    target, link = tmp_path / "target.txt", tmp_path / "link.txt"
+    link.symlink_to(target)
+    for _ in range(2):
+        assert run("compile", "causal", "--emit", "ir", "-o", link).code == 0
+    assert link.is_symlink()
+    assert target.read_text().startswith("pattern causal")
 
 
 def test_a_directory_is_no_output(refuse: Callable[..., str], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import attndsl
 from attndsl.cli.problem import bind, example_options, examples
-from attndsl.diagnostics import AttnBindError
+from attndsl.diagnostics import AttnBindError, AttnCallError
 
 
 @pytest.fixture
@@ -25,6 +25,22 @@ def test_a_missing_number_is_shown_by_a_published_example() -> None:
     with pytest.raises(AttnBindError, match="A0401") as caught:
         bind("gna", (8, 8), None, None, None, [])
     assert caught.value.help == "for example: gna --shape 12,12 --set window=6,6 --set stride=2,2"
+
+
+def test_an_example_does_not_hide_what_is_wrong_with_the_heads() -> None:
+    with pytest.raises(AttnBindError, match="A0407") as caught:
+        bind("causal", (8,), 0, None, None, [])
+    assert caught.value.help == "pass the number of heads that the tensors have"
+    with pytest.raises(AttnBindError, match="A0407") as missing:
+        bind("cswin", (8, 8), None, None, None, ["stripe=2"])
+    assert missing.value.help == "for example: cswin --shape 12,12 --heads 2 --set stripe=2"
+
+
+def test_a_missing_input_is_asked_for_in_the_words_of_the_command_line() -> None:
+    problem = bind("document", (4,), None, None, None, [])
+    with pytest.raises(AttnCallError, match="A0611") as caught:
+        problem.checked_inputs()
+    assert caught.value.help == "write --set doc=@doc.json, a file with a list of one value per token"
 
 
 def test_inputs_are_kept_apart_from_parameters() -> None:

@@ -28,6 +28,17 @@ def test_no_file(tmp_path: Path) -> None:
     assert error_of(tmp_path / "none.attn").code == "A0801"
 
 
+def test_no_file_of_an_empty_path() -> None:
+    assert error_of("").code == "A0801"
+
+
+def test_a_missing_file_is_likely_the_one_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "local.attn").touch()
+    assert error_of(tmp_path / "locl.attn").help == f"did you mean `{tmp_path / 'local.attn'}`?"
+    assert error_of(tmp_path / "other.attn").help == "check the path"
+    assert error_of(tmp_path / "nowhere" / "local.attn").help == "check the path"
+
+
 def test_a_directory(tmp_path: Path) -> None:
     assert error_of(tmp_path).code == "A0802"
 
