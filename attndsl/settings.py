@@ -21,7 +21,7 @@ class Settings:
         metadata={
             "variable": "ATTNDSL_CACHE_DIR",
             "default": "`$XDG_CACHE_HOME/attndsl`, else `~/.cache/attndsl`",
-            "help": "Folder of compiled kernels. Safe to delete.",
+            "help": "Folder of compiled kernels and of checked `.attn` modules. Safe to delete.",
         }
     )
     dump_dir: Path | None = field(

@@ -32,4 +32,5 @@ def write_patterns(page: str, folder: Path) -> None:
     """Write the page's `.attn` blocks as files."""
     for number, block in enumerate(blocks(page, "attn")):
         name = block.file or ("my.attn" if number == 0 else f"my{number}.attn")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(block.text, encoding="utf-8")

@@ -10,6 +10,7 @@ import pytest
 import attndsl
 from scripts.console import CONSOLE, PROMPT, filled, output
 from scripts.snippets import blocks, write_patterns
+from tests.modules import forget_modules_below
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -31,10 +32,12 @@ def test_attn_blocks_resolve(page: Path) -> None:
 def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = page.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     write_patterns(text, tmp_path)
     namespace: dict[str, object] = {}
     for block in blocks(text, "python"):
         exec(compile(block.text, page.name, "exec"), namespace)
+    forget_modules_below(tmp_path)
 
 
 @pytest.mark.parametrize("page", COMMAND_PAGES, ids=name)

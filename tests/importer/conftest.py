@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.importer.texts import Write
+from tests.modules import forget_modules_below
 
 
 @pytest.fixture(autouse=True)
@@ -24,11 +24,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = tmp_path / "folder"
     path.mkdir()
     monkeypatch.syspath_prepend(path)
-    before = set(sys.modules)
     yield path
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None) or path).startswith(str(tmp_path)):
-            del sys.modules[name]
+    forget_modules_below(tmp_path)
 
 
 @pytest.fixture

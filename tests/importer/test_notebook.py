@@ -25,7 +25,7 @@ def shell(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     monkeypatch.setenv("IPYTHONDIR", str(folder / "ipython"))
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
-    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    shell: Any = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     yield shell
     shell.restore_sys_module_state()
     InteractiveShell.clear_instance()
