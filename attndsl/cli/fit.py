@@ -14,7 +14,7 @@ from attndsl.cli.output import console, print_json, print_report, write_bytes, w
 from attndsl.cli.values import parse_settings, split_settings
 
 if TYPE_CHECKING:
-    from attndsl.fitting.fit import Progress
+    from attndsl.fitting.bench import Progress
     from attndsl.fitting.result import Fit
 
 SAMPLES = "The samples"
@@ -121,11 +121,12 @@ def _one_value(value: object) -> object:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """Bars on standard error, one for each stage; they vanish when all is done."""
+    """Bars on a terminal, one for each stage, by way of standard error; they vanish when all is done."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description:<10}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(error=True), transient=True) as bars:
+    out = console(error=True)
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bars:
         tasks: dict[str, Any] = {}
 
         def progress(stage: str, part: float) -> None:

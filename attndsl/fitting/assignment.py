@@ -175,7 +175,7 @@ def _check_feasible(layers: Sequence[Sequence[Family]], weights: Sequence[float]
     if least > budget + ROUNDING:
         raise AttnScheduleError(
             "A0520",
-            f"no choice has a density of {budget:.4%} or less: the cheapest has {least:.4%}",
+            f"no choice has a density of {budget:.4g} or less: the cheapest has {least:.4g}",
             help="raise the budget, or add sparser candidates",
         )
 

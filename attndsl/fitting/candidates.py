@@ -15,11 +15,13 @@ from typing import Any
 
 from attndsl.diagnostics import AttnScheduleError
 from attndsl.ir.expr import Element, Head, topological
-from attndsl.ir.pattern import PatternIR
+from attndsl.ir.pattern import PLAIN, PatternIR
 from attndsl.named_pattern import find_pattern
-from attndsl.pipeline import Bound, Pattern
+from attndsl.pipeline import Bound, Extents, Pattern
 
-Grids = Mapping[str | Path | Pattern, Mapping[str, Any]]
+Named = str | Path | Pattern
+Patterns = Mapping[str, Mapping[str, Any]] | Iterable[tuple[Named, Mapping[str, Any]]]
+"""Patterns, by library name or file, and their values or grids of values by name."""
 MOST_CANDIDATES = 10_000
 
 
@@ -39,7 +41,7 @@ class Candidate:
         """The pattern with its values: `moa alpha=64 beta=0.5`."""
         return label(self.name, self.values)
 
-    def bind(self, shape: Sequence[int], heads: int, kv_heads: int) -> Bound:
+    def bind(self, shape: Extents, heads: int, kv_heads: int) -> Bound:
         """With the numbers of a layer. Raises AttnBindError (A04xx)."""
         return self.pattern.bind(shape=shape, heads=heads, kv_heads=kv_heads, **self.values)
 
@@ -65,16 +67,16 @@ def spelled(value: Any) -> str:
     )
 
 
-def candidates(patterns: Grids | Iterable[tuple[str | Path | Pattern, Mapping[str, Any]]]) -> list[Candidate]:
+def candidates(patterns: Patterns) -> list[Candidate]:
     """All combinations of values. A list is a grid of values, anything else (a tuple too) one value.
 
-    Raises AttnScheduleError A0526 where there are none or too many, AttnError for patterns that do not load
-    or that fit cannot measure.
+    Raises AttnScheduleError A0525 for what is no pattern with values, A0526 where there are no candidates,
+    A0527 where there are too many, A0524 for a pattern that fit cannot judge; AttnError where one does not
+    load.
     """
-    pairs = list(patterns.items() if isinstance(patterns, Mapping) else patterns)
     found: list[Candidate] = []
     families: dict[object, int] = {}
-    for place, (chosen, grids) in enumerate(pairs):
+    for place, (chosen, grids) in enumerate(_pairs(patterns)):
         name, pattern = _load(chosen)
         check_pattern(name, pattern.ir)
         per_head = per_head_parameters(pattern.ir)
@@ -83,23 +85,41 @@ def candidates(patterns: Grids | Iterable[tuple[str | Path | Pattern, Mapping[st
             common = sorted((key, repr(value)) for key, value in values.items() if key not in own)
             family = families.setdefault((name if own else place, own, *common), len(families))
             found.append(Candidate(name, pattern, values, family, own))
-    if not found:
-        raise AttnScheduleError(
-            "A0526",
-            "there is no pattern to choose from",
-            help="name at least one, such as causal",
-        )
     return found
 
 
-def _load(chosen: str | Path | Pattern) -> tuple[str, Pattern]:
+def _pairs(patterns: Any) -> list[tuple[Named, Mapping[str, Any]]]:
+    pairs = list(patterns.items() if isinstance(patterns, Mapping) else [patterns])
+    if not isinstance(patterns, str | Mapping) and isinstance(patterns, Iterable):
+        pairs = list(patterns)
+    for each in pairs:
+        fits = isinstance(each, tuple) and len(each) == 2 and isinstance(each[1], Mapping)
+        if not fits or not isinstance(each[0], str | Path | Pattern):
+            raise AttnScheduleError(
+                "A0525",
+                f"{each!r} is no pattern with values",
+                help='pass a dictionary, such as {"streaming": {"sink": 4, "window": [64, 256]}}',
+            )
+    if not pairs:
+        raise AttnScheduleError(
+            "A0526",
+            "there is no pattern to choose from",
+            help='name at least one, such as {"causal": {}}',
+        )
+    return pairs
+
+
+def _load(chosen: Named) -> tuple[str, Pattern]:
     if isinstance(chosen, Pattern):
         return chosen.name, chosen
     return str(chosen), find_pattern(str(chosen))
 
 
 def _combinations(name: str, grids: Mapping[str, Any], before: int) -> list[dict[str, Any]]:
-    lists = [value if isinstance(value, list) else [value] for value in grids.values()]
+    lists = [
+        [plain(each) for each in value] if isinstance(value, list) else [plain(value)]
+        for value in grids.values()
+    ]
     empty = [key for key, values in zip(grids, lists, strict=True) if not values]
     if empty:
         raise AttnScheduleError(
@@ -110,26 +130,36 @@ def _combinations(name: str, grids: Mapping[str, Any], before: int) -> list[dict
         count = max(count, 1) * len(values)
     if count > MOST_CANDIDATES:
         raise AttnScheduleError(
-            "A0526",
+            "A0527",
             f"the grids of pattern `{name}` give {count:,} candidates",
             help=f"at most {MOST_CANDIDATES:,} are measured: leave out some values",
         )
     return [dict(zip(grids, values, strict=True)) for values in product(*lists)]
 
 
+def plain(value: Any) -> Any:
+    """A value as Python's own numbers; a list, array or tensor of them as a tuple."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return tuple(map(plain, value)) if isinstance(value, list) else value
+
+
 def check_pattern(name: str, ir: PatternIR) -> None:
-    """Raise AttnScheduleError A0524 for a pattern of which samples of self-attention say nothing."""
-    problem = (
-        f"reads the input `{ir.inputs[0].name}`, which no sample holds"
-        if ir.inputs
-        else "has queries and keys in spaces of their own"
-        if ir.cross
-        else None
-    )
+    """Raise AttnScheduleError A0524 for a pattern that samples of self-attention cannot judge."""
+    problem = _problem(ir)
     if problem:
         raise AttnScheduleError(
-            "A0524", f"pattern `{name}` {problem}", help="fit measures masks of positions, of self-attention"
+            "A0524",
+            f"pattern `{name}` {problem}",
+            help="fit judges masks of positions, in self-attention with softmax: leave this pattern out",
         )
+
+
+def _problem(ir: PatternIR) -> str:
+    if ir.inputs:
+        return f"reads the input `{ir.inputs[0].name}`, which no sample holds"
+    if ir.cross:
+        return "has queries and keys in spaces of their own"
+    return "weighs the pairs that it shows" if ir.weighting != PLAIN else ""
 
 
 def per_head_parameters(ir: PatternIR) -> frozenset[str]:
@@ -153,6 +183,3 @@ def merged(chosen: Sequence[Candidate]) -> dict[str, Any]:
 def _of_head(value: Any, head: int) -> Any:
     """A head's element of a value; a single number stands for every head."""
     return value[head] if isinstance(value, tuple) else value
-
-
-__all__ = ["Candidate", "Grids", "candidates", "check_pattern", "label", "merged", "spelled"]

@@ -35,12 +35,13 @@ def capture(
     k all rows are kept. Calls with more keys than queries (cross-attention, decoding with a cache) are passed
     over.
 
-    Raises AttnCallError A0636 for calls that cannot be recorded, A0637 where there was none, A0638 above
-    max_bytes, A0639 for passes of different lengths; AttnFileError A0810 where the file cannot be written.
+    Raises AttnCallError (A0636 to A0642) for calls that cannot be recorded, where there was none, and above
+    max_bytes; AttnFileError A0810 where the file cannot be written.
     After an exception in the block nothing is written.
     """
     for name, number in (("sequences", sequences), ("queries", queries), ("max_bytes", max_bytes)):
         check_count(name, number)
+    check_count("seed", seed, least=0)
     target = Path(path)
     if check_suffix(target) == ".safetensors":
         require_safetensors()
@@ -53,7 +54,7 @@ def capture(
 
     if not is_module(model):
         raise AttnCallError(
-            "A0636",
+            "A0642",
             f"`{type(model).__name__}` is no torch module",
             help="pass the module whose forward pass is to be recorded, such as pipeline.transformer",
         )
@@ -71,8 +72,7 @@ def _require_calls(recorder: Recorder) -> None:
         queries, keys = recorder.other_calls[0]
         raise AttnCallError(
             "A0637",
-            f"all {len(recorder.other_calls)} calls of attention had other numbers of queries than of keys: "
-            f"{queries} and {keys}",
+            f"no call of attention had as many queries as keys: the first had {queries} and {keys}",
             help="run a whole sequence without a cache (use_cache=False)",
         )
     raise AttnCallError(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from attndsl.diagnostics import AttnScheduleError
 from attndsl.fitting.candidates import Candidate
 from attndsl.fitting.samples import Layer
-from attndsl.pipeline import Bound
+from attndsl.pipeline import Bound, Extents
 from attndsl.simulate.report import Report
 
 Numbers = NDArray[np.float64]
@@ -36,18 +36,18 @@ def price(report: Report) -> Price:
     return Price(*figures)
 
 
-def bind(candidate: Candidate, layer: Layer, shape: Sequence[int] | None) -> Bound:
-    """The candidate for a layer's tokens and heads; shape: of the main space, default the tokens alone.
+def bind(candidate: Candidate, layer: Layer, shape: Extents | None) -> Bound:
+    """The candidate for a layer's tokens and heads; shape: of the main space, default one axis of the tokens.
 
     Raises AttnBindError (A04xx) for values that do not fit, AttnScheduleError A0522 for other tokens.
     """
-    given = tuple(shape) if shape is not None else (layer.tokens - _further_tokens(candidate),)
-    bound = candidate.bind(given, layer.heads, layer.kv_heads)
-    tokens = bound.ir.query_space.size
+    default = layer.tokens - _further_tokens(candidate)
+    bound = candidate.bind(default if shape is None else shape, layer.heads, layer.kv_heads)
+    tokens, main = bound.ir.query_space.size, bound.ir.query_space.segments[0]
     if tokens != layer.tokens:
         raise AttnScheduleError(
             "A0522",
-            f"`{candidate.label}` of shape {','.join(map(str, given))} has {tokens:,} tokens, "
+            f"`{candidate.label}` of shape {','.join(map(str, main.extents))} has {tokens:,} tokens, "
             f"layer {layer.number} has {layer.tokens:,}",
             help="give the shape that the samples were captured with, and the tokens of further segments",
         )
@@ -55,6 +55,6 @@ def bind(candidate: Candidate, layer: Layer, shape: Sequence[int] | None) -> Bou
 
 
 def _further_tokens(candidate: Candidate) -> int:
-    """Tokens of segments of one axis that the values name, such as text=256."""
-    names = [segment.name for segment in candidate.pattern.ir.query_space[1:]]
-    return sum(each for name in names if isinstance(each := candidate.values.get(name, 0), int))
+    """Tokens of the segments after the main one, which the values name: text=256."""
+    extents = [candidate.values.get(each.name, 0) for each in candidate.pattern.ir.query_space[1:]]
+    return sum(prod(each) if isinstance(each, tuple) else each for each in extents)

@@ -69,11 +69,13 @@ def check_suffix(path: Path) -> str:
     )
 
 
-def check_count(name: str, number: object) -> None:
-    """Raise AttnCallError A0640 unless a size of a sample is at least 1."""
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+def check_count(name: str, number: object, least: int = 1) -> None:
+    """Raise AttnCallError A0640 unless a number that says how to sample is an integer of at least `least`."""
+    if not isinstance(number, int) or isinstance(number, bool) or number < least:
         raise AttnCallError(
-            "A0640", f"{name} must be an integer of at least 1, {number!r} given", help=f"leave out {name}"
+            "A0640",
+            f"{name} must be an integer of at least {least}, {number!r} given",
+            help=f"leave out {name} for the default",
         )
 
 

@@ -123,7 +123,9 @@ class Samples:
         if found.size == 1 and _is_number(found):
             return float(found.astype(np.float64).reshape(()))
         raise AttnCallError(
-            "A0633", f"`scale` of layer {number} must be one finite number", help="such as head_dim ** -0.5"
+            "A0633",
+            f"`scale` of layer {number} must be one finite number",
+            help="give one number for the layer, such as head_dim ** -0.5",
         )
 
     def _causal(self, number: int) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from attndsl.fitting.layer_fit import LayerFit
     from attndsl.fitting.result import Fit
 
-LONGEST_LABEL = 56
+LONGEST_LABEL = 52
 
 
 def fit_as_text(fit: Fit) -> str:

@@ -12,7 +12,7 @@ def visible_keys(
 ) -> tuple[torch.Tensor | None, bool]:
     """What a call hides: bool [batch or 1, heads or 1, queries, tokens] or None, and whether it is causal.
 
-    Raises AttnCallError A0636 for a mask that adds other numbers than 0 and very negative ones.
+    Raises AttnCallError A0641 for a mask that adds other numbers than 0 and very negative ones.
     """
     if mask is None:
         return None, causal
@@ -37,7 +37,7 @@ def _visible(bias: torch.Tensor) -> torch.Tensor:
     if bool((visible | (bias <= HIDDEN)).all()):
         return visible
     raise AttnCallError(
-        "A0636",
+        "A0641",
         "a call of attention adds a bias to its scores",
         help="capture models whose attention mask only hides keys",
     )
