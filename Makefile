@@ -40,6 +40,7 @@ docs: $(VENV)/.ready
 	$(RUN)/python -W error scripts/error_pages.py
 	$(RUN)/python -W error -m benchmarks.table benchmarks/measured/cpu.json
 	$(RUN)/python -W error -m benchmarks.gpu_table
+	$(RUN)/python -W error -m scripts.prelude_table
 	$(RUN)/python -W error -m scripts.cookbook
 	$(RUN)/python -W error -m scripts.console
 
