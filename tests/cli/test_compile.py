@@ -33,6 +33,12 @@ def test_the_syntax_tree_needs_no_numbers(run: Callable[..., Any]) -> None:
     assert all(line.rpartition("@")[2].replace(":", "").isdigit() for line in lines)
 
 
+def test_the_syntax_tree_of_a_pattern_that_is_not_there(refuse: Callable[..., str], tmp_path: Path) -> None:
+    file = tmp_path / "my.attn"
+    file.write_text("pattern p:\n    space tokens(n)\n    attend true\n")
+    assert "has no pattern `z`" in refuse("compile", f"{file}:z", "--emit", "ast")
+
+
 def test_the_pattern_ir_needs_no_numbers(run: Callable[..., Any]) -> None:
     assert run("compile", "streaming", "--emit", "ir").out.startswith(
         "pattern streaming(sink: int, window: int):"
@@ -75,7 +81,7 @@ def test_tile_ir_is_the_algorithm(run: Callable[..., Any]) -> None:
 def test_the_source_stands_alone(run: Callable[..., Any], tmp_path: Path) -> None:
     source = tmp_path / "kernel.cpp"
     outcome = run(*STREAMING, "--head-dim", "64", "--dtype", "bf16", "-o", source)
-    assert (outcome.code, outcome.out) == (0, "")
+    assert (outcome.code, outcome.out) == (0, f"wrote {source}\n")
     assert '#include "' not in source.read_text()
     command = find_compiler().command
     subprocess.run([*command, "-std=c++17", "-fopenmp", "-fsyntax-only", "-march=native", source], check=True)
