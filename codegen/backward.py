@@ -146,13 +146,17 @@ def _recompute(
     normaliser: Expression,
     deltas: Expression,
 ) -> tuple[Assign, ...]:
-    """Weights and the gradients of products, of one pair of tiles. A query that sees nothing has no weights."""
+    """Weights and the gradients of products of one pair of tiles. Queries that see nothing have no weights."""
     product = Dot(queries, keys, transpose_right=True)
     scaled = product if scores.is_softmax and scores.is_product else _apply("mul", product, SCALE)
     return (
         Assign("products", scaled),
         Assign("weight_gradients", Dot(out_gradients, values, transpose_right=True)),
-        *(_of_softmax(scores, normaliser, deltas) if scores.is_softmax else _of_sum(scores, normaliser, deltas)),
+        *(
+            _of_softmax(scores, normaliser, deltas)
+            if scores.is_softmax
+            else _of_sum(scores, normaliser, deltas)
+        ),
     )
 
 

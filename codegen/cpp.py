@@ -13,6 +13,7 @@ from attndsl import __version__
 from attndsl.codegen import tile_ir as tile
 from attndsl.codegen.cpp_body import TILINGS, Body, declaration
 from attndsl.codegen.cpp_loops import scalar
+from attndsl.codegen.cpp_terms import print_term
 from attndsl.codegen.cpp_tiles import rows_of
 from attndsl.codegen.cpp_visible import print_visible, wrap_comment
 from attndsl.codegen.steps import split
@@ -38,6 +39,7 @@ def print_kernel(program: tile.Program, schedule: Schedule, head_dim: int, value
         _header(program, schedule, head_dim, value_dim, dtype),
         *(_predicates(schedule) if body.masks else []),
         *(["\n".join(_fill(len(schedule.residuals), body.hides_keys))] if body.masks else []),
+        *(print_term(schedule, number) for number in body.terms),
         "\n".join(_packed(body)),
         "\n".join(_pack(body)),
         "\n".join(body.scratch()),

@@ -8,6 +8,7 @@ from attndsl.codegen import tile_ir as tile
 from attndsl.codegen.cpp_loops import print_row_loop
 from attndsl.codegen.cpp_tiles import SIZES, Buffers, rows_of
 from attndsl.codegen.steps import (
+    FillTerm,
     Gather,
     Heads,
     Product,
@@ -45,7 +46,12 @@ class Body:
         self.hides_keys = any(map(_sums_over_keys, self.flat))
         elsewhere = {step.target for step in self.flat if isinstance(step, Gather)}
         elsewhere |= {each.name for each in self.sums} | self.shared.keys()
-        self.variables = [each for each in dict.fromkeys(targets(steps)) if each.name not in elsewhere]
+        self.variables = [
+            each
+            for each in dict.fromkeys(targets(steps))
+            if each.name not in elsewhere and each.shape != tile.SCALAR
+        ]
+        self.terms = sorted({step.number for step in self.flat if isinstance(step, FillTerm)})
         self.masks = any(isinstance(step, RowLoop) and step.masks for step in self.flat)
 
     def scratch(self) -> Iterator[str]:
@@ -78,6 +84,8 @@ class Body:
                 yield f"store_rows({rows_of(tensor, 'Element')}, {source.name});"
             case Scatter(tensor, source):
                 yield f"store_column({rows_of(tensor, 'float')}, {source.name});"
+            case FillTerm(target, number):
+                yield _fill_term(target, number)
             case Product():
                 yield self._product(step)
             case RowLoop():
@@ -131,6 +139,13 @@ class Body:
     def _kept(self, loop: RowLoop) -> set[str]:
         """Names that other steps read, so that the loop must store them."""
         return set().union(*(reads(step) for step in self.flat if step is not loop))
+
+
+def _fill_term(target: tile.Variable, number: int) -> str:
+    place = "call, batch, head, q_tile, kv_tile)"
+    if target.shape == tile.SCALAR:
+        return f"const float {target.name} = find_term_{number}({place};"
+    return f"find_term_{number}({target.name}, {place};"
 
 
 def _sums_over_keys(step: Step) -> bool:

@@ -15,6 +15,13 @@ from attndsl.codegen.steps import RowLoop, columns_of, reads, variables
 
 _STARTS = {"max": "broadcast(-infinity)", "sum": "Vector{}"}
 _COMBINES = {"max": "maximum({0}, {1})", "sum": "{0} + {1}"}
+_FUNCTIONS = {
+    "max": "maximum",
+    "min": "minimum",
+    "abs": "absolute",
+    "sqrt": "square_root",
+    "tanh": "hyperbolic_tangent",
+}
 _ACROSS = {"max": "maximum_of_each", "sum": "sum_of_each"}
 
 
@@ -96,8 +103,10 @@ class _Vectors:
                 return "load(visible.row(row) + column)"
             case tile.Elementwise(op, arguments) if ELEMENTWISE[op].symbol:
                 return f" {ELEMENTWISE[op].symbol} ".join(map(self._operand, arguments))
+            case tile.Elementwise("not", (condition,)):
+                return f"~{self._operand(condition)}"
             case tile.Elementwise(op, arguments):
-                name = "maximum" if op == "max" else op
+                name = _FUNCTIONS.get(op, op)
                 return f"{name}({', '.join(map(self.vector, arguments))})"
         raise TypeError(f"{type(value).__name__} is not row-local")
 
@@ -113,7 +122,7 @@ def scalar(value: tile.Expression) -> str:
     match value:
         case tile.Number(number):
             return number_text(number)
-        case tile.Argument(name):
+        case tile.Argument(name) | tile.Variable(name):
             return name
         case tile.Elementwise(op, (left, right)) if ELEMENTWISE[op].symbol:
             return f"{scalar(left)} {ELEMENTWISE[op].symbol} {scalar(right)}"

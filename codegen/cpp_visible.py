@@ -1,64 +1,73 @@
 """Prints residual predicates as C++: functions that fill in which queries of a PARTIAL tile see which keys.
 
-What only the query, only the key or only the head decides is computed once per query, key or head of the
-tile; the loop over pairs keeps the rest.
+`PairFunction` prints any expression over the pairs of a tile; `cpp_terms.py` does so for scores. What only
+the query, only the key or only the head decides is computed once per query, key or head of the tile; the loop
+over pairs keeps the rest.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
 
 from attndsl.codegen.cpp_expression import STORED_TYPES, CppType, Text, cpp_type, print_node
+from attndsl.codegen.levels import Level, level_of
 from attndsl.codegen.ranges import Places, node_ranges
-from attndsl.ir.bound import BoundIR, Region
-from attndsl.ir.expr import Const, Expr, Head, InputAt, Position, Table, topological
+from attndsl.ir.bound import BoundIR, Region, input_sizes
+from attndsl.ir.expr import Const, Expr, Head, InputAt, InputElement, Position, Table, topological
 from attndsl.ir.intervals import Strided
 from attndsl.ir.text import expression, region_axis_names
-
-Level = Literal["head", "query", "key", "pair"]
 
 
 def print_visible(ir: BoundIR, number: int, residual: Expr, places: Places) -> str:
     """The C++ function `visible_<number>` of one residual predicate. places: the segments it belongs to."""
-    return "\n".join(_Function(ir, residual, places).lines(number))
+    function = PairFunction(ir, residual, places)
+    store = "row[j] = -int32_t({});"
+    body = function.on_pairs("int32_t* row = visible.row(i);", store)
+    title = f"Residual {number} of PARTIAL tiles: {function.in_words()}"
+    return "\n".join(function.lines(title, f"void visible_{number}", "Mask& visible, ", body))
 
 
-class _Function:
+class PairFunction:
     """The text of one function: which sub-expressions get a name, and at which level they are computed."""
 
-    def __init__(self, ir: BoundIR, residual: Expr, places: Places) -> None:
+    def __init__(self, ir: BoundIR, root: Expr, places: Places) -> None:
         self.ir = ir
-        self.root = residual
+        self.root = root
         self.places = places
-        self.nodes = list(topological(residual))
-        self.ranges = node_ranges(ir, residual, places)
-        self.axis_names = region_axis_names(ir, Region(*(places or (0, 0)), residual))
-        self.levels = {node: _level(node) for node in self.nodes}
+        self.nodes = list(topological(root))
+        self.ranges = node_ranges(ir, root, places)
+        self.axis_names = region_axis_names(ir, Region(*(places or (0, 0)), root))
+        self.levels = {node: level_of(node) for node in self.nodes}
         self.names = self._choose_names()
 
-    def lines(self, number: int) -> Iterator[str]:
-        yield from wrap_comment(f"Residual {number} of PARTIAL tiles: {self._in_words()}")
-        yield f"inline void visible_{number}(Mask& visible, const Call& call, int64_t batch, int64_t head,"
-        yield f"{' ' * len(f'inline void visible_{number}(')}int64_t q_tile, int64_t kv_tile) {{"
-        yield from ("    " + line for line in self._body())
+    def lines(self, title: str, name: str, result: str, body: Iterable[str]) -> Iterator[str]:
+        """The function. result: its first parameter, where it stores what it computes."""
+        yield from wrap_comment(title)
+        yield f"inline {name}({result}const Call& call, int64_t batch, int64_t head,"
+        yield f"{' ' * len(f'inline {name}(')}int64_t q_tile, int64_t kv_tile) {{"
+        yield from ("    " + line for line in body)
         yield "}"
 
-    def _in_words(self) -> str:
-        """The predicate in the language's spelling, and the segments it holds for."""
+    def in_words(self) -> str:
+        """The expression in the language's spelling, and the segments it holds for."""
         if self.places is None:
             return expression(self.root)
         query, key = self.ir.query_space.segments[self.places[0]], self.ir.key_space.segments[self.places[1]]
         return f"{query.name} -> {key.name}: {expression(self.root, self.axis_names)}"
 
-    def _body(self) -> Iterator[str]:
+    def of_head(self) -> Iterator[str]:
+        """The body of a function whose value the head alone decides."""
         yield from self._leaves()
         yield from (f"const {self._type(n)} {self.names[n]} = {self._spell(n)};" for n in self._named("head"))
+
+    def on_pairs(self, row: str, store: str) -> Iterator[str]:
+        """The body of a function of all pairs. row: names the row to write; store: writes the value {}."""
+        yield from self.of_head()
         yield from self._features("query", "Tq", "i")
         yield from self._features("key", "Tk", "j")
         yield "for (int i = 0; i < Tq; ++i) {"
-        yield "    int32_t* row = visible.row(i);"
+        yield f"    {row}"
         for node in self._at_boundary("query"):
             yield f"    const {self._type(node)} {self._local(node)} = {self._element(node, 'i')};"
         yield "    #pragma omp simd"
@@ -66,9 +75,23 @@ class _Function:
         yield from (
             f"        const {self._type(n)} {self.names[n]} = {self._spell(n)};" for n in self._named("pair")
         )
-        yield f"        row[j] = -int32_t({self._reference(self.root, 'pair').text});"
+        yield f"        {store.format(self.value('pair'))}"
         yield "    }"
         yield "}"
+
+    def on_queries(self, store: str) -> Iterator[str]:
+        """The body of a function of all queries. store: writes the value {}."""
+        yield from self.of_head()
+        yield "for (int i = 0; i < Tq; ++i) {"
+        yield from (
+            f"    const {self._type(n)} {self.names[n]} = {self._spell(n)};" for n in self._named("query")
+        )
+        yield f"    {store.format(self.value('query'))}"
+        yield "}"
+
+    def value(self, level: Level) -> str:
+        """The text of the whole expression, as read at `level`."""
+        return self._reference(self.root, level).text
 
     def _leaves(self) -> Iterator[str]:
         """Tables, and pointers to the coordinates and inputs of both tiles."""
@@ -83,8 +106,9 @@ class _Function:
                     tiling, tile = ("queries", "q_tile") if side == "q" else ("keys", "kv_tile")
                     name = self._local(node)
                     yield f"const int32_t* {name}_of = call.{tiling}.coordinate({axis}, {tile});"
-        names = [declaration.name for declaration in self.ir.inputs]
-        for name, kind in sorted({(n.name, n.kind) for n in self.nodes if isinstance(n, InputAt)}):
+        names = [declaration.name for declaration in self.ir.kernel_inputs]
+        reads = (n for n in self.nodes if isinstance(n, InputAt | InputElement))
+        for name, kind in sorted({(n.name, n.kind) for n in reads}):
             stored, argument = STORED_TYPES[kind], f"call.inputs[{names.index(name)}]"
             yield f"const {stored}* input_{name} = input_of<{stored}>({argument}, batch);"
         for side in sorted({n.side for n in self.nodes if isinstance(n, InputAt)}):
@@ -136,7 +160,9 @@ class _Function:
         return [node for node in self.nodes if node in read and self.levels[node] == level]
 
     def _type(self, node: Expr) -> CppType:
-        return STORED_TYPES[node.kind] if isinstance(node, InputAt) else cpp_type(node, self.ranges[node])
+        if isinstance(node, InputAt | InputElement):
+            return STORED_TYPES[node.kind]
+        return cpp_type(node, self.ranges[node])
 
     def _spell(self, node: Expr) -> str:
         """The node computed at its own level."""
@@ -147,12 +173,22 @@ class _Function:
         match node:
             case InputAt(name, side):
                 return Text(f"input_{name}[{side}_tokens[{'i' if side == 'q' else 'j'}]]", self._type(node))
+            case InputElement(name, indices):
+                place = self._place_in(name, [self._reference(index, level).text for index in indices])
+                return Text(f"input_{name}[{place}]", self._type(node))
             case Position(side):
                 return Text(self._element(node, "i" if side == "q" else "j"), "int32_t")
             case Head():
                 return Text("int32_t(head)", "int32_t")
         operands = [self._reference(child, level) for child in node.children]
         return print_node(node, operands, self._type(node), self._nonnegative(node))
+
+    def _place_in(self, name: str, indices: Sequence[str]) -> str:
+        """The place of an element in an input that lies in memory row by row."""
+        place = ""
+        for index, size in zip(indices, input_sizes(self.ir, name), strict=True):
+            place = f"({place}) * {size} + {index}" if place else f"static_cast<int64_t>({index})"
+        return place
 
     def _reference(self, node: Expr, level: Level) -> Text:
         """The node as an operand of a value at `level`."""
@@ -184,10 +220,3 @@ def wrap_comment(text: str) -> Iterator[str]:
     yield from textwrap.wrap(
         text, 110, initial_indent="// ", subsequent_indent="//     ", break_long_words=False
     )
-
-
-def _level(node: Expr) -> Level:
-    sides = {leaf.side for leaf in node.leaves if isinstance(leaf, Position | InputAt)}
-    if len(sides) == 2:
-        return "pair"
-    return "query" if "q" in sides else "key" if "k" in sides else "head"

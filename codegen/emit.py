@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from attndsl.codegen.cpp import print_kernel
-from attndsl.codegen.forward import forward
 from attndsl.codegen.listing import print_program
+from attndsl.codegen.programs import program_of
 from attndsl.codegen.standalone import standalone
 from attndsl.schedule.schedule import Schedule
 
@@ -28,6 +28,8 @@ def emit(
     nothing but a C++17 compiler.
     """
     if target == "tile-ir":
-        return print_program(forward())
-    source = print_kernel(forward(), schedule, head_dim, value_dim or head_dim, dtype)
+        return print_program(program_of(schedule.ir, "forward"))
+    source = print_kernel(
+        program_of(schedule.ir, "forward"), schedule, head_dim, value_dim or head_dim, dtype
+    )
     return standalone(source) if alone else source

@@ -99,6 +99,11 @@ def _(expression: tile.Visible) -> str:
 
 
 @_expression.register
+def _(expression: tile.Term) -> str:
+    return f"term{expression.number}"
+
+
+@_expression.register
 def _(expression: tile.Elementwise) -> str:
     operands = [_operand(operand) for operand in expression.arguments]
     symbol = ELEMENTWISE[expression.op].symbol

@@ -1,4 +1,4 @@
-"""Translates the weighting of a pattern into tile IR: scores and weights of whole tiles, and their derivatives.
+"""Translates the weighting of a pattern into tile IR: scores and weights of tiles, and their derivatives.
 
 What depends on `s` becomes elementwise operations on tiles; what does not are terms, which printers compute
 from positions, heads and inputs.
@@ -14,6 +14,7 @@ from attndsl.codegen.levels import Level, level_of
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.derivative import derivative
 from attndsl.ir.expr import PRODUCT, Apply, Const, Expr, Product, Term
+from attndsl.ir.pattern import PLAIN as PLAIN_WEIGHTING
 from attndsl.ir.pattern import Weighting
 
 SHAPES: dict[Level, tile.Shape] = {
@@ -31,7 +32,7 @@ LOG2_E = 1.4426950408889634
 class Scores:
     """How a program turns scaled products into scores and weights. shapes: of the terms, by number."""
 
-    weighting: Weighting = Weighting()
+    weighting: Weighting = PLAIN_WEIGHTING
     shapes: tuple[tile.Shape, ...] = ()
 
     @property
@@ -49,7 +50,7 @@ class Scores:
         return self._translate(self.weighting.score, products)
 
     def score_derivative(self, products: tile.Expression) -> tile.Expression:
-        """d score / d product."""
+        """Derivative of scores with respect to products."""
         return self._translate(derivative(self.weighting.score, PRODUCT), products)
 
     def weight(self, products: tile.Expression) -> tile.Expression:
@@ -57,7 +58,7 @@ class Scores:
         return self._translate(self.weighting.of_product, products)
 
     def weight_derivative(self, products: tile.Expression) -> tile.Expression:
-        """d weight / d product."""
+        """Derivative of weights with respect to products."""
         return self._translate(derivative(self.weighting.of_product, PRODUCT), products)
 
     def _translate(self, root: Expr, products: tile.Expression) -> tile.Expression:

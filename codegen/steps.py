@@ -22,6 +22,14 @@ class Gather:
 
 
 @dataclass(frozen=True)
+class FillTerm:
+    """Computes a term of the pattern's weighting for the current tiles."""
+
+    target: tile.Variable
+    number: int
+
+
+@dataclass(frozen=True)
 class Scatter:
     """Writes the owner tile's rows of a tensor."""
 
@@ -80,7 +88,7 @@ class Heads:
     comment: str = ""
 
 
-Step = Gather | Scatter | Product | RowLoop | Visit | Heads
+Step = Gather | FillTerm | Scatter | Product | RowLoop | Visit | Heads
 
 
 def split(program: tile.Program) -> tuple[Step, ...]:
@@ -99,9 +107,9 @@ def inner_steps(steps: Iterable[Step]) -> Iterator[Step]:
 
 def _steps(body: Iterable[tile.Statement]) -> tuple[Step, ...]:
     parts = [part for statement in body for part in _separate(statement)]
-    gathered = dict.fromkeys(part for part in parts if isinstance(part, Gather))
-    rest = (part for part in parts if not isinstance(part, Gather))
-    return (*gathered, *_merge_rows(rest))  # nothing in a body changes what it reads
+    first = dict.fromkeys(part for part in parts if isinstance(part, Gather | FillTerm))
+    rest = (part for part in parts if not isinstance(part, Gather | FillTerm))
+    return (*first, *_merge_rows(rest))  # nothing in a body changes what these read
 
 
 def _merge_rows(parts: Iterable[Step | tile.Assign]) -> Iterator[Step]:
@@ -209,6 +217,9 @@ def _extract(value: tile.Expression, name: str, parts: list[Step | tile.Assign])
         case tile.Load(tensor):
             parts.append(Gather(f"{tensor.name}_rows", tensor))
             return tile.Variable(f"{tensor.name}_rows", value.shape)
+        case tile.Term(number, shape):
+            parts.append(FillTerm(tile.Variable(f"term_{number}", shape), number))
+            return tile.Variable(f"term_{number}", shape)
         case tile.Reduce(kind, operand):
             reduced = tile.Variable(f"{name}_of_tile", value.shape)
             rest = _extract(operand, name, parts)
@@ -266,7 +277,7 @@ def targets(steps: Iterable[Step]) -> Iterator[tile.Variable]:
         match step:
             case Gather(name, tensor):
                 yield tile.Variable(name, tile.Load(tensor).shape)
-            case Product(target):
+            case Product(target) | FillTerm(target):
                 yield target
             case RowLoop(assignments):
                 yield from (tile.Variable(s.name, s.value.shape) for s in assignments)

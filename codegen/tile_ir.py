@@ -290,3 +290,23 @@ def additions(body: Iterable[Statement]) -> Iterator[Add]:
             yield statement
         elif isinstance(statement, ForVisited | ForHeads):
             yield from additions(statement.body)
+
+
+def terms(body: Iterable[Statement]) -> list[int]:
+    """The numbers of the terms that a body reads, sorted."""
+    return sorted({term.number for statement in body for term in _terms_of(statement)})
+
+
+def _terms_of(statement: Statement) -> Iterator[Term]:
+    if isinstance(statement, ForVisited | ForHeads):
+        for inner in statement.body:
+            yield from _terms_of(inner)
+    elif isinstance(statement, Assign | Store | Add):
+        yield from _terms_in(statement.value)
+
+
+def _terms_in(value: Expression) -> Iterator[Term]:
+    if isinstance(value, Term):
+        yield value
+    for operand in value.operands:
+        yield from _terms_in(operand)

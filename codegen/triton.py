@@ -70,11 +70,9 @@ def print_kernel(
     kernel = Kernel(program, schedule, sizes, dtype, configuration, visited)
     body = list(indented(laid_out(kernel.lines())))
     arrays = _schedule_arrays(program, schedule, visited)
-    signature = parameters(
-        kernel.tensors, schedule.ir, dtype, arrays, kernel.masks.arrays, kernel.masks.reads_inputs
-    )
+    signature = parameters(kernel.tensors, schedule.ir, dtype, arrays, kernel.arrays, kernel.reads_inputs)
     counts = ", ".join(f'"{each.name}"' for each in signature if each.role == "count")
-    decorator = f"@triton.jit(do_not_specialize=[{counts}])"  # one kernel for all batch sizes
+    decorator = f"@triton.jit(\n    do_not_specialize=[{counts}]\n)"  # one kernel for all sizes of a batch
     function = "\n".join([decorator, *_signature(program.name, signature), *body])
     header = _header(program, schedule, sizes, dtype, configuration)
     sections = [header, *(text.rstrip() for text in functions_for(function)), function]
@@ -82,11 +80,11 @@ def print_kernel(
         program,
         "\n\n\n".join(sections).rstrip() + "\n",
         signature,
-        arrays | {f"{name}_of": each for name, each in kernel.masks.arrays.items()},
+        arrays | {f"{name}_of": each for name, each in kernel.arrays.items()},
         configuration,
         kernel.sides.own.tiling.tiles,
         _boxes(kernel.tensors),
-        kernel.masks.exact_reals,
+        kernel.exact_reals,
     )
 
 

@@ -55,9 +55,15 @@ def parameters(
         *(Parameter(argument.name, "fp32", "number") for argument in tensors.program.arguments),
         *(Parameter(name, array_type(each), "schedule", True) for name, each in schedule.items()),
         *(Parameter(f"{name}_of", array_type(each), "array", True) for name, each in arrays.items()),
-        *([Parameter("map_batch_stride", "i32", "count")] if ir.mask_inputs and "records" in schedule else []),
+        *(
+            [Parameter("map_batch_stride", "i32", "count")]
+            if ir.mask_inputs and "records" in schedule
+            else []
+        ),
         Parameter("batch_heads", "i32", "count"),
         Parameter("heads_together", "i32", "count"),
+        Parameter("owner_tiles", "i32", "count"),
+        *(Parameter(f"{each.side}_tokens", "i32", "count") for each in tensors.sides.open),
     )
 
 
@@ -88,7 +94,7 @@ def _tensor_type(tensors: Tensors, tensor: tile.Tensor, dtype: str) -> str:
 
 
 def _inputs(ir: BoundIR) -> Iterator[Parameter]:
-    for declared in ir.inputs:
+    for declared in ir.kernel_inputs:
         kind = {"int": "*i64", "real": "*fp64", "bool": "*i1"}[declared.kind]
         yield Parameter(f"{declared.name}_values", kind, "input", aligned=True)
         yield Parameter(f"{declared.name}_batch_stride", "i64", "input")

@@ -83,6 +83,13 @@ def cast(operand: Text, kind: TritonType) -> Text:
     return Text(f"{operand}.to(tl.{kind})", kind)
 
 
+def cast_text(operand: Text, kind: str) -> str:
+    """The operand as a tensor of any of Triton's types."""
+    if operand.literal:
+        return f"tl.full([], {operand.text}, tl.{kind})"
+    return f"{operand}.to(tl.{kind})"
+
+
 def _common(operands: Sequence[Text], *wanted: TritonType) -> list[Text]:
     """The operands in the widest type among them and `wanted`; literals follow by themselves."""
     kind = max((*wanted, *(operand.type for operand in operands)), key=_ORDER.index)

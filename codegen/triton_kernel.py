@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
+
+from numpy.typing import NDArray
 
 from attndsl.codegen import tile_ir as tile
 from attndsl.codegen.triton_configuration import Configuration
@@ -15,6 +18,7 @@ from attndsl.codegen.triton_layout import comment_lines, commented, indented
 from attndsl.codegen.triton_loops import COMMENTS, Loops, Part
 from attndsl.codegen.triton_mask import Masks
 from attndsl.codegen.triton_tensors import Tensors, padded_channels
+from attndsl.codegen.triton_terms import Terms
 from attndsl.codegen.triton_tokens import Sides, TileTokens
 from attndsl.codegen.triton_values import Values
 from attndsl.codegen.triton_visits import Visits
@@ -44,7 +48,9 @@ class Kernel:
             self.loops = replace(self.loops, configuration=replace(configuration, specialize=False))
         self.masks = Masks(schedule, self.sides, self.loops.residuals)
         self.group = self.ir.heads // self.ir.kv_heads
-        if program.owner == "kv" and len(schedule.maps) == 1 and not self.masks.differs_by_head:
+        self.terms = Terms(schedule, self.sides, tile.terms(program.body))
+        differs = self.masks.differs_by_head or self.terms.differs_by_head
+        if program.owner == "kv" and len(schedule.maps) == 1 and not differs:
             self.loops = replace(self.loops, members=self.group)
         heads: dict[tile.Side, int] = {"q": self.ir.heads, "kv": self.ir.kv_heads}
         columns = {dimension: padded_channels(size, dtype) for dimension, size in sizes.items()}
@@ -58,7 +64,23 @@ class Kernel:
             products="float16" if dtype.startswith("float8") else dtype,
             precision=configuration.precision if dtype == "float32" else "",
             load=self.tensors.load,
+            term=self.terms.text,
         )
+
+    @property
+    def reads_inputs(self) -> bool:
+        """Whether the kernel reads declared inputs."""
+        return self.masks.reads_inputs or self.terms.reads_inputs
+
+    @property
+    def exact_reals(self) -> bool:
+        """Whether products and sums of reals must not be fused."""
+        return self.masks.exact_reals
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Numbers that the kernel reads for masks and scores, by the name of its parameter."""
+        return self.masks.arrays | self.terms.arrays
 
     def lines(self) -> Iterator[str]:
         """The statements of the kernel."""
@@ -86,12 +108,12 @@ class Kernel:
     # ------------------------------------------------------------ which tile of which head
 
     def _place(self) -> Iterator[str]:
-        tiles, own_heads = self.sides.own.tiling.tiles, self.ir.heads
+        own_heads = self.ir.heads
         yield "# Groups of heads share the L2 cache; in a group the heaviest tiles come first."
         yield "program = tl.program_id(0)"
-        yield f"first_head = program // (heads_together * {tiles}) * heads_together"
+        yield "first_head = program // (heads_together * owner_tiles) * heads_together"
         yield "width = tl.minimum(batch_heads - first_head, heads_together)"
-        yield f"place = program - first_head * {tiles}"
+        yield "place = program - first_head * owner_tiles"
         yield "batch_head = first_head + place % width"
         group = self.group
         if self.program.owner == "q":
@@ -103,7 +125,7 @@ class Kernel:
             yield f"head = {'kv_head' if group == 1 else f'kv_head * {group}'}"
         yield f"batch = tl.cast(batch_head // {own_heads}, tl.int64)"
         yield f"{self.program.owner}_tile = tl.load(order + {self._in_map('place // width')})"
-        for declared in self.ir.inputs if self.masks.reads_inputs else ():
+        for declared in self.ir.kernel_inputs if self.reads_inputs else ():
             yield f"{declared.name}_values += batch * {declared.name}_batch_stride"
         yield from self.tensors.head_lines(self.program.owner)
         if self.program.owner == "q":
@@ -126,7 +148,7 @@ class Kernel:
         if not maps:
             return number
         chosen = maps[0] if len(maps) == 1 else f"({' + '.join(maps)})"
-        return f"{chosen} * {self.sides.own.tiling.tiles} + {number}"
+        return f"{chosen} * owner_tiles + {number}"
 
     def _owner_tokens(self) -> Iterator[str]:
         own = self.sides.own
@@ -173,6 +195,7 @@ class Kernel:
         if visited.loop_invariant:
             yield from visited.inside_lines()
             yield from self.tensors.row_lines()
+        yield from self.terms.owner_lines()
         for part in self.loops.parts:
             yield from self._loop(loop, part)
 
@@ -182,6 +205,7 @@ class Kernel:
         self.tensors.start_loop(masked)
         body = [*self.loops.tile_lines(part, self.masks.needs_residual), *self._visited_tokens(masked)]
         body += self.masks.visible_lines() if masked else ()
+        body += self.terms.visited_lines()
         for statement in loop.body:
             body += self._statement(statement)
         yield from self.masks.owner_lines() if masked else ()

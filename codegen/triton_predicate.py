@@ -20,9 +20,9 @@ from attndsl.codegen.ranges import Places, node_ranges
 from attndsl.codegen.triton_expression import Text, TritonType, print_node, triton_type
 from attndsl.codegen.triton_factors import Factor, choose_names
 from attndsl.codegen.triton_tokens import Sides
-from attndsl.ir.bound import BoundIR, Region
+from attndsl.ir.bound import BoundIR, Region, input_sizes
 from attndsl.ir.evaluate import evaluate
-from attndsl.ir.expr import Apply, Expr, Head, InputAt, Position, Side, Table, topological
+from attndsl.ir.expr import Apply, Expr, Head, InputAt, InputElement, Position, Side, Table, topological
 from attndsl.ir.text import expression, region_axis_names
 from attndsl.schedule.schedule import Schedule
 
@@ -52,6 +52,10 @@ class Predicate:
             if node in self.names and self.levels[node] == level and not isinstance(node, Head):
                 yield f"{self.names[node]} = {self._define(node)}{self._origin(node)}"
 
+    def value(self, root: Expr, level: Level) -> Text:
+        """An expression as read at `level`."""
+        return self._reference(root, level)
+
     def test(self, root: Expr) -> Text:
         """A factor, as a condition [q, kv] on the pairs of a tile, or a scalar."""
         return self._reference(root, "pair")
@@ -74,13 +78,13 @@ class Predicate:
     @property
     def inputs(self) -> bool:
         """Whether declared inputs are read."""
-        return any(isinstance(node, InputAt) for node in self.nodes)
+        return any(isinstance(node, InputAt | InputElement) for node in self.nodes)
 
     @property
     def fragile(self) -> bool:
         """Whether coordinates of tokens that do not exist could divide by zero or read outside a table."""
         return any(
-            (isinstance(node, Table) and self.levels[node] != "head")
+            (isinstance(node, Table | InputElement) and self.levels[node] != "head")
             or (isinstance(node, Apply) and node.op in ("floordiv", "mod") and _is_about_tokens(node.args[1]))
             for node in self.nodes
         )
@@ -102,24 +106,29 @@ class Predicate:
         heads = np.arange(self.ir.heads)
         found: dict[str, Array] = {}
         for node in self.nodes:
-            if self.levels[node] == "head" and node in self.names and not isinstance(node, Head):
+            if self._is_known(node) and node in self.names:
                 values = evaluate(node, lambda leaf: heads)
                 found[self.names[node]] = np.broadcast_to(values, heads.shape).astype(_stored(node))
-            elif isinstance(node, Table) and self.levels[node] != "head":
+            elif isinstance(node, Table) and not self._is_known(node):
                 found[f"{self.prefix}{node.name}"] = np.asarray(node.values).astype(_stored(node))
         return found
+
+    def _is_known(self, node: Expr) -> bool:
+        """Whether the value for every head is known before any call."""
+        reads_inputs = any(isinstance(each, InputElement) for each in node.mentioned)
+        return self.levels[node] == "head" and not reads_inputs and not isinstance(node, Head)
 
     def _type(self, node: Expr) -> TritonType:
         return triton_type(node, self.ranges[node])
 
     def _define(self, node: Expr) -> str:
         """The value of a named node at its own level."""
-        level, kind = self.levels[node], self._type(node)
+        _level, kind = self.levels[node], self._type(node)
         if isinstance(node, InputAt):
             tokens = self.sides.q if node.side == "q" else self.sides.kv
             mask = f", mask={tokens.side}_exists, other=0" if tokens.cut else ""
             return f"tl.load({node.name}_values + {tokens.side}_token{mask}).to(tl.{kind})"
-        if level == "head":
+        if self._is_known(node):
             return f"tl.load({self.names[node]}_of + head).to(tl.{kind})"
         return self._compute(node).text
 
@@ -131,6 +140,9 @@ class Predicate:
                 return Text(tokens.coordinate_name(self.places[side == "k"], axis), "int32")
             case Head():
                 return Text("head", "int32")
+            case InputElement(name):
+                kind = self._type(node)
+                return Text(f"tl.load({name}_values + {self._place_in(node)}).to(tl.{kind})", kind)
             case Table(name, _, index):
                 place = self._reference(index, self.levels[node]).text
                 kind = self._type(node)
@@ -139,6 +151,14 @@ class Predicate:
         operands = [self._reference(child, level) for child in node.children]
         ranges = [self.ranges[child] for child in node.children]
         return print_node(node, operands, self._type(node), ranges)
+
+    def _place_in(self, node: InputElement) -> str:
+        """The place of an element in an input that lies in memory row by row."""
+        place = ""
+        for index, size in zip(node.indices, input_sizes(self.ir, node.name), strict=True):
+            text = self._reference(index, self.levels[node])
+            place = f"({place}) * {size} + {text}" if place else str(text)
+        return f"({place})"
 
     def _reference(self, node: Expr, level: Level) -> Text:
         """The node as an operand of a value at `level`."""

@@ -15,7 +15,8 @@ import numpy as np
 from attndsl.codegen.triton import PrintedKernel
 from attndsl.codegen.triton_arguments import Parameter, element_type
 from attndsl.codegen.triton_layout import indented
-from attndsl.ir.bound import BoundIR
+from attndsl.diagnostics import AttnUnsupportedError
+from attndsl.ir.bound import BoundIR, input_sizes, needs_more
 
 _IMPORTS = "import triton\nimport triton.language as tl\n"
 
@@ -33,6 +34,12 @@ def standalone_kernel(kernel: PrintedKernel, ir: BoundIR, dtype: str) -> str:
 
     The kernel must read tensors by pointers, so that it takes any strides.
     """
+    if needs_more(ir):
+        raise AttnUnsupportedError(
+            "A0903",
+            f"a file that stands alone cannot hold the sink, gate or low-rank bias of `{ir.name}`",
+            help="call the bound pattern, which computes them around its kernel",
+        )
     if kernel.boxes:
         raise ValueError("standalone kernels read tensors by pointers")
     own = "import base64\nimport functools\nimport zlib\n\nimport torch\n"
@@ -53,7 +60,7 @@ def _arrays(kernel: PrintedKernel) -> Iterator[str]:
 
 
 def _function(kernel: PrintedKernel, ir: BoundIR, dtype: str) -> Iterator[str]:
-    names = [declared.name for declared in ir.inputs]
+    names = [declared.name for declared in ir.kernel_inputs]
     yield f"def attention({', '.join(['q', 'k', 'v', *names, 'scale=None'])}):"
     yield from indented(_body(kernel, ir, dtype))
 
@@ -64,8 +71,9 @@ def _body(kernel: PrintedKernel, ir: BoundIR, dtype: str) -> Iterator[str]:
     yield ""
     yield f"q: {dtype} [batch, {ir.heads}, {queries}, D]; k, v: [batch, {ir.kv_heads}, {keys}, D or Dv]."
     yield "scale: positive, by default D**-0.5."
-    for declared in ir.inputs:
-        yield f"{declared.name}: {declared.kind} values, [tokens] or [batch, tokens]."
+    for declared in ir.kernel_inputs:
+        sizes = ", ".join(map(str, declared.shape))
+        yield f"{declared.name}: {declared.kind} values, [{sizes}] or [batch, {sizes}]."
     yield '"""'
     yield f"assert q.shape[1:3] == ({ir.heads}, {queries}), q.shape"
     yield f"assert k.shape[1:3] == v.shape[1:3] == ({ir.kv_heads}, {keys}), (k.shape, v.shape)"
@@ -75,12 +83,13 @@ def _body(kernel: PrintedKernel, ir: BoundIR, dtype: str) -> Iterator[str]:
     kind = element_type(out, dtype, output=True)
     yield f"out = torch.empty((*q.shape[:3], v.shape[3]), dtype=torch.{kind}, device=q.device)"
     yield "lse = torch.empty(q.shape[:3], dtype=torch.float32, device=q.device)"
-    for declared in ir.inputs:
+    for declared in ir.kernel_inputs:
         stored = {"int": "int64", "real": "float64", "bool": "bool"}[declared.kind]
         tensor = f"torch.as_tensor({declared.name}, device=q.device)"
         yield f"{declared.name} = {tensor}.to(torch.{stored}).contiguous()"
-    yield f"{kernel.program.name}[(len(q) * {ir.heads} * {kernel.owner_tiles},)]("
-    arguments = dict.fromkeys(map(_argument, kernel.parameters))
+    yield f"owner_tiles = {kernel.owner_tiles}"
+    yield f"{kernel.program.name}[(len(q) * {ir.heads} * owner_tiles,)]("
+    arguments = dict.fromkeys(_argument(each, ir) for each in kernel.parameters)
     yield from textwrap.wrap(f"{', '.join(arguments)},", 100, initial_indent="    ", subsequent_indent="    ")
     chosen = kernel.configuration
     exact = ", enable_fp_fusion=False" if kernel.exact_reals else ""
@@ -89,7 +98,18 @@ def _body(kernel: PrintedKernel, ir: BoundIR, dtype: str) -> Iterator[str]:
     yield "return out, lse"
 
 
-def _argument(parameter: Parameter) -> str:
+_COUNTS = {
+    "map_batch_stride": "0",
+    "batch_heads": "q.shape[0] * q.shape[1]",
+    "heads_together": "q.shape[1]",
+    "owner_tiles": "owner_tiles",
+    "q_tokens": "q.shape[2]",
+    "kv_tokens": "k.shape[2]",
+}
+"""What the launch passes for numbers of tokens, tiles and heads."""
+
+
+def _argument(parameter: Parameter, ir: BoundIR) -> str:
     """What the launch passes for a parameter."""
     name = parameter.name
     match parameter.role:
@@ -97,7 +117,7 @@ def _argument(parameter: Parameter) -> str:
             return f"*{name.rsplit('_', 2)[0]}.stride()"  # the same for all strides of a tensor
         case "input" if name.endswith("_batch_stride"):
             tensor = name.removesuffix("_batch_stride")
-            return f"{tensor}.stride(0) if {tensor}.ndim == 2 else 0"
+            return f"{tensor}.stride(0) if {tensor}.ndim > {len(input_sizes(ir, tensor))} else 0"
         case "input":
             return name.removesuffix("_values")
         case "number":
@@ -105,5 +125,5 @@ def _argument(parameter: Parameter) -> str:
         case "schedule" | "array":
             return f'schedule_array("{name}", q.device)'
         case "count":
-            return {"batch_heads": "q.shape[0] * q.shape[1]", "heads_together": "q.shape[1]"}.get(name, "0")
+            return _COUNTS[name]
     return name

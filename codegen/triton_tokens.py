@@ -44,7 +44,8 @@ class TileTokens:
 
     Names begin with the side, `q` or `kv`; the number of the tile is in `<side>_tile`. lanes: of every tile.
     cut: whether some lanes of some tiles do not exist; `<side>_exists` then tells which do. loop_invariant:
-    whether the lanes' places inside a tile are the same in all tiles.
+    whether the lanes' places inside a tile are the same in all tiles. open: whether the text is the same for
+    other lengths of the space, which comes as `<side>_tokens`.
     """
 
     def __init__(self, side: tile.Side, tiling: Tiling) -> None:
@@ -55,6 +56,8 @@ class TileTokens:
         self.numbers = [n for n, segment in enumerate(tiling.segments) if segment.tiles]
         self.loop_invariant = len({self._inside(number) for number in self.numbers}) == 1
         self.cut = bool((tiling.counts < self.lanes).any())
+        axes = [axis for segment in tiling.segments for axis in segment.axes]
+        self.open = len(axes) == 1 and axes[0].step == 1
 
     def base_lines(self) -> Iterator[str]:
         """Where the tile's first token is: `<side>_base`."""
@@ -80,8 +83,7 @@ class TileTokens:
         """
         text = self._coordinate(number, axis)
         if clamped and (self.cut or len(self.numbers) > 1):
-            last = self.tiling.segments[number].axes[axis].extent - 1
-            text = f"tl.minimum(tl.maximum({text}, 0), {last})"
+            text = f"tl.minimum(tl.maximum({text}, 0), {self._last(number, axis)})"
         yield f"{self.coordinate_name(number, axis)} = {text}"
 
     def coordinate_name(self, number: int, axis: int) -> str:
@@ -95,8 +97,17 @@ class TileTokens:
 
     def comment(self) -> str:
         """The shape of the tiles, in words."""
-        parts = (_described(self.tiling.segments[number]) for number in self.numbers)
+        parts = [_described(self.tiling.segments[number]) for number in self.numbers]
+        if self.open:
+            segment = self.tiling.segments[0].segment
+            parts = [f"up to {self.lanes} tokens of {segment.name}({segment.axes[0]})"]
         return f"{'queries' if self.side == 'q' else 'keys'} of a tile: {', or '.join(parts)}"
+
+    def _last(self, number: int, axis: int) -> str:
+        """The last coordinate on one axis of a segment."""
+        if self.open:
+            return f"{self.side}_tokens - 1"
+        return str(self.tiling.segments[number].axes[axis].extent - 1)
 
     def _axis_name(self, number: int, axis: int) -> str:
         segment = self.tiling.segments[number].segment
@@ -132,6 +143,8 @@ class TileTokens:
 
     def _lane_on(self, number: int, axis: int) -> str:
         """The position of each lane along one axis of its tile; '0' where tiles are one token wide."""
+        if self.open and self.tiling.tiles == 1:
+            return self.lane
         sizes = box(self.tiling.segments[number])
         below, above = prod(sizes[axis + 1 :]), prod(sizes[:axis])
         if sizes[axis] == 1:
@@ -158,9 +171,13 @@ class TileTokens:
     def _exists(self, number: int) -> str:
         """The test of lanes in tiles of segment `number`, true in all others; empty where all lanes exist."""
         segment = self.tiling.segments[number]
+        if self.open and segment.tiles == 1:
+            return f"({self.lane} < {self.side}_tokens)"
         tests = [f"({self.lane} < {prod(box(segment))})"] if prod(box(segment)) < self.lanes else []
         for axis, tiling in enumerate(segment.axes):
-            if (tiling.count < box(segment)[axis]).any():
+            if self.open and self.cut:
+                tests.append(f"({self._coordinate(number, axis)} < {self.side}_tokens)")
+            elif (tiling.count < box(segment)[axis]).any():
                 tests.append(f"({self._coordinate(number, axis)} < {tiling.extent})")
         if not tests or len(self.numbers) == 1:
             return " & ".join(tests)
@@ -191,6 +208,11 @@ class Sides:
     def visited(self) -> TileTokens:
         """The side whose tiles the loops visit."""
         return self.kv if self.owner == "q" else self.q
+
+    @property
+    def open(self) -> list[TileTokens]:
+        """The sides whose length comes as a number."""
+        return [each for each in (self.q, self.kv) if each.open]
 
     def of(self, side: tile.Side) -> TileTokens:
         """The tiles of a side."""

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from attndsl.codegen import tile_ir as tile
 from attndsl.codegen.elementwise import ELEMENTWISE
 
-_FUNCTIONS = {"max": "tl.maximum", "exp2": "tl.exp2", "log2": "tl.log2", "select": "tl.where"}
+_FUNCTIONS = {
+    "max": "tl.maximum", "min": "tl.minimum", "abs": "tl.abs", "exp2": "tl.exp2", "log2": "tl.log2",
+    "sqrt": "tl.sqrt", "tanh": "tanh_of_scores", "select": "tl.where", "not": "~",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,12 @@ class Printed:
 
 @dataclass
 class Values:
-    """Prints values. load: the text of a tile's load. sizes: lanes or channels of each dimension.
+    """Prints values.
 
-    tensors: the type of tensors. products: the type of factors that are not both tiles of tensors. precision:
-    the argument that float32 products get, if any. masked: whether `Visible` is to be tested; on FULL tiles
-    it holds. stored: the variables that hold a tensor's tile in the tensor's type.
+    load: the text of a tile's load. term: that of a term of the weighting. sizes: lanes or channels of each
+    dimension. tensors: the type of tensors. products: the type of factors that are not both tiles of
+    tensors. precision: the argument that float32 products get, if any. masked: whether `Visible` is to be
+    tested; on FULL tiles it holds. stored: the variables that hold a tensor's tile in the tensor's type.
     """
 
     owner: tile.Side
@@ -43,6 +47,7 @@ class Values:
     products: str
     precision: str
     load: Callable[[tile.Tensor], str]
+    term: Callable[[tile.Term], str]
     masked: bool = False
     stored: set[str] = field(default_factory=set)
 
@@ -64,6 +69,8 @@ class Values:
                 return Printed(self.load(tensor))
             case tile.Visible():
                 return Printed("visible")
+            case tile.Term():
+                return Printed(self.term(value))
             case tile.Full(like, number):
                 sizes = ", ".join(self.sizes[dimension] for dimension in self._stored_order(like))
                 return Printed(f"tl.full([{sizes}], {number_text(number)}, tl.float32)")

@@ -3,22 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from attndsl.cli import options
-from attndsl.cli.output import write_text
+from attndsl.cli.output import console, write_text
 from attndsl.cli.problem import Problem, bind
 from attndsl.diagnostics import AttnBackendError
 
+if TYPE_CHECKING:
+    from attndsl.codegen.triton_configuration import Direction
+
 Target = Annotated[
     Literal["cpp", "reference", "triton", "sm80", "sm90", "sm100", "gfx942"],
-    typer.Option(help="What to compile for. cpp: C++ for this machine's CPU."),
+    typer.Option(
+        help="What to compile for. cpp: C++ for this machine's CPU. triton: a kernel for any GPU. "
+        "sm80 to gfx942: with what suits that GPU, which need not be there."
+    ),
 ]
 Emit = Annotated[
-    Literal["ast", "ir", "schedule", "tile-ir", "source", "asm"],
-    typer.Option(help="The stage whose result is written. ast, ir: also without numbers."),
+    Literal["ast", "ir", "schedule", "tile-ir", "source", "asm", "resources"],
+    typer.Option(
+        help="The stage whose result is written. ast, ir: also without numbers. resources: registers, shared "
+        "memory and spills of GPU kernels, as a table."
+    ),
+]
+Kernel = Annotated[
+    Literal["forward", "delta", "dq", "dk_dv"],
+    typer.Option(help="Which kernel: the forward pass, or a part of the backward pass."),
+]
+Standalone = Annotated[
+    bool,
+    typer.Option(
+        "--standalone",
+        help="Write a Triton kernel with its schedule and a function to call; C++ always stands alone.",
+    ),
+]
+DataType = Annotated[
+    Literal["fp32", "bf16", "fp16", "fp64", "fp8"],
+    typer.Option(
+        "--dtype",
+        rich_help_panel=options.NUMBERS,
+        help="Type of queries, keys and values. fp8: e4m3, for Triton's forward kernel.",
+    ),
 ]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", help="File to write. Default: standard output.")
@@ -36,9 +64,11 @@ def compile_pattern(
     key_shape: options.KeyShape = None,
     settings: options.Settings = None,
     head_dim: options.HeadDim = 128,
-    dtype: options.DataType = "fp32",
+    dtype: DataType = "fp32",
+    kernel: Kernel = "forward",
+    standalone: Standalone = False,
 ) -> None:
-    """Compile a pattern to a kernel source that stands alone, or print an earlier stage."""
+    """Compile a pattern to a kernel source, or print an earlier stage."""
     refuse_target(target, emit)
     if emit == "ast":
         text = _syntax_tree(pattern)
@@ -46,17 +76,20 @@ def compile_pattern(
         text = _pattern_ir(pattern)
     else:
         problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)
-        text = _bound_stage(problem, emit, head_dim, options.LONG_NAMES[dtype])
+        element = "float8_e4m3fn" if dtype == "fp8" else options.LONG_NAMES[dtype]
+        text = _bound_stage(problem, target, emit, head_dim, element, kernel, standalone)
     write_text(output, text)
+    if output is not None and output.is_file():
+        console().print(f"wrote {output}", markup=False, soft_wrap=True)
 
 
 def refuse_target(target: str, emit: str) -> None:
-    """Raises AttnBackendError for targets and stages that do not exist, or not yet."""
-    if target not in ("cpp", "reference"):
+    """Raises AttnBackendError for stages that a target does not have."""
+    if target == "triton" and emit == "asm":
         raise AttnBackendError(
             "A0720",
-            f"the target {target} is not compiled yet",
-            help="use --target cpp, or --target reference",
+            "the target triton is any GPU, and machine code is for one",
+            help="use --target sm80, sm90, sm100 or gfx942",
         )
     if target == "reference" and emit in ("tile-ir", "source", "asm"):
         raise AttnBackendError(
@@ -64,17 +97,26 @@ def refuse_target(target: str, emit: str) -> None:
             f"the reference backend has no {emit}: it evaluates the pattern itself, in torch",
             help="use --emit ir to read what it evaluates, or --target cpp",
         )
+    if emit == "resources" and target in ("cpp", "reference"):
+        raise AttnBackendError(
+            "A0724",
+            f"resources are reported for kernels of GPUs, not for {target}",
+            help="use --target triton, sm80, sm90, sm100 or gfx942",
+        )
 
 
 def _syntax_tree(name: str) -> str:
     from attndsl import library
     from attndsl.cli.tree import tree_text
-    from attndsl.named_pattern import split_name
+    from attndsl.named_pattern import find_pattern, split_name
     from attndsl.syntax.files import read_source
     from attndsl.syntax.parser import parse
 
-    path, _ = split_name(name)
-    return tree_text(parse(library.source(name) if path is None else read_source(path)))
+    path, chosen = split_name(name)
+    tree = parse(library.source(name) if path is None else read_source(path))
+    if chosen is not None and chosen not in [each.name for each in tree.definitions]:
+        find_pattern(name)  # refuses the name
+    return tree_text(tree)
 
 
 def _pattern_ir(name: str) -> str:
@@ -84,24 +126,30 @@ def _pattern_ir(name: str) -> str:
     return pattern_text(find_pattern(name).ir)
 
 
-def _bound_stage(problem: Problem, emit: str, head_dim: int, dtype: str) -> str:
+def _bound_stage(
+    problem: Problem, target: str, emit: str, head_dim: int, dtype: str, kernel: Direction, standalone: bool
+) -> str:
     from attndsl.cli.schedule_text import schedule_text
     from attndsl.ir.text import bound_text
 
     if emit == "ir":
         return bound_text(problem.bound.ir)
+    if target not in ("cpp", "reference"):
+        from attndsl.cli.compile_triton import triton_stage
+
+        return triton_stage(problem.bound.ir, target, emit, head_dim, dtype, kernel, standalone)
     if emit == "schedule":
         return schedule_text(problem.bound.schedule())
-    return _kernel(problem, emit, head_dim, dtype)
+    return _kernel(problem, emit, head_dim, dtype, kernel)
 
 
-def _kernel(problem: Problem, emit: str, head_dim: int, dtype: str) -> str:
+def _kernel(problem: Problem, emit: str, head_dim: int, dtype: str, kernel: Direction) -> str:
     from attndsl.codegen.cpp import ELEMENTS, print_kernel
-    from attndsl.codegen.forward import forward
     from attndsl.codegen.listing import print_program
+    from attndsl.codegen.programs import program_of
     from attndsl.codegen.standalone import standalone
 
-    program = forward()
+    program = program_of(problem.bound.ir, kernel)
     if emit == "tile-ir":
         return print_program(program)
     if dtype not in ELEMENTS:

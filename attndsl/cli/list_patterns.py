@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attndsl.cli.options import Json
 from attndsl.cli.output import console, print_json
 from attndsl.cli.problem import examples
+from attndsl.ir.expr import Expr
+from attndsl.ir.text import expression
 
 if TYPE_CHECKING:
     from attndsl.ir.pattern import PatternIR
@@ -66,8 +69,9 @@ def _segment(name: str, axes: tuple[str, ...], variadic: bool) -> str:
     return f"{name}({', '.join(axes)}{'...' if variadic else ''})"
 
 
-def _type(kind: str, shape: tuple[str | int, ...]) -> str:
-    return f"{kind}[{', '.join(map(str, shape))}]" if shape else kind
+def _type(kind: str, shape: Sequence[str | int | Expr]) -> str:
+    sizes = (expression(each) if isinstance(each, Expr) else str(each) for each in shape)
+    return f"{kind}[{', '.join(sizes)}]" if shape else kind
 
 
 def _print_table(found: list[PatternIR]) -> None:

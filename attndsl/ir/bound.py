@@ -15,7 +15,7 @@ from math import prod
 
 from attndsl.ir.expr import Expr, InputAt, InputElement, Number
 from attndsl.ir.ops import Scalar
-from attndsl.ir.pattern import PatternIR, Weighting
+from attndsl.ir.pattern import PLAIN, PatternIR, Weighting
 from attndsl.source import Span
 
 
@@ -82,7 +82,7 @@ class BoundIR:
     kv_heads: int
     regions: tuple[Region, ...]
     inputs: tuple[InputDeclaration, ...] = ()
-    weighting: Weighting = Weighting()
+    weighting: Weighting = PLAIN
     low_rank: tuple[tuple[str, str], ...] = ()
     """Pairs of inputs, of queries and of keys, whose dot products are added to the scaled product."""
     spans: Mapping[Expr, Span] = field(default_factory=dict, compare=False, repr=False)
@@ -92,7 +92,12 @@ class BoundIR:
     @cached_property
     def mask_inputs(self) -> tuple[InputDeclaration, ...]:
         """The inputs that decide which pairs are visible; others only weigh them."""
-        read = {leaf.name for region in self.regions for leaf in region.visible.leaves if isinstance(leaf, InputAt)}
+        read = {
+            leaf.name
+            for region in self.regions
+            for leaf in region.visible.leaves
+            if isinstance(leaf, InputAt)
+        }
         return tuple(each for each in self.inputs if each.name in read)
 
     @cached_property
@@ -112,3 +117,8 @@ def input_sizes(ir: BoundIR, name: str, dim: int = 0) -> tuple[int, ...]:
         "heads": ir.heads, "kv_heads": ir.kv_heads, "dim": dim,
     }  # fmt: skip
     return tuple(each if isinstance(each, int) else known.get(each, 0) for each in declared.shape)
+
+
+def needs_more(ir: BoundIR) -> bool:
+    """Whether more than a kernel is needed: sinks, gates, low-rank biases, or weights that have no LSE."""
+    return bool(ir.low_rank) or ir.weighting.needs_more

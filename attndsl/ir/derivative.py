@@ -15,7 +15,7 @@ LN_2 = 0.6931471805599453
 
 
 def derivative(root: Expr, variable: Expr) -> Expr:
-    """d root / d variable, for a real root. Raises TypeError for an operator without derivative."""
+    """The derivative of a real expression. Raises TypeError for an operator that has none."""
     found: dict[Expr, Expr] = {}
     for node in topological(root):
         found[node] = _of_node(node, variable, found)
@@ -60,7 +60,7 @@ def _of_node(node: Expr, variable: Expr, found: Mapping[Expr, Expr]) -> Expr:
         case "pow", (x, Const(exponent)):
             power = Apply("pow", (x, Const(float(exponent) - 1.0)))
             return _times(_times(Const(float(exponent)), power), inner[0])
-        case ("floor" | "ceil" | "round" | "int" | "bit_length" | "floordiv"), _:
+        case (("floor" | "ceil" | "round" | "int" | "bit_length" | "floordiv"), _):
             return ZERO
     raise TypeError(f"{node.op} has no derivative")
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from attndsl.ir.expr import PRODUCT, Apply, Expr
+from attndsl.ir.expr import PRODUCT, Apply, Expr, InputAt, LowRank
 from attndsl.ir.ops import Scalar
 from attndsl.source import Span
 
@@ -95,9 +95,18 @@ class Weighting:
         return _with_product(weight, self.score)
 
     @property
+    def needs_more(self) -> bool:
+        """Whether something is left to do around the kernel of the pairs."""
+        return self.sink is not None or self.gate is not None or not self.is_softmax
+
+    @property
     def is_softmax(self) -> bool:
         """Whether weights are exponentials divided by their sum, so that they have a log-sum-exp."""
         return self.weight is None and self.normalize == "sum"
+
+
+PLAIN = Weighting()
+"""Softmax of the scaled dot products."""
 
 
 def _with_product(root: Expr, value: Expr) -> Expr:
@@ -120,8 +129,20 @@ class PatternIR:
     inputs: tuple[Input, ...]
     requirements: tuple[Requirement, ...]
     arms: tuple[Arm, ...]
-    weighting: Weighting = Weighting()
+    weighting: Weighting = PLAIN
     cross: bool = False
     """Whether queries and keys live in different spaces."""
     documentation: str = field(default="", compare=False, repr=False)
     spans: Mapping[Expr, Span] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def mask_inputs(self) -> frozenset[str]:
+        """The names of the inputs that decide which pairs are visible."""
+        leaves = (leaf for arm in self.arms for leaf in arm.visible.leaves)
+        return frozenset(leaf.name for leaf in leaves if isinstance(leaf, InputAt))
+
+    @property
+    def needs_more(self) -> bool:
+        """See `ir.bound.needs_more`."""
+        low_rank = any(isinstance(leaf, LowRank) for leaf in self.weighting.score.leaves)
+        return low_rank or self.weighting.needs_more

@@ -200,7 +200,9 @@ def _region(pattern: PatternIR, q: int, k: int, local: Numbers, terms: tuple[Exp
 
 
 def _input(declared: Input, numbers: Numbers) -> InputDeclaration:
-    shape = tuple(each if isinstance(each, str) else _size(declared, each, numbers) for each in declared.shape)
+    shape = tuple(
+        each if isinstance(each, str) else _size(declared, each, numbers) for each in declared.shape
+    )
     return InputDeclaration(declared.name, declared.kind, shape)
 
 
@@ -208,7 +210,7 @@ def _size(declared: Input, size: Expr, numbers: Numbers) -> int:
     value = cast(Const, bind_expr(size, numbers)).value
     if value < 1:
         raise AttnBindError(
-            "A0416", f"input `{declared.name}` would have {value} elements along one dimension",
+            "A0418", f"input `{declared.name}` would have {value} elements along one dimension",
             span=numbers.spans.get(size), help="choose numbers that make it 1 or more",
         )  # fmt: skip
     return int(value)

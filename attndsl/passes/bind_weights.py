@@ -10,7 +10,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from attndsl.diagnostics import AttnBindError
-from attndsl.ir.expr import PRODUCT, Apply, Const, Expr, LowRank, Term
+from attndsl.ir.expr import (
+    PRODUCT,
+    Apply,
+    Const,
+    Expr,
+    FlatIndex,
+    InputAt,
+    InputElement,
+    LowRank,
+    Term,
+)
 from attndsl.ir.pattern import Weighting
 from attndsl.passes.bind_expr import Numbers, bind_expr
 from attndsl.passes.rewrite import rebuild, rewrite
@@ -54,7 +64,7 @@ class _Terms:
 
     def _term(self, part: Expr) -> Expr:
         if part not in self._known:
-            bound = [bind_expr(part, numbers) for numbers in self.regions]
+            bound = [bind_expr(_by_index(part), numbers) for numbers in self.regions]
             same = len(set(bound)) == 1 and isinstance(bound[0], Const)
             self._known[part] = bound[0] if same else self._new(bound)
         return self._known[part]
@@ -65,6 +75,17 @@ class _Terms:
         for own, value in zip(self.found, bound, strict=True):
             own.append(_as_real(value))
         return Apply("ne", (Term(number), Const(0.0))) if truth else Term(number)
+
+
+def _by_index(part: Expr) -> Expr:
+    """The same with `doc[q]` read by the query's number, as inputs of several dimensions are."""
+
+    def rule(node: Expr) -> Expr:
+        if isinstance(node, InputAt):
+            return InputElement(node.name, (FlatIndex(node.side),), node.kind)
+        return node
+
+    return rewrite(part, rule)
 
 
 def _as_real(value: Expr) -> Expr:

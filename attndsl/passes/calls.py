@@ -81,11 +81,11 @@ def fit(parameter: ast.Parameter, value: Value, span: Span | None) -> Value:
     if not declared.shape:
         return types.scalar(value, f"`{parameter.name}`", span)
     if isinstance(value, Expr):
-        return Vector(declared.shape[0], kind, lambda index: value)
-    if "heads" in {value.shape, declared.shape[0]} and value.shape != declared.shape[0]:
+        return Vector(declared.plain_shape[0], kind, lambda index: value)
+    if "heads" in {value.shape, declared.plain_shape[0]} and value.shape != declared.plain_shape[0]:
         raise AttnTypeError(
             "A0321",
-            f"`{parameter.name}` needs a value {types.describe_shape(declared.shape[0])}",
+            f"`{parameter.name}` needs a value {types.describe_shape(declared.plain_shape[0])}",
             span=span,
             note=f"this has a value {types.describe_shape(value.shape)}",
             help="pass a parameter of the same shape, or one number for all",

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar, cast, get_args
+from typing import TypeVar, cast
 
 from attndsl.diagnostics import AttnNameError, AttnTypeError, AttnUnsupportedError
-from attndsl.ir.expr import Expr, FlatIndex, Head, InputAt, InputElement, LowRank, Position, Side, Symbol, topological
-from attndsl.ir.ops import Scalar
-from attndsl.ir.pattern import Arm, Input, Parameter, PatternIR, SegmentShape
+from attndsl.ir.expr import (
+    Expr,
+    FlatIndex,
+    Head,
+    InputAt,
+    InputElement,
+    LowRank,
+    Position,
+    Side,
+    Symbol,
+    topological,
+)
+from attndsl.ir.pattern import Arm, Parameter, PatternIR, SegmentShape
 from attndsl.passes import types
 from attndsl.passes.resolve_expr import Definition, Resolver, parameter_vector
 from attndsl.passes.resolve_inputs import declared_input, kind_of
@@ -196,7 +206,7 @@ def _parameter(parameter: ast.Parameter, resolver: Resolver, scope: Scope) -> Pa
                 span=parameter.default.span,
                 help="use numbers",
             )
-    return Parameter(parameter.name, kind, parameter.type.shape, default, parameter.span)
+    return Parameter(parameter.name, kind, parameter.type.plain_shape, default, parameter.span)
 
 
 def _arms(pattern: ast.Pattern, resolver: Resolver, scope: Scope) -> Iterable[Arm]:

@@ -322,11 +322,13 @@ class Resolver:
         """`dot(bq, bk)` of two inputs that end in the same dimension."""
         names = [each.value.name for each in call.arguments if isinstance(each.value, ast.Name)]
         shapes = [self.inputs[name].shape for name in names if name in self.inputs]
-        if [(*shape[-2:-1],) for shape in shapes] != [("query",), ("key",)] or len(set(s[-1] for s in shapes)) > 1:
+        if [shape[-2:-1] for shape in shapes] != [("query",), ("key",)] or shapes[0][-1] != shapes[1][-1]:
             raise AttnTypeError(
-                "A0327", "`dot` takes an input of the queries and one of the keys", span=call.span,
-                help="declare `bq: real[heads, query, r]` and `bk: real[heads, key, r]`, then write `dot(bq, bk)`",
-            )  # fmt: skip
+                "A0327",
+                "`dot` takes an input of the queries and one of the keys",
+                span=call.span,
+                help="declare `bq: real[heads, query, r]` and `bk: real[heads, key, r]`",
+            )
         return LowRank(*names)
 
     def _inline(self, definition: Definition, call: ast.Call, scope: Scope) -> Value:

@@ -27,12 +27,13 @@ def declared_input(clause: ast.Input, resolver: Resolver, scope: Scope) -> Input
         whole = set()
     shape = tuple(_dimension(each, whole, resolver, scope) for each in clause.type.shape)
     if not shape or ("tokens" in shape and not whole):
-        choices = "`tokens`, `query` or `key`" if whole else "`query` or `key`"
+        choices = ["tokens", "query", "key"] if whole else ["query", "key"]
         raise AttnTypeError(
             "A0325",
             f"input `{clause.name}` must say what its dimensions run over",
             span=clause.type.span or clause.span,
-            help=f"for tokens write {choices}, as in `{clause.name}: {clause.type.kind}[{choices.split('`')[1]}]`",
+            help=f"for one value per token write `{clause.name}: {clause.type.kind}[{choices[0]}]`;"
+            f" other dimensions are {', '.join(f'`{each}`' for each in (*choices[1:], 'heads', 'dim'))}",
         )
     return Input(clause.name, kind, shape)
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
+from attndsl.ir.bound import BoundIR
+from attndsl.ir.pattern import PatternIR
 from attndsl.runtime.attend import attend
 from attndsl.runtime.checks import check_kinds
 from attndsl.runtime.reference import Outputs
@@ -29,9 +31,10 @@ Bind = Callable[[tuple[int, ...], int, int], Target]
 class AnyLength:
     """Attention by a pattern that has all its numbers but the shape. key: its name in graphs."""
 
-    def __init__(self, name: str, bind: Bind, make_rows: Callable[[], Rows], *parts: object) -> None:
-        self.name, self.bind, self._make_rows = name, bind, make_rows
-        self.key = register(self, name, "any length", *parts)
+    def __init__(self, ir: PatternIR, bind: Bind, make_rows: Callable[[], Rows], *parts: object) -> None:
+        self.ir, self.name = ir, ir.name
+        self.bind, self._make_rows = bind, make_rows
+        self.key = register(self, ir.name, "any length", *parts)
         self._bound: OrderedDict[object, Target] = OrderedDict()
 
     def __call__(
@@ -50,16 +53,32 @@ class AnyLength:
         """The pattern's last rows, for generation from a cache: see `Pattern.rows_at_any_length`."""
         return self._make_rows()
 
+    @property
+    def mask_inputs(self) -> frozenset[str]:
+        """See `Target`."""
+        return self.ir.mask_inputs
+
+    def around(self, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> BoundIR | None:
+        """See `Target`."""
+        if not self.ir.needs_more:
+            return None
+        check_kinds(q, k, k)
+        return self._at(q, k, shape).around(q, k)
+
     def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Sequence[int] = ()) -> Kernel:
         """The kernel for tensors of these types and sizes; a new length is bound first."""
         self.check_tensors(q, k, v)
+        return self._at(q, k, shape).kernel_for(q, k, v)
+
+    def _at(self, q: Tensor, k: Tensor, shape: Sequence[int]) -> Target:
+        """The pattern at one length."""
         key = (*shape, q.shape[2], k.shape[2])
         bound = self._bound.get(key)
         if bound is None:
             bound = self._bound[key] = self.bind(tuple(shape), q.shape[2], k.shape[2])
             if len(self._bound) > LENGTHS:
                 self._bound.popitem(last=False)
-        return bound.kernel_for(q, k, v)
+        return bound
 
     def check_tensors(self, q: Tensor, k: Tensor, v: Tensor) -> None:
         """Raise AttnCallError (A06xx) for what is wrong at any length."""

@@ -15,7 +15,8 @@ from torch.autograd import forward_ad
 
 from attndsl.diagnostics import AttnCallError
 from attndsl.runtime import transforms
-from attndsl.runtime.checks import EIGHT_BIT
+from attndsl.runtime.checks import EIGHT_BIT, check_inputs, check_scale, check_tensors
+from attndsl.runtime.finish import finished, with_low_rank
 from attndsl.runtime.operators import attention
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.targets import Target
@@ -36,12 +37,40 @@ def attend(
     shape: Sequence[int] = (),
 ) -> Outputs:
     """Call a target's kernel. shape: extents of the space, where the target leaves them open."""
+    ir = target.around(q, k, shape)
+    if ir is None:
+        return _pairs(target, q, k, v, scale, return_lse, inputs, shape)
+    check_tensors(ir, q, k, v)
+    if return_lse and not ir.weighting.is_softmax:
+        raise AttnCallError(
+            "A0619", f"the weights of `{ir.name}` are no softmax, so they have no log-sum-exp",
+            help="leave out return_lse",
+        )  # fmt: skip
+    checked = check_inputs(ir, inputs, len(q), v.shape[3])
+    q, k, scale = with_low_rank(ir, q, k, check_scale(scale, q.shape[3]), checked)
+    own = {each.name: inputs[each.name] for each in ir.kernel_inputs}
+    out, lse = _pairs(target, q, k, v, scale, True, own, shape)
+    out, lse = finished(ir, out, lse, checked)
+    return (out, lse) if return_lse else out
+
+
+def _pairs(
+    target: Target,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    scale: float | None,
+    return_lse: bool,
+    inputs: Mapping[str, Any],
+    shape: Sequence[int],
+) -> Outputs:
+    """What the pairs of tokens contribute: the kernel, and nothing around it."""
     if inputs:
-        _refuse_gradients(inputs)
+        _refuse_gradients(target, inputs)
     if isinstance(q, Tensor) and isinstance(k, Tensor) and isinstance(v, Tensor):
         if torch.is_autocast_enabled(q.device.type):
             q, k, v = (_lowered(each) for each in (q, k, v))
-        if torch.compiler.is_compiling() or _is_watched(q, k, v):
+        if torch.compiler.is_compiling() or _is_watched(q, k, v) or _has_gradients(inputs):
             given = [torch.as_tensor(value) for value in inputs.values()]
             out, lse = attention(q, k, v, given, " ".join(inputs), target.key, scale, list(shape))
             return (out, lse) if return_lse else out
@@ -74,10 +103,16 @@ def _lowered(tensor: Tensor) -> Tensor:
     return tensor.to(wanted) if tensor.dtype in LOWERED else tensor
 
 
-def _refuse_gradients(inputs: Mapping[str, Any]) -> None:
-    """Raise AttnCallError A0616 where a gradient of a declared input is asked for."""
+def _has_gradients(inputs: Mapping[str, Any]) -> bool:
+    return torch.is_grad_enabled() and any(
+        isinstance(value, Tensor) and value.requires_grad for value in inputs.values()
+    )
+
+
+def _refuse_gradients(target: Target, inputs: Mapping[str, Any]) -> None:
+    """Raise AttnCallError A0616 where a gradient of an input that only decides visibility is asked for."""
     for name, value in inputs.items():
-        if isinstance(value, Tensor) and value.requires_grad and torch.is_grad_enabled():
+        if name in target.mask_inputs and _has_gradients({name: value}):
             raise AttnCallError(
                 "A0616", f"input `{name}` requires a gradient, but it only decides which pairs are visible",
                 help=f"pass {name}.detach()",

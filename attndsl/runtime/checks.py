@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,14 @@ def check_scale(scale: Any, head_dim: int) -> float:
     return factor
 
 
+def check_kernel_inputs(ir: BoundIR, inputs: Mapping[str, Any], batch: int) -> dict[str, torch.Tensor]:
+    """The inputs that kernels read, in order, contiguous and without gradients."""
+    read = {each.name: inputs[each.name] for each in ir.kernel_inputs if each.name in inputs}
+    unknown = {name: value for name, value in inputs.items() if name not in read}
+    checked = check_inputs(replace(ir, inputs=ir.kernel_inputs), {**read, **unknown}, batch)
+    return {name: value.detach().contiguous() for name, value in checked.items()}
+
+
 def check_inputs(ir: BoundIR, inputs: Mapping[str, Any], batch: int, dim: int = 0) -> dict[str, torch.Tensor]:
     """The declared inputs, in order, as tensors of int64, float64 or bool, with gradients.
 
@@ -131,9 +140,7 @@ def check_inputs(ir: BoundIR, inputs: Mapping[str, Any], batch: int, dim: int = 
     return {each.name: _check_input(ir, each, inputs.get(each.name), batch, dim) for each in ir.inputs}
 
 
-def _check_input(
-    ir: BoundIR, declared: InputDeclaration, value: Any, batch: int, dim: int
-) -> torch.Tensor:
+def _check_input(ir: BoundIR, declared: InputDeclaration, value: Any, batch: int, dim: int) -> torch.Tensor:
     name = declared.name
     if value is None:
         raise AttnCallError("A0611", f"pattern `{ir.name}` needs the input `{name}`", help=f"pass {name}=")

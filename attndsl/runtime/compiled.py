@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from attndsl.diagnostics import AttnCallError
-from attndsl.ir.bound import BoundIR
+from attndsl.ir.bound import BoundIR, needs_more
 from attndsl.runtime.attend import attend
-from attndsl.runtime.checks import check_inputs, check_scale, check_tensors
+from attndsl.runtime.checks import check_kernel_inputs, check_scale, check_tensors
+from attndsl.runtime.input_gradients import input_gradients
 from attndsl.runtime.kernels import Kernels, Saved, Wanted
 from attndsl.runtime.reference import Outputs
-from attndsl.runtime.targets import describe, register
+from attndsl.runtime.targets import describe, mask_inputs_of, register
+from attndsl.schedule.build import build
+from attndsl.schedule.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,15 @@ class CompiledAttention:
         """Output [batch, heads, Nq, Dv], and with return_lse the log-sum-exp [batch, heads, Nq]."""
         return attend(self, q, k, v, scale, return_lse, inputs)
 
+    @property
+    def mask_inputs(self) -> frozenset[str]:
+        """See `Target`."""
+        return mask_inputs_of(self.ir)
+
+    def around(self, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> BoundIR | None:
+        """See `Target`."""
+        return self.ir if needs_more(self.ir) else None
+
     def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Sequence[int] = ()) -> CompiledAttention:
         """Itself, which refuses tensors that do not fit."""
         return self
@@ -85,10 +98,31 @@ class CompiledAttention:
         factor, checked = self.check(saved.q, saved.k, saved.v, scale, inputs)
         return self.kernels.backward(factor, checked, saved, out_gradient, lse_gradient, wanted)
 
+    def input_gradients(
+        self,
+        saved: Saved,
+        scale: float | None,
+        inputs: Mapping[str, Any],
+        out_gradient: Tensor,
+        lse_gradient: Tensor,
+        wanted: Sequence[str],
+    ) -> dict[str, Tensor]:
+        """The gradients of declared inputs by name, in their own types and shapes."""
+        factor, checked = self.check(saved.q, saved.k, saved.v, scale, inputs)
+        given = out_gradient, lse_gradient
+        found = input_gradients(self.schedule, saved, factor, checked, *given, wanted)
+        return {name: found[name].to(inputs[name].dtype) for name in wanted}
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """A schedule for what no kernel computes."""
+        return build(self.ir)
+
     def check(
         self, q: Tensor, k: Tensor, v: Tensor, scale: float | None, inputs: Mapping[str, Any]
     ) -> tuple[float, dict[str, Tensor]]:
         """The scale and the declared inputs of a call. Raises AttnCallError (A06xx) for what does not fit."""
         self.check_tensors(q, k, v)
         factor = check_scale(scale, q.shape[3])
-        return factor, check_inputs(self.ir, inputs, len(q)) if inputs or self.ir.inputs else {}
+        needed = inputs or self.ir.kernel_inputs
+        return factor, check_kernel_inputs(self.ir, inputs, len(q)) if needed else {}

@@ -119,7 +119,9 @@ class CpuKernels:
         given = [tensor.resolve_neg() if tensor.is_neg() else tensor for tensor in given]
         addresses = [n for t in given for n in (t.data_ptr(), *t.stride(), *([0] if t.ndim == 3 else []))]
         data = [n for name, t in inputs.items() for n in (t.data_ptr(), self._batch_stride(name, t))]
-        maps = self._refined_maps(inputs, kernel.owner) if self.ir.mask_inputs and not self._is_small else None
+        maps = (
+            self._refined_maps(inputs, kernel.owner) if self.ir.mask_inputs and not self._is_small else None
+        )
         tiling = self.schedule.q_tiling if kernel.owner == "q" else self.schedule.kv_tiling
         batches = len(given[0])
         threads = threads_for(batches * self.ir.heads * tiling.tiles)

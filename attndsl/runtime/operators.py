@@ -59,6 +59,30 @@ def attention_backward(
     return kernel.gradients(saved, scale, _named(names, inputs), out_gradient, lse_gradient, wanted)
 
 
+@custom_op("attndsl::attention_input_gradients", mutates_args=())
+def attention_input_gradients(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    out_gradient: Tensor,
+    lse_gradient: Tensor,
+    inputs: Sequence[Tensor],
+    names: str,
+    target: str,
+    scale: float | None,
+    shape: Sequence[int],
+    wanted: str,
+) -> list[Tensor]:
+    """The gradients of the inputs named in `wanted`."""
+    kernel = find(target).kernel_for(q, k, v, shape)
+    given = _named(names, inputs)
+    saved = Saved(q, k, v, out, lse)
+    found = kernel.input_gradients(saved, scale, given, out_gradient, lse_gradient, wanted.split())
+    return [found[name] for name in wanted.split()]
+
+
 def _named(names: str, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
     return dict(zip(names.split(), inputs, strict=True))
 
@@ -79,6 +103,12 @@ def _backward_shapes(q: Tensor, k: Tensor, v: Tensor, *arguments: Any) -> tuple[
     return dq, dk, dv
 
 
+def _input_gradient_shapes(*arguments: Any) -> list[Tensor]:
+    inputs, names, *_, wanted = arguments[7:]
+    given = _named(names, inputs)
+    return [torch.empty_like(given[name], memory_format=torch.contiguous_format) for name in wanted.split()]
+
+
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     q, k, v, declared, names, target, scale, shape = inputs
     ctx.save_for_backward(q, k, v, *output, *declared)
@@ -95,7 +125,15 @@ def _backward(ctx: Any, out_gradient: Tensor, lse_gradient: Tensor) -> tuple[Any
     )
     wanted = zip(gradients, ctx.needs_input_grad[:3], strict=True)
     own = (gradient if needed else None for gradient, needed in wanted)
-    return *own, [None] * len(inputs), None, None, None, [None] * len(ctx.arguments[3])
+    names, needed = ctx.arguments[0].split(), ctx.needs_input_grad[3]
+    of_inputs = dict.fromkeys(names)
+    if any(needed):
+        chosen = [name for name, each in zip(names, needed, strict=True) if each]
+        found = attention_input_gradients(
+            q, k, v, out, lse, out_gradient, lse_gradient, inputs, *ctx.arguments, " ".join(chosen)
+        )
+        of_inputs |= dict(zip(chosen, found, strict=True))
+    return *own, list(of_inputs.values()), None, None, None, [None] * len(ctx.arguments[3])
 
 
 def _refuse(ctx: Any, *gradients: Tensor) -> Any:
@@ -111,5 +149,7 @@ def _save_nothing(ctx: Any, inputs: Any, output: Any) -> None:
 
 register_fake("attndsl::attention", _shapes)
 register_fake("attndsl::attention_backward", _backward_shapes)
+register_fake("attndsl::attention_input_gradients", _input_gradient_shapes)
+register_autograd("attndsl::attention_input_gradients", _refuse, setup_context=_save_nothing)
 register_autograd("attndsl::attention", _backward, setup_context=_save)
 register_autograd("attndsl::attention_backward", _refuse, setup_context=_save_nothing)

@@ -49,7 +49,9 @@ def reference(
     checked = check_inputs(ir, inputs, len(q), v.shape[3])
     q64, k64, factor = with_low_rank(ir, q.double(), k.double(), factor, checked)
     parts = [
-        checkpoint(_rows, ir, q64[:, :, rows], k64, v.double(), factor, rows.start, checked, use_reentrant=False)
+        checkpoint(
+            _rows, ir, q64[:, :, rows], k64, v.double(), factor, rows.start, checked, use_reentrant=False
+        )
         for rows in row_chunks(q, k)
     ]
     out, lse = (torch.cat(each, dim=2) for each in zip(*parts, strict=True))
@@ -105,7 +107,7 @@ def _weighed_rows(
     """Output and normaliser of a chunk of query rows whose weights are no softmax, float64."""
     product = (grouped(ir, q) @ k.unsqueeze(2).mT).flatten(1, 2) * scale
     weights = on_rows(ir, ir.weighting.of_product, product, start, inputs)
-    weights = torch.where(_mask(ir, start, q.shape[2], len(q), inputs).to(q.device), weights, 0.0)
+    weights = torch.where(mask_of(ir, start, q.shape[2], len(q), inputs).to(q.device), weights, 0.0)
     sums = (grouped(ir, weights) @ v.unsqueeze(2)).flatten(1, 2)
     if ir.weighting.normalize == "none":
         return sums, torch.ones_like(sums[..., 0])
@@ -120,17 +122,22 @@ def grouped(ir: BoundIR, heads: torch.Tensor) -> torch.Tensor:
 
 
 def masked_scores(
-    ir: BoundIR, q: torch.Tensor, k: torch.Tensor, scale: float, start: int, inputs: Mapping[str, torch.Tensor]
+    ir: BoundIR,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    scale: float,
+    start: int,
+    inputs: Mapping[str, torch.Tensor],
 ) -> torch.Tensor:
     """[batch, heads, rows, Nk] of a chunk of query rows that begins at `start`; -inf where not visible."""
     scores = (grouped(ir, q) @ k.unsqueeze(2).mT).flatten(1, 2) * scale
     if ir.weighting.score is not PRODUCT:
         scores = on_rows(ir, ir.weighting.score, scores, start, inputs)
-    visible = _mask(ir, start, q.shape[2], len(q), inputs).to(q.device)
+    visible = mask_of(ir, start, q.shape[2], len(q), inputs).to(q.device)
     return scores.masked_fill(~visible, -torch.inf)
 
 
-def _mask(
+def mask_of(
     ir: BoundIR, start: int, rows: int, batch: int, inputs: Mapping[str, torch.Tensor]
 ) -> torch.Tensor:
     """[batch or 1, heads or 1, rows, Nk]."""

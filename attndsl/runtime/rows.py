@@ -99,7 +99,7 @@ class Rows:
         parts = (part for each in self.pattern.inputs for part in input_names(each).values())
         return frozenset({"query_position", "key_position", "length", *parts})
 
-    def around(self, q: Tensor, k: Tensor) -> None:
+    def around(self, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> None:
         """See `Target`: rows are of masks only."""
 
     def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Any = ()) -> Rows:

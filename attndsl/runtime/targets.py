@@ -38,6 +38,12 @@ class Kernel(Protocol):
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """The gradients of q, k and v; empty tensors for those that are not wanted."""
 
+    def input_gradients(
+        self, saved: Saved, scale: float | None, inputs: Mapping[str, Tensor],
+        out_gradient: Tensor, lse_gradient: Tensor, wanted: Sequence[str],
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """The gradients of the declared inputs named in `wanted`."""
+
 
 class Target(Protocol):
     """What can be called by name: a bound pattern, a compiled kernel, or a pattern at any length."""
@@ -45,6 +51,13 @@ class Target(Protocol):
     @property
     def key(self) -> str:
         """The name."""
+
+    @property
+    def mask_inputs(self) -> frozenset[str]:
+        """The declared inputs that masks read, which have no gradients."""
+
+    def around(self, q: torch.Tensor, k: torch.Tensor, shape: Sequence[int] = ()) -> BoundIR | None:
+        """The bound pattern, if more than a kernel is needed: see `ir.bound.needs_more`."""
 
     def kernel_for(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, shape: Sequence[int] = ()
@@ -73,6 +86,11 @@ def describe(ir: BoundIR) -> str:
     nodes = {node for region in ir.regions for node in topological(region.visible, *region.terms)}
     tables = sorted({(node.name, node.values) for node in nodes if isinstance(node, Table)})
     return f"{bound_text(ir)}\n{tables}\n{ir.inputs}"
+
+
+def mask_inputs_of(ir: BoundIR) -> frozenset[str]:
+    """The names of the inputs that masks read."""
+    return frozenset(each.name for each in ir.mask_inputs)
 
 
 def find(key: str) -> Target:

@@ -1,4 +1,4 @@
-"""Bound expressions in torch: one function per operator of `ir/ops.OPS`, differentiable where operators are."""
+"""Bound expressions in torch: one function per operator of `ir/ops.OPS`."""
 
 from __future__ import annotations
 

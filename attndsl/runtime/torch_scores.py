@@ -1,4 +1,4 @@
-"""Scores and weights in torch: the weighting of a bound pattern on blocks of pairs, with gradients to inputs."""
+"""Scores and weights in torch: the weighting of a bound pattern on blocks of pairs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from attndsl.ir.bound import BoundIR, Region
@@ -18,95 +19,94 @@ from attndsl.runtime.torch_expression import evaluate
 
 @dataclass(frozen=True)
 class Block:
-    """Pairs of one region: queries and keys by their numbers, [rows] and [columns], ascending."""
+    """Pairs of one region. Its parts broadcast to the shape of all pairs, which begins with batch and head.
+
+    queries, keys: token numbers. heads, batches: head and batch numbers, on the device to compute on.
+    """
 
     ir: BoundIR
     region: Region
-    queries: np.ndarray[Any, Any]
-    keys: np.ndarray[Any, Any]
+    queries: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    heads: Tensor
+    batches: Tensor
     inputs: Mapping[str, Tensor]
-    device: torch.device
 
-    def values(self, root: Expr, product: Tensor) -> Tensor:
-        """An expression of the weighting; product: `s`, [batch, heads, rows, columns]."""
+    def weighting(self, root: Expr, product: Tensor) -> Tensor:
+        """An expression of the weighting on all pairs; product: `s`."""
 
         def leaf(node: Expr, operands: Sequence[Any]) -> Any:
             match node:
                 case Product():
                     return product
                 case Term(number):
-                    return self.term(number)
+                    return self.value(self.region.terms[number])
             raise TypeError(f"{type(node).__name__} does not belong into a bound weighting")
 
         value = evaluate(root, leaf)
-        return torch.as_tensor(value, dtype=product.dtype, device=self.device).expand(product.shape)
+        return torch.as_tensor(value, device=product.device).to(product.dtype).expand(product.shape)
 
-    def term(self, number: int) -> Any:
-        """A term on all pairs, broadcastable to [batch, heads, rows, columns]."""
-        return evaluate(self.region.terms[number], self._leaf)
+    def value(self, root: Expr) -> Any:
+        """A mask or term, broadcastable to all pairs."""
+        return evaluate(root, self._leaf)
+
+    def places(self, node: InputAt | InputElement) -> tuple[Any, ...]:
+        """The indices at which an input is read."""
+        if isinstance(node, InputAt):
+            indices: list[Any] = [self._moved(self.queries if node.side == "q" else self.keys)]
+        else:
+            indices = [self.value(index) for index in node.indices]
+        batched = self.inputs[node.name].ndim > len(indices)
+        return tuple([self.batches, *indices] if batched else indices)
 
     def _leaf(self, node: Expr, operands: Sequence[Any]) -> Any:
         match node:
             case Position(side, int(axis)):
                 return self._position(side, axis)
             case Head():
-                return torch.arange(self.ir.heads, device=self.device).view(1, -1, 1, 1)
-            case InputAt(name, side):
-                tokens = self.queries if side == "q" else self.keys
-                return self._element(name, [_along(side, tokens, self.device)])
-            case InputElement(name):
-                return self._element(name, list(operands))
+                return self.heads
+            case InputAt(name) | InputElement(name):
+                return self.inputs[name][self.places(node)]
         raise TypeError(f"{type(node).__name__} does not belong into bound IR")
 
     def _position(self, side: str, axis: int) -> Tensor:
-        space, tokens = (
-            (self.ir.query_space, self.queries) if side == "q" else (self.ir.key_space, self.keys)
-        )
-        segment = space.segments[self.region.query if side == "q" else self.region.key]
-        return _along(side, coordinates(segment, tokens)[axis], self.device)
+        if side == "q":
+            segment, tokens = self.ir.query_space.segments[self.region.query], self.queries
+        else:
+            segment, tokens = self.ir.key_space.segments[self.region.key], self.keys
+        return self._moved(coordinates(segment, tokens)[axis])
 
-    def _element(self, name: str, indices: list[Any]) -> Tensor:
-        value = self.inputs[name]
-        if value.ndim > len(indices):
-            indices = [torch.arange(len(value), device=self.device).view(-1, 1, 1, 1), *indices]
-        return value[tuple(indices)]
+    def _moved(self, values: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64)).to(self.heads.device)
 
 
-def _along(side: str, values: np.ndarray[Any, Any], device: torch.device) -> Tensor:
-    """Numbers per query or per key, as a dimension of [batch, heads, rows, columns]."""
-    shape = (1, 1, -1, 1) if side == "q" else (1, 1, 1, -1)
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64)).to(device).view(shape)
-
-
-def on_rows(
-    ir: BoundIR, root: Expr, product: Tensor, start: int, inputs: Mapping[str, Tensor]
-) -> Tensor:
-    """An expression of the weighting on query rows from `start` on and all keys."""
+def on_rows(ir: BoundIR, root: Expr, product: Tensor, start: int, inputs: Mapping[str, Tensor]) -> Tensor:
+    """An expression of the weighting on query rows from `start` on and all keys, as product."""
     stop, rows = start + product.shape[2], []
     for number, query in enumerate(ir.query_space.segments):
         first, last = max(start, query.offset), min(stop, query.offset + query.size)
-        regions = [region for region in ir.regions if region.query == number]
         if first < last:
             part = product[:, :, first - start : last - start]
-            rows.append(_row_of_regions(ir, root, part, np.arange(first, last), regions, inputs))
+            regions = [region for region in ir.regions if region.query == number]
+            rows.append(_on_row_of_regions(ir, regions, root, part, np.arange(first, last), inputs))
     return torch.cat(rows, dim=2) if rows else product
 
 
-def _row_of_regions(
+def _on_row_of_regions(
     ir: BoundIR,
+    regions: Sequence[Region],
     root: Expr,
     product: Tensor,
-    queries: np.ndarray[Any, Any],
-    regions: Sequence[Region],
+    queries: NDArray[np.int64],
     inputs: Mapping[str, Tensor],
 ) -> Tensor:
+    heads = torch.arange(product.shape[1], device=product.device).view(1, -1, 1, 1)
+    batches = torch.arange(product.shape[0], device=product.device).view(-1, 1, 1, 1)
     parts = []
     for region in regions:
         key = ir.key_space.segments[region.key]
         keys = np.arange(key.offset, key.offset + key.size)
-        block = Block(ir, region, queries, keys, inputs, product.device)
+        block = Block(ir, region, queries[:, None], keys[None, :], heads, batches, inputs)
         if key.size:
-            parts.append(block.values(root, product[..., key.offset : key.offset + key.size]))
+            parts.append(block.weighting(root, product[..., key.offset : key.offset + key.size]))
     return torch.cat(parts, dim=3) if parts else product
-
-

@@ -11,7 +11,7 @@ from torch import Tensor
 from attndsl.codegen.triton_configuration import Configuration, Direction, candidates
 from attndsl.diagnostics import AttnBackendError
 from attndsl.ir.bound import BoundIR
-from attndsl.runtime.checks import EIGHT_BIT, check_inputs, check_tensors
+from attndsl.runtime.checks import EIGHT_BIT, check_kernel_inputs, check_tensors
 from attndsl.runtime.kernels import Inputs
 from attndsl.runtime.triton_kernels import TritonKernels, compile_triton, with_positive_scale
 from attndsl.runtime.triton_module import require_triton
@@ -56,7 +56,7 @@ def autotune_bound(
 ) -> dict[Direction, Configuration]:
     """`autotune` for tensors as users pass them. Raises AttnError for what does not fit (A06xx, A07xx)."""
     check_tensors(ir, q, k, v)
-    checked = check_inputs(ir, inputs, len(q))
+    checked = check_kernel_inputs(ir, inputs, len(q))
     kernels = compile_triton(ir, None, q.shape[3], v.shape[3], q.dtype)
     directions = DIRECTIONS[:1] if q.dtype == EIGHT_BIT else DIRECTIONS
     return autotune(kernels, q.detach(), k.detach(), v.detach(), checked, directions, report)

@@ -16,6 +16,7 @@ import torch
 from attndsl.codegen.triton import PrintedKernel
 from attndsl.codegen.triton_arguments import STRIDES, Parameter
 from attndsl.diagnostics import AttnBackendError
+from attndsl.ir.bound import input_sizes
 from attndsl.runtime.triton_interpreter import interprets
 from attndsl.runtime.triton_module import load_function, require_triton
 from attndsl.runtime.triton_refine import Refinement
@@ -34,6 +35,11 @@ class LoadedKernel:
         self.schedule = schedule
         self.function = load_function(kernel)
         self.options = compile_options(kernel)
+        self._counts = {
+            "owner_tiles": kernel.owner_tiles,
+            "q_tokens": schedule.ir.query_space.size,
+            "kv_tokens": schedule.ir.key_space.size,
+        }
         self._getters = [self._getter(parameter) for parameter in kernel.parameters]
         self._arrays: dict[torch.device, dict[str, torch.Tensor]] = {}
         self._refinements: dict[torch.device, Refinement] = {}
@@ -70,7 +76,8 @@ class LoadedKernel:
 
     def refined(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, Any]:
         """What a call passes for inputs on its device: themselves, and lists refined by them."""
-        if "records" not in self.kernel.arrays:
+        deciding = {each.name: inputs[each.name] for each in self.schedule.ir.mask_inputs}
+        if "records" not in self.kernel.arrays or not deciding:
             return dict(inputs)
         device = next(iter(inputs.values())).device
         with self._lock:
@@ -79,7 +86,7 @@ class LoadedKernel:
                 self._refinements[device] = Refinement(
                     self.schedule, self.kernel.program.owner, arrays["records"], arrays["tiles"], device
                 )
-        lists = self._refinements[device](inputs)
+        lists = self._refinements[device](deciding)
         stride = lists["records"].shape[1] // self.kernel.owner_tiles if len(lists["records"]) > 1 else 0
         return {**inputs, **lists, "map_batch_stride": stride}
 
@@ -95,15 +102,26 @@ class LoadedKernel:
     def _getter(self, parameter: Parameter) -> Callable[[Call, dict[str, torch.Tensor]], Any]:
         """How a parameter's value is found in a call."""
         name, role = parameter.name, parameter.role
+        if name in self._counts:
+            count = self._counts[name]
+            return lambda call, arrays: count
         if role in ("schedule", "array"):
             return lambda call, arrays: call.get(name, arrays[name])
         if role == "stride":
             return _stride_getter(name)
         if role == "input":
-            return _input_getter(name)
+            return self._input_getter(name)
         if parameter.type.startswith("tensordesc"):
             return self._descriptor_getter(name)
         return lambda call, arrays: call[name]
+
+    def _input_getter(self, parameter: str) -> Callable[[Call, dict[str, torch.Tensor]], Any]:
+        if parameter.endswith("_values"):
+            name = parameter.removesuffix("_values")
+            return lambda call, arrays: call[name]
+        name = parameter.removesuffix("_batch_stride")
+        unbatched = len(input_sizes(self.schedule.ir, name))
+        return lambda call, arrays: call[name].stride(0) if call[name].ndim > unbatched else 0
 
     def _descriptor_getter(self, name: str) -> Callable[[Call, dict[str, torch.Tensor]], Any]:
         from triton.tools.tensor_descriptor import TensorDescriptor
@@ -140,11 +158,3 @@ def _stride_getter(parameter: str) -> Callable[[Call, dict[str, torch.Tensor]], 
     tensor, axis, _ = parameter.rsplit("_", 2)
     number = STRIDES.index(axis)
     return lambda call, arrays: call[tensor].stride(number)
-
-
-def _input_getter(parameter: str) -> Callable[[Call, dict[str, torch.Tensor]], Any]:
-    if parameter.endswith("_values"):
-        name = parameter.removesuffix("_values")
-        return lambda call, arrays: call[name]
-    name = parameter.removesuffix("_batch_stride")
-    return lambda call, arrays: call[name].stride(0) if call[name].ndim == 2 else 0

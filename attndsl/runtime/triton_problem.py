@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from attndsl.codegen.backward import delta, dk_dv, dq
-from attndsl.codegen.forward import forward
-from attndsl.codegen.tile_ir import Program
+from attndsl.codegen.programs import program_of
 from attndsl.codegen.triton import PrintedKernel, print_kernel
 from attndsl.codegen.triton_configuration import Configuration, Direction, cost_model, defaults
 from attndsl.codegen.triton_targets import Target
@@ -20,12 +17,6 @@ from attndsl.runtime.checks import EIGHT_BIT
 from attndsl.schedule.build import build
 from attndsl.schedule.schedule import Schedule
 
-PROGRAMS: dict[Direction, Callable[[], Program]] = {
-    "forward": forward,
-    "delta": delta,
-    "dq": dq,
-    "dk_dv": dk_dv,
-}
 MOST_CHANNELS = 256
 TYPES = ("float32", "bfloat16", "float16")
 
@@ -88,7 +79,7 @@ class Printer:
             return self._schedules[tokens]
 
     def print(self, direction: Direction, chosen: Configuration) -> PrintedKernel:
-        """One kernel."""
+        """One kernel. Raises AttnBackendError A0711 for backward kernels of 8-bit tensors."""
         problem = self.problem
         if problem.dtype == EIGHT_BIT and direction != "forward":
             raise AttnBackendError(
@@ -96,5 +87,5 @@ class Printer:
                 help="convert the tensors to train, as with .to(torch.bfloat16)",
             )  # fmt: skip
         sizes = problem.head_dim, problem.value_dim
-        program = PROGRAMS[direction]()
+        program = program_of(problem.ir, direction)
         return print_kernel(program, self.schedule(chosen), *sizes, problem.element, chosen)

@@ -183,6 +183,11 @@ class Type(Node):
     kind: str
     shape: tuple[str | int | Expr, ...] = ()
 
+    @property
+    def plain_shape(self) -> tuple[str | int, ...]:
+        """The dimensions that are names or numbers: all that parameters may have."""
+        return tuple(each for each in self.shape if isinstance(each, str | int))
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter(Node):

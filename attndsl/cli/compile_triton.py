@@ -1,0 +1,79 @@
+"""`attndsl compile --target triton|sm80|...`: Triton kernels as text, assembly, and what they use of a GPU.
+
+Nothing here needs a GPU. Printing needs no Triton either; assembly and resources come from cross compilation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attndsl.cli.output import require_torch
+from attndsl.diagnostics import AttnBackendError
+from attndsl.ir.bound import BoundIR
+
+if TYPE_CHECKING:
+    from attndsl.codegen.triton_configuration import Direction
+    from attndsl.runtime.triton_problem import Printer
+
+ANY_GPU = "sm80"
+"""What the target `triton` is built for: kernels whose tiles fit the shared memory of newer GPUs too."""
+
+
+def triton_stage(
+    ir: BoundIR,
+    target: str,
+    emit: str,
+    head_dim: int,
+    dtype: str,
+    kernel: Direction = "forward",
+    standalone: bool = False,
+) -> str:
+    """One stage of a kernel. dtype: torch's name. Raises AttnBackendError (A07xx) for what there is not."""
+    require_torch()
+    import torch
+
+    from attndsl.codegen.triton_targets import TARGETS
+    from attndsl.runtime.triton_problem import Printer, Problem
+
+    chosen = TARGETS[ANY_GPU if target == "triton" else target]
+    printer = Printer(Problem(ir, head_dim, head_dim, getattr(torch, dtype), chosen))
+    match emit:
+        case "tile-ir":
+            from attndsl.codegen.listing import print_program
+            from attndsl.codegen.programs import program_of
+
+            return print_program(program_of(ir, kernel))
+        case "schedule":
+            from attndsl.cli.schedule_text import schedule_text
+
+            return schedule_text(printer.schedule(printer.defaults(kernel)[0]))
+        case "resources":
+            from attndsl.runtime.triton_resources import resources, resources_table
+
+            return resources_table(resources(printer.problem))
+        case "asm":
+            return _assembly(printer, kernel)
+    return _source(printer, kernel, standalone)
+
+
+def _source(printer: Printer, kernel: Direction, standalone: bool) -> str:
+    from attndsl.codegen.triton_standalone import standalone_kernel
+
+    printed = printer.print(kernel, printer.defaults(kernel)[0])
+    if not standalone:
+        return printed.source
+    if kernel != "forward":
+        raise AttnBackendError(
+            "A0725",
+            f"files that stand alone hold the forward kernel, not {kernel}",
+            help="leave out --standalone, or --kernel",
+        )
+    return standalone_kernel(printed, printer.problem.ir, printer.problem.element)
+
+
+def _assembly(printer: Printer, kernel: Direction) -> str:
+    from attndsl.runtime.triton_target import cross_compile
+
+    printed = printer.print(kernel, printer.defaults(kernel)[0])
+    compiled = cross_compile(printed, printer.problem.target)
+    return str(compiled.asm.get("ptx") or compiled.asm["amdgcn"])
