@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from attndsl.importer import install
 
 if TYPE_CHECKING:
-    from attndsl import lang
+    from attndsl import lang, nn
     from attndsl.decorator import TracedPattern, jit
     from attndsl.diagnostics import (
         AttnBackendError,
@@ -33,15 +33,19 @@ if TYPE_CHECKING:
     )
     from attndsl.fitting.capture import capture
     from attndsl.fitting.fit import fit
+    from attndsl.functional import attention
     from attndsl.lang import where
     from attndsl.pipeline import Pattern, load, parse, pattern, patterns
+    from attndsl.plans import load_plan
     from attndsl.trace.annotations import Input, PerAxis, PerHead
+    from attndsl.trace.positions import Position
     from attndsl.trace.result import Attention
-    from attndsl.trace.value import Position, Traced
+    from attndsl.trace.value import Traced
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Attention",
     "AttnBackendError",
     "AttnBindError",
     "AttnCallError",
@@ -54,7 +58,6 @@ __all__ = [
     "AttnTraceError",
     "AttnTypeError",
     "AttnUnsupportedError",
-    "Attention",
     "Input",
     "Pattern",
     "PerAxis",
@@ -63,11 +66,14 @@ __all__ = [
     "Traced",
     "TracedPattern",
     "__version__",
+    "attention",
     "capture",
     "fit",
     "jit",
     "lang",
     "load",
+    "load_plan",
+    "nn",
     "parse",
     "pattern",
     "patterns",
@@ -80,12 +86,14 @@ HOMES = {
     "Input": "trace.annotations",
     "PerAxis": "trace.annotations",
     "PerHead": "trace.annotations",
-    "Position": "trace.value",
+    "Position": "trace.positions",
     "Traced": "trace.value",
     "TracedPattern": "decorator",
+    "attention": "functional",
     "capture": "fitting.capture",
     "fit": "fitting.fit",
     "jit": "decorator",
+    "load_plan": "plans",
     "where": "lang",
 }
 """Where names live that are neither errors nor in `pipeline`."""
@@ -111,8 +119,8 @@ install()
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'attndsl' has no attribute {name!r}")
-    if name == "lang":
-        return import_module("attndsl.lang")
+    if name in ("lang", "nn"):
+        return import_module(f"attndsl.{name}")
     home = "diagnostics" if name.endswith("Error") else HOMES.get(name, "pipeline")
     value: object = getattr(import_module(f"attndsl.{home}"), name)
     globals()[name] = value
