@@ -26,7 +26,8 @@ COLOURS = (palette.FULL, palette.PARTIAL, "#009E73", "#56B4E9", "#CC79A7", "#8C6
 """Of the patterns, in the order in which they are given: Okabe and Ito's, as in all pictures."""
 WIDTH, HEIGHT = 5.2, 3.4
 LEFT, RIGHT, TOP, BOTTOM, LEGEND = 0.62, 0.25, 0.66, 0.5, 1.75
-MOST_NAMES = 10
+BETWEEN_NAMES, RIGHT_END = 0.09, 0.75
+"""Parts of the line: the least between two names, and where its right end begins."""
 
 
 def draw(fit: Fit, layer: LayerFit) -> Figure:
@@ -59,23 +60,25 @@ def _draw_points(axes: Axes, layer: LayerFit, colours: Sequence[str]) -> None:
 
 
 def _draw_front(axes: Axes, layer: LayerFit, candidates: Sequence[Candidate]) -> None:
+    """The line, and names below it; above it at its right end, where there is no room below."""
     density, kept = means(layer)
     best = front(density, kept)
     axes.plot(density[best], kept[best], color=palette.LINE, linewidth=1.0, zorder=3)
-    if len(best) > MOST_NAMES:
-        return
-    middle = np.sqrt(density[best[0]] * density[best[-1]])
-    for place in best:
-        is_left = density[place] <= middle  # names lie below the line there, above it on the other side
-        axes.annotate(
-            varied(candidates, place),
-            (density[place], kept[place]),
-            xytext=(4, -7) if is_left else (-4, 3),
-            ha="left" if is_left else "right",
-            textcoords="offset points",
-            fontsize=5.5,
-            color=palette.FAINT,
-        )
+    along = np.log(np.maximum(density[best], 1e-9))
+    length, last = float(along[-1] - along[0]) or 1.0, -1.0
+    for number, place in zip(best, (along - along[0]) / length, strict=True):
+        if place - last >= BETWEEN_NAMES:
+            last = place
+            below = place < RIGHT_END
+            axes.annotate(
+                varied(candidates, number),
+                (density[number], kept[number]),
+                xytext=(4, -7) if below else (-4, 3),
+                ha="left" if below else "right",
+                textcoords="offset points",
+                fontsize=5.5,
+                color=palette.FAINT,
+            )
 
 
 def _draw_choice(axes: Axes, layer: LayerFit, taken: Sequence[int]) -> None:
@@ -88,13 +91,13 @@ def _draw_choice(axes: Axes, layer: LayerFit, taken: Sequence[int]) -> None:
 
 
 def _style(axes: Axes, layer: LayerFit) -> None:
+    axes.axvline(layer.own_density, color=palette.LINE, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
     axes.set_xscale("log")
     percent = FuncFormatter(lambda value, _: f"{100 * value:.3g} %")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(percent)
-    axes.axvline(layer.own_density, color=palette.LINE, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
     low = float(layer.kept.min())
     axes.set_ylim(max(0.0, low - 0.08 * (1 - low) - 0.01), 1 + 0.04 * (1 - low) + 0.004)
     axes.set_xlabel("density: visible pairs / all pairs")

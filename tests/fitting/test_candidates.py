@@ -74,7 +74,7 @@ def test_files_and_patterns_are_candidates_too(tmp_path: Path) -> None:
     found = candidates([(f"{path}:other", {}), (loaded, {})])
     assert [each.name for each in found] == [f"{path}:other", "other"]
     with pytest.raises(AttnFileError, match="A0807"):
-        candidates({path: {}})
+        candidates([(path, {})])
 
 
 def test_names_are_those_of_the_language() -> None:

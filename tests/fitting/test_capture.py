@@ -126,7 +126,7 @@ def test_sequences_come_from_the_batch_and_from_later_passes(tmp_path: Path, bat
 def test_calls_of_other_lengths_are_no_layers(tmp_path: Path) -> None:
     class WithCrossAttention(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            heads = x.unflatten(-1, (HEADS, 4)).transpose(1, 2)
+            heads = x.view(1, TOKENS, HEADS, 4).transpose(1, 2)
             by_module(heads, heads[:, :, :7], heads[:, :, :7])
             return by_module(heads, heads, heads)
 

@@ -56,3 +56,11 @@ def test_the_same_picture_is_the_same_file(result: Fit) -> None:
     first, second = (encode(result.draw(0), Path("a.png")) for _ in range(2))
     assert first == second
     assert first.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("grids", [{"sink": 0, "window": 0}, {"sink": 0, "window": [0, 8]}])
+def test_a_candidate_that_shows_nothing_can_be_drawn(tmp_path: Path, grids: dict[str, object]) -> None:
+    found = attndsl.fit(write(tmp_path, arrays(1)), {"streaming": grids}, budget=0.5)
+    assert encode(found.draw(0), Path("a.png")).startswith(b"\x89PNG")
+    assert found.to_dict()["layers"][0]["tile_speedup"][0][0] is None
+    assert "unbounded" in str(found)
