@@ -28,14 +28,16 @@ class Settings:
         metadata={
             "variable": "ATTNDSL_DUMP_DIR",
             "default": "unset: nothing is written",
-            "help": "Folder that gets a readable copy of every stage's result for each compiled pattern.",
+            "help": "Folder that gets a readable copy of every stage's result for each compiled pattern: "
+            "bound IR, schedule, tile IR, kernel.",
         }
     )
     logs: frozenset[str] = field(
         metadata={
             "variable": "ATTNDSL_LOGS",
             "default": "unset: silent",
-            "help": "Stages that report what they do on standard error, as `cache,schedule`, or `all`.",
+            "help": "Stages that report what they do on standard error, as `cache,schedule`: of `bind`, "
+            "`schedule`, `kernel`, `cache`, or `all`.",
         }
     )
     compiler: str | None = field(
@@ -46,21 +48,27 @@ class Settings:
         }
     )
 
-    def reports(self, stage: str) -> bool:
-        """Whether `stage` is to report on standard error what it does."""
-        return stage in self.logs or "all" in self.logs
-
 
 def settings() -> Settings:
     """The settings as the environment has them now. Reads no file and makes no folder."""
-    dump_dir = os.environ.get("ATTNDSL_DUMP_DIR")
-    stages = os.environ.get("ATTNDSL_LOGS", "").split(",")
     return Settings(
         cache_dir=_cache_dir(),
-        dump_dir=Path(dump_dir).expanduser() if dump_dir else None,
-        logs=frozenset(stage.strip() for stage in stages if stage.strip()),
+        dump_dir=dump_dir(),
+        logs=logs(),
         compiler=os.environ.get("CXX") or None,
     )
+
+
+def dump_dir() -> Path | None:
+    """`Settings.dump_dir` alone."""
+    chosen = os.environ.get("ATTNDSL_DUMP_DIR")
+    return Path(chosen).expanduser() if chosen else None
+
+
+def logs() -> frozenset[str]:
+    """`Settings.logs` alone."""
+    stages = os.environ.get("ATTNDSL_LOGS", "").split(",")
+    return frozenset(stage.strip() for stage in stages if stage.strip())
 
 
 def table() -> str:

@@ -129,8 +129,8 @@ def _pattern_ir(name: str) -> str:
 def _bound_stage(
     problem: Problem, target: str, emit: str, head_dim: int, dtype: str, kernel: Direction, standalone: bool
 ) -> str:
-    from attndsl.cli.schedule_text import schedule_text
     from attndsl.ir.text import bound_text
+    from attndsl.schedule.text import schedule_text
 
     if emit == "ir":
         return bound_text(problem.bound.ir)

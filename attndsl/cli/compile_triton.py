@@ -44,7 +44,7 @@ def triton_stage(
 
             return print_program(program_of(ir, kernel))
         case "schedule":
-            from attndsl.cli.schedule_text import schedule_text
+            from attndsl.schedule.text import schedule_text
 
             return schedule_text(printer.schedule(printer.defaults(kernel)[0]))
         case "resources":

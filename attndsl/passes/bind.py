@@ -18,6 +18,7 @@ from attndsl.passes.bind_expr import QUERY_HEADS_PER_KV_HEAD, Numbers, bind_expr
 from attndsl.passes.bind_weights import bind_weighting
 from attndsl.passes.bound_name import bound_name
 from attndsl.passes.ranges import check_ranges
+from attndsl.stages import report
 
 
 def bind(
@@ -57,6 +58,7 @@ def bind(
         parameters=_parameter_values(pattern, numbers),
     )
     check_ranges(ir)
+    report("bind", ir.name, lambda: f"{query.size:,} queries, {key.size:,} keys, {head_count} heads")
     return ir
 
 

@@ -18,6 +18,7 @@ from attndsl import __version__
 from attndsl.diagnostics import AttnFileError
 from attndsl.runtime.compiler import Compiler, find_compiler
 from attndsl.settings import settings
+from attndsl.stages import dump, report
 
 Function = Callable[[int], int]
 
@@ -39,16 +40,19 @@ def _library(source: str, name: str, compiler: Compiler) -> Path:
     """The verified shared library of a source, from the cache or new."""
     folder = settings().cache_dir / "kernels" / _key(source, compiler)
     library = folder / "kernel.so"
+    dump(f"{name}.cpp", lambda: source)
+    report("kernel", name, lambda: f"{source.count(chr(10)):,} lines of C++")
     try:
-        if not _is_intact(library):
+        is_new = not _is_intact(library)
+        if is_new:
             folder.mkdir(parents=True, exist_ok=True)
             _build_once(source, library, compiler)
+        report("cache", name, lambda: f"{'compiled into' if is_new else 'found in'} {folder}")
     except OSError as error:
         raise AttnFileError(
             "A0806", f"the cache folder {folder.parent} cannot be used: {error.strerror}",
             help="set ATTNDSL_CACHE_DIR to a folder that can be written",
         ) from error  # fmt: skip
-    _dump(source, name)
     return library
 
 
@@ -82,10 +86,3 @@ def _is_intact(library: Path) -> bool:
 
 def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _dump(source: str, name: str) -> None:
-    folder = settings().dump_dir
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.cpp").write_text(source, encoding="utf-8")

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from attndsl.codegen.cpp import entry_point, padded, print_kernel
+from attndsl.codegen.listing import print_program
 from attndsl.codegen.programs import program_of
 from attndsl.codegen.standalone import standalone
 from attndsl.codegen.tile_ir import Program, Side
@@ -25,6 +26,7 @@ from attndsl.runtime.call import Maps, PreparedCall, block_maps
 from attndsl.runtime.kernels import Inputs, Saved, Wanted
 from attndsl.runtime.threads import threads_for
 from attndsl.schedule.schedule import Schedule
+from attndsl.stages import dump
 
 REFINED = 8
 """Refined schedules that are remembered: layers of a model share their inputs."""
@@ -159,6 +161,7 @@ class CpuKernels:
         dtype = str(self.dtype).removeprefix("torch.")
         source = print_kernel(program, self.schedule, self.head_dim, self.value_dim, dtype)
         name = f"{self.ir.name}_{dtype}_d{self.head_dim}_{program.name}"
+        dump(f"{name}.tile-ir.txt", lambda: print_program(program))
         return load_kernel(standalone(source), name, entry_point(program))
 
     def _refined_maps(self, inputs: Inputs, owner: Side) -> Maps:

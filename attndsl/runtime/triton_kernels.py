@@ -15,7 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attndsl.codegen.listing import print_program
 from attndsl.codegen.tile_ir import Side
+from attndsl.codegen.triton import PrintedKernel
 from attndsl.codegen.triton_configuration import Configuration, Direction
 from attndsl.ir.bound import BoundIR
 from attndsl.runtime.checks import output_type
@@ -25,6 +27,7 @@ from attndsl.runtime.triton_launch import Call, LoadedKernel, describable
 from attndsl.runtime.triton_problem import Printer, Problem
 from attndsl.runtime.triton_tuned import stored
 from attndsl.schedule.schedule import Schedule
+from attndsl.stages import dump, report
 
 CACHE_SHARE = 0.5
 """How much of the second-level cache the heads that run together may fill with what they share."""
@@ -114,8 +117,17 @@ class TritonKernels:
         with self._lock:
             if (direction, chosen) not in self._loaded:
                 printed = self.printer.print(direction, chosen)
+                self._tell(printed)
                 self._loaded[direction, chosen] = LoadedKernel(printed, self.printer.schedule(chosen))
             return self._loaded[direction, chosen]
+
+    def _tell(self, printed: PrintedKernel) -> None:
+        """Report and dump a kernel, where the settings ask for it."""
+        problem, program = self.problem, printed.program
+        name = f"{self.ir.name}_{problem.element}_d{problem.head_dim}_{program.name}"
+        report("kernel", name, lambda: f"{printed.source.count(chr(10)):,} lines of Triton")
+        dump(f"{name}.tile-ir.txt", lambda: print_program(program))
+        dump(f"{name}.py", lambda: printed.source)
 
     def run(self, kernel: LoadedKernel, tensors: dict[str, Tensor], inputs: Inputs, *scale: float) -> None:
         """Launch a kernel of this problem."""

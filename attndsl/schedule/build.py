@@ -5,12 +5,15 @@ from __future__ import annotations
 from math import prod
 
 from attndsl.ir.bound import BoundIR, Segment, Space
+from attndsl.ir.text import bound_text
 from attndsl.schedule.choose import choose
 from attndsl.schedule.cost import CostModel
 from attndsl.schedule.masks import build_maps
 from attndsl.schedule.schedule import Schedule
+from attndsl.schedule.text import schedule_text, summary
 from attndsl.schedule.tile_arguments import Extents, checked_step, checked_tile
 from attndsl.schedule.tiling import AxisTiling, SegmentTiling, Tiling
+from attndsl.stages import dump, report
 
 
 def build(
@@ -35,7 +38,11 @@ def build(
         None if step is None else checked_step(step, query, key),
         model or CostModel(),
     )
-    return schedule_with(ir, tiles.q_tile, tiles.kv_tile, tiles.q_step, tiles.kv_step)
+    schedule = schedule_with(ir, tiles.q_tile, tiles.kv_tile, tiles.q_step, tiles.kv_step)
+    report("schedule", ir.name, lambda: summary(schedule))
+    dump(f"{ir.name}.bound.txt", lambda: bound_text(ir))
+    dump(f"{ir.name}.schedule.txt", lambda: schedule_text(schedule))
+    return schedule
 
 
 def schedule_with(

@@ -12,13 +12,14 @@ import attndsl
 
 PACKAGE = Path(attndsl.__file__).parent
 
-LEAVES = {"source", "diagnostics", "settings", "files"}
+LEAVES = {"source", "diagnostics", "settings", "stages", "files"}
 """Modules that belong to no stage; any stage may use them."""
 
 MAY_SEE: dict[str, set[str]] = {
     "source": set(),
     "diagnostics": {"source"},
     "settings": set(),
+    "stages": {"diagnostics", "settings"},
     "files": set(),
     "grammar": set(),
     "patterns": set(),

@@ -1,4 +1,4 @@
-"""`--emit schedule`: a block map as a table, with the predicate of each partial class."""
+"""Schedules as text for people: the block map as a table, with the predicate of each partial class."""
 
 from __future__ import annotations
 
@@ -17,6 +17,14 @@ def schedule_text(schedule: Schedule) -> str:
     for number, block_map in enumerate(schedule.maps):
         lines += ["", _heading(schedule, number, block_map), *_runs(block_map)]
     return "\n".join(lines) + "\n"
+
+
+def summary(schedule: Schedule) -> str:
+    """Tiles and counts in one line."""
+    return (
+        f"q tile {_times(schedule.q_tile)}, kv tile {_times(schedule.kv_tile)}, "
+        f"{schedule.visited_tiles:,} of {schedule.total_tiles:,} tile pairs visited"
+    )
 
 
 def _summary(schedule: Schedule) -> Iterator[str]:
