@@ -64,7 +64,10 @@ def _archive(entry: str) -> Any:
 
 def _is_file(location: str, file: str) -> bool:
     """Whether this very file exists: some systems would find `Local.attn` under the name `local.attn`."""
-    return os.path.isfile(location) and file in os.listdir(os.path.dirname(location) or ".")
+    try:
+        return os.path.isfile(location) and file in os.listdir(os.path.dirname(location) or ".")
+    except OSError:  # a folder that may not be listed: Python finds nothing there either
+        return False
 
 
 def _holds(archive: Any, location: str) -> bool:

@@ -64,12 +64,12 @@ def _read(entry: Path, sources: tuple[Source, Source]) -> CheckedFile | None:
 
 
 def _write(entry: Path, checked: CheckedFile, sources: tuple[Source, Source]) -> None:
-    """Keep a result; a cache that cannot be written costs time and nothing else."""
-    text = to_json((checked.documentation, checked.patterns), sources).encode("ascii")
+    """Keep a result; what cannot be kept costs time and nothing else."""
     try:
+        text = to_json((checked.documentation, checked.patterns), sources).encode("ascii")
         entry.parent.mkdir(parents=True, exist_ok=True)
         write_whole(entry, _digest(entry, text) + b"\n" + text)
-    except OSError:
+    except (OSError, ValueError):
         return
 
 

@@ -49,7 +49,7 @@ def _reload(name: str, shell: Any) -> None:
 def _shell() -> Any:
     """The running IPython, or None."""
     ipython: Any = sys.modules.get("IPython")
-    return None if ipython is None else ipython.get_ipython()
+    return ipython.get_ipython() if hasattr(ipython, "get_ipython") else None
 
 
 def _autoreload_is_on(shell: Any) -> bool:
