@@ -13,8 +13,9 @@ from functools import partial
 from typing import Any
 
 from attndsl.trace.node import leaf
+from attndsl.trace.positions import Axis
 from attndsl.trace.quantify import quantified, require
-from attndsl.trace.value import Axis, Number, Traced, binary, call, condition_between
+from attndsl.trace.value import Number, Traced, binary, call, condition_between
 
 Condition = bool | Traced
 

@@ -28,6 +28,7 @@ CHAPTERS = {
     ),
     "A08": ("Files", "`AttnFileError`: a file, pattern name or output path cannot be used."),
     "A09": ("Not compiled yet", "`AttnUnsupportedError`: part of the language, but not compiled yet."),
+    "A10": ("Python functions", "`AttnTraceError`: a function under `attndsl.jit` cannot be traced."),
 }
 HEAD = """# Errors
 

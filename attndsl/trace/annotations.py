@@ -45,8 +45,7 @@ if TYPE_CHECKING:
     class Input(Traced, Generic[Element, Unpack[Sizes]]):
         """Data that is given at the call: `doc: Input[int]` has a value for each token, read as `doc[q]`.
 
-        Other sizes follow the type: `Input[float, Literal["query"]]`,
-        `Input[float, Literal["heads", "key"]]`.
+        Other sizes follow the type, spelled as in a text: `Input[float, Literal["heads, key"]]`.
         """
 
 else:
@@ -54,8 +53,7 @@ else:
     class Input(Traced):
         """Data that is given at the call: `doc: Input[int]` has a value for each token, read as `doc[q]`.
 
-        Other sizes follow the type: `Input[float, Literal["query"]]`,
-        `Input[float, Literal["heads", "key"]]`.
+        Other sizes follow the type, spelled as in a text: `Input[float, Literal["heads, key"]]`.
         """
 
         __slots__ = ()

@@ -46,7 +46,7 @@ def _refused(value: object, span: Span | None) -> AttnTraceError:
     shown = repr(value)
     return AttnTraceError(
         "A1004",
-        f"a {type(value).__name__} cannot stand in an expression",
+        f"this value of type {type(value).__name__} cannot stand in an expression",
         span=span,
         note=f"this is {shown if len(shown) <= 40 else shown[:37] + '...'}",
         help="use finite numbers of at most 64 bits, True or False; a tensor has its number in `.item()`",

@@ -76,7 +76,7 @@ def _name_pattern() -> re.Pattern[str]:
 def _worth_a_name(order: list[Node]) -> Iterator[Node]:
     """Nodes that become lets: given to a variable, used twice, or subscripted.
 
-    What depends on an axis variable cannot be one, and a name or number need not be.
+    What depends on an axis variable or on `s` cannot be one, and a name or number need not be.
     """
     uses: dict[Node, int] = {}
     subscripted: set[Node] = set()
@@ -86,7 +86,7 @@ def _worth_a_name(order: list[Node]) -> Iterator[Node]:
             if each.named:
                 subscripted.add(each.node)
     for node in order:
-        if not (node.axes or node.is_leaf) and (
+        if not (node.is_local or node.is_leaf) and (
             node.variable or uses.get(node, 0) > 1 or node in subscripted
         ):
             yield node

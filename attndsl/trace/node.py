@@ -35,6 +35,8 @@ class Node:
     is_axis: bool = False
     is_leaf: bool = False
     """Whether this is a name or a number, which is never worth a name of its own."""
+    has_scope: bool = False
+    """Whether this name has a meaning in one clause only, as `s` in a score."""
     reads: str = ""
     """The axis that is read by name."""
     number: int = field(default_factory=count().__next__)
@@ -47,6 +49,12 @@ class Node:
             return frozenset([self])
         found: frozenset[Node] = frozenset().union(*(each.node.axes for each in self.operands))
         return found - {self.binds}
+
+    @cached_property
+    def is_local(self) -> bool:
+        """Whether the value cannot be named for the whole pattern: it depends on a name of smaller scope."""
+        operands = (each.node for each in self.operands if not each.named)
+        return self.has_scope or bool(self.axes) or any(node.is_local for node in operands)
 
     @cached_property
     def height(self) -> int:
@@ -76,7 +84,7 @@ class Operand:
 
 def checked(node: Node) -> Node:
     """The same node, once it is known not to be too large for the stages that follow."""
-    if node.height > DEEPEST_EXPRESSION or (node.axes and node.size > MOST_STEPS):
+    if node.height > DEEPEST_EXPRESSION or (node.is_local and node.size > MOST_STEPS):
         raise AttnTypeError(
             "A0308",
             "this expression grows too large when its lets and functions are written out",
@@ -86,6 +94,6 @@ def checked(node: Node) -> Node:
     return node
 
 
-def leaf(name: str) -> Node:
+def leaf(name: str, *, has_scope: bool = False) -> Node:
     """A bare name: a parameter, an input, `head`, `q`."""
-    return Node(lambda span: syntax.Name(name, span=span), is_leaf=True)
+    return Node(lambda span: syntax.Name(name, span=span), is_leaf=True, has_scope=has_scope)

@@ -14,6 +14,8 @@ from types import CodeType, FrameType
 from attndsl.source import Span
 from attndsl.trace.python_source import PythonSource, source_of
 
+STORES = ("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF")
+IN_PLACE = ("+=", "-=", "*=", "/=", "//=", "%=", "**=", "&=", "|=")
 OWN_MODULES = ("attndsl.trace", "attndsl.lang", "attndsl.decorator")
 
 
@@ -22,25 +24,14 @@ class Place:
     """A place in Python code that is being executed.
 
     node: its syntax node, if the text is known. operator: how a comparison is spelled there, such as "<=".
+    variable: the variable that its value is assigned to, or nothing.
     """
 
     python: PythonSource
     span: Span
     node: ast.AST | None
     operator: str
-
-    @property
-    def variable(self) -> str:
-        """The variable that the value of this place is assigned to, or nothing."""
-        parent = self.python.parents.get(self.node) if self.node else None
-        match parent:
-            case ast.Assign([ast.Name(name)], value) if value is self.node:
-                return name
-            case ast.AnnAssign(ast.Name(name), _, value) if value is self.node:
-                return name
-            case ast.NamedExpr(ast.Name(name)):
-                return name
-        return ""
+    variable: str
 
     def operator_spans(self, count: int) -> list[Span]:
         """The places of an operator's operands; that of the whole where they are not known."""
@@ -102,13 +93,24 @@ def place_in(frame: FrameType) -> Place:
     python = source_of(frame.f_code, frame.f_globals)
     instructions = _instructions(frame.f_code)
     # A frame that waits for a call may stand inside the caches that follow the instruction.
-    instruction = instructions[bisect_right(instructions, frame.f_lasti, key=lambda each: each.offset) - 1]
+    number = bisect_right(instructions, frame.f_lasti, key=lambda each: each.offset) - 1
+    instruction = instructions[number]
     operator = str(instruction.argval) if instruction.opname == "COMPARE_OP" else ""
+    variable = _variable(instruction, instructions[number + 1 : number + 2])
     found = getattr(instruction, "positions", None)
     if found is None or None in found:
-        return Place(python, python.whole_line(frame.f_lineno), None, operator)
+        return Place(python, python.whole_line(frame.f_lineno), None, operator, variable)
     position = found.lineno, found.col_offset, found.end_lineno, found.end_col_offset
-    return Place(python, python.span_at(position), python.at(position), operator)
+    return Place(python, python.span_at(position), python.at(position), operator, variable)
+
+
+def _variable(instruction: dis.Instruction, following: list[dis.Instruction]) -> str:
+    """The variable that the next instruction stores to; nothing for `x += 1`, which keeps its name."""
+    in_place = instruction.opname.startswith("INPLACE_") or instruction.argrepr in IN_PLACE
+    if in_place or not following or not following[0].opname.startswith(STORES):
+        return ""
+    names = following[0].argval  # some instructions of Python 3.13 store a pair
+    return str(names[0] if isinstance(names, tuple) else names)
 
 
 def _is_own(frame: FrameType) -> bool:

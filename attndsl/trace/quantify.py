@@ -8,8 +8,9 @@ from attndsl.diagnostics import AttnTraceError
 from attndsl.syntax import ast as syntax
 from attndsl.trace.node import Node, Operand, checked
 from attndsl.trace.place import Place, here
+from attndsl.trace.positions import Axis
 from attndsl.trace.session import Requirement, current
-from attndsl.trace.value import Axis, Traced, operand
+from attndsl.trace.value import Traced, operand
 
 
 def quantified(kind: str, condition: Callable[[Axis], Traced | bool]) -> Traced:

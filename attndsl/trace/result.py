@@ -58,11 +58,29 @@ def clauses_of(result: object, subject: Subject) -> list[Clause]:
     span = _return_span(subject)
     if not isinstance(result, Attention):
         return [_attend(result, subject, span)]
+    _check_weights(result, span)
     return [_attend(result.attend, subject, span), *_weights(result, span)]
 
 
+def _check_weights(result: Attention, span: Span) -> None:
+    """`score` and `weight` are functions, `decay` is a dict, which Python does not check."""
+    right = {
+        "score": (callable(result.score or abs), "score=lambda s: s - distance"),
+        "weight": (callable(result.weight or abs), "weight=lambda s: attndsl.lang.exp(s)"),
+        "decay": (isinstance(result.decay or {}, Mapping), 'decay={"n": factor}'),
+    }
+    for name, (fits, example) in right.items():
+        if not fits:
+            raise AttnTraceError(
+                "A1003",
+                f"`{name}` of an `Attention` is not what it should be",
+                span=span,
+                help=f"write `{example}`",
+            )
+
+
 def _weights(result: Attention, span: Span) -> Iterator[Clause]:
-    s = Traced(leaf("s"))
+    s = Traced(leaf("s", has_scope=True))
     if result.score is not None:
         yield _clause(result.score(s), span, lambda value: syntax.Score(value, span=span))
     if result.weight is not None:

@@ -11,7 +11,7 @@ from attndsl.diagnostics import AttnTraceError
 from attndsl.source import Span
 from attndsl.trace.node import Operand
 from attndsl.trace.place import here
-from attndsl.trace.value import Axis
+from attndsl.trace.positions import Axis
 
 
 @dataclass(frozen=True)

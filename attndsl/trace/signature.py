@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attndsl.diagnostics import AttnError, AttnTraceError
@@ -66,9 +66,9 @@ def _add(parameter: inspect.Parameter, result: Signature, subject: Subject, name
         problem = "has no type" if annotation is None else "has a type that parameters cannot have"
         raise AttnTraceError("A1002", f"parameter `{name}` {problem}", span=span, help=TYPES)
     length = declared[1] if declared and isinstance(declared[1], int) else None
-    value = Traced(leaf(name), length)
+    value = Traced(leaf(name, has_scope=data is not None), length)
     if data is not None:
-        result.inputs.append(syntax.Input(name, data, span=span))
+        result.inputs.append(syntax.Input(name, replace(data, span=span), span=span))
     elif declared is not None:
         kind, shape = declared
         type_ = syntax.Type(kind, () if shape is None else (shape,), span=span)
@@ -83,11 +83,12 @@ def _annotation(parameter: inspect.Parameter, subject: Subject, names: Mapping[s
     """The annotation as an object; without one, the type of the default."""
     if parameter.annotation is inspect.Parameter.empty:
         return type(parameter.default) if type(parameter.default) in SCALARS else None
-    if not isinstance(parameter.annotation, str):
-        return parameter.annotation
+    annotation = parameter.annotation
     closure = inspect.getclosurevars(subject.function).nonlocals
     try:
-        return eval(parameter.annotation, subject.function.__globals__, {**names, **closure})
+        while isinstance(annotation, str):
+            annotation = eval(annotation, subject.function.__globals__, {**names, **closure})
+        return annotation
     except Exception as error:
         raise AttnTraceError(
             "A1002",
@@ -111,5 +112,13 @@ def _input(annotation: object, name: str, subject: Subject) -> syntax.Type | Non
 def _default(parameter: inspect.Parameter, subject: Subject) -> syntax.Expr | None:
     if parameter.default is inspect.Parameter.empty:
         return None
-    use = operand(parameter.default, subject.default_span(parameter.name))
+    span = subject.default_span(parameter.name)
+    if isinstance(parameter.default, tuple | list):
+        raise AttnTraceError(
+            "A1002",
+            f"the default of `{parameter.name}` must be one number, which stands for all elements",
+            span=span,
+            help="write one number, or leave the default out and give the numbers to `bind`",
+        )
+    use = operand(parameter.default, span)
     return Emitter([use.node], (), lets=False).expr(use)

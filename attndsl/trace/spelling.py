@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from attndsl.diagnostics import AttnError
 
 SPELLINGS = (
+    ("`normalize sum + exp(logit[head])`", "`sink=logit[head]`"),
+    ("`normalize sum + exp(...)`", "`sink=...`"),
+    ("`normalize sum`", '`normalize="sum"`'),
+    ("`normalize none`", '`normalize="none"`'),
+    ("`1.0 if condition else 0.0`", "`attndsl.where(condition, 1.0, 0.0)`"),
+    ("is for `attend` to say", "is for `attend=` to say"),
     ("`and`", "`&`"),
     ("`or`", "`|`"),
     ("`not`", "`~`"),
@@ -24,6 +32,7 @@ SPELLINGS = (
 )
 """What a text writes, and what Python writes."""
 
+ARM = re.compile(r"`(\w+ -> \w+): \.\.\.`")
 PRECEDENCE = "`&`, `|` and `~` bind tighter than comparisons: write `(q.n >= 4) & (k.n >= 4)`"
 
 
@@ -32,6 +41,7 @@ def in_python(error: AttnError) -> AttnError:
     message, help = error.message, error.help
     for text, python in SPELLINGS:
         message, help = message.replace(text, python), help.replace(text, python)
+    help = ARM.sub(r'`"\1": ...`', help)
     if error.code == "A0302" and message.startswith(("`&`", "`|`", "`~`")):
         help = PRECEDENCE
     return type(error)(error.code, message, span=error.span, note=error.note, help=help)

@@ -14,13 +14,13 @@ from attndsl.passes.resolve import RESERVED
 from attndsl.passes.scope import BUILTIN_SYMBOLS
 from attndsl.syntax import ast as syntax
 from attndsl.trace.emit import Emitter, in_order, is_name
+from attndsl.trace.positions import Position
 from attndsl.trace.result import Clause, clauses_of
 from attndsl.trace.session import Requirement, tracing
 from attndsl.trace.signature import Signature, read_signature
 from attndsl.trace.spaces import read_space, space_by_use
 from attndsl.trace.spelling import in_python
 from attndsl.trace.subject import Subject, subject
-from attndsl.trace.value import Position
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def truth_value_error(place: Place) -> AttnTraceError:
 
 def _explain(place: Place) -> tuple[str, ast.AST | None, str]:
     """What asks for a truth value, the node to point at, and what to write."""
-    node = place.node
+    node = place.node or _only_construct(place)
     while node is not None:
         found = _construct(node)
         if found:
@@ -42,6 +42,13 @@ def _explain(place: Place) -> tuple[str, ast.AST | None, str]:
             break
         node = place.python.parents.get(node)
     return "Python", None, CHOOSE
+
+
+def _only_construct(place: Place) -> ast.AST | None:
+    """Where a place is a whole line, the construct in this line, if there is but one."""
+    nodes = place.python.nodes.values()
+    in_line = [node for node in nodes if getattr(node, "lineno", 0) == place.span.line and _construct(node)]
+    return in_line[0] if len(in_line) == 1 else None
 
 
 def _construct(node: ast.AST) -> tuple[str, ast.AST, str] | None:
