@@ -30,13 +30,12 @@ def triton_stage(
 ) -> str:
     """One stage of a kernel. dtype: torch's name. Raises AttnBackendError (A07xx) for what there is not."""
     require_torch()
-    import torch
-
     from attndsl.codegen.triton_targets import TARGETS
+    from attndsl.runtime.compile import parse_dtype
     from attndsl.runtime.triton_problem import Printer, Problem
 
     chosen = TARGETS[ANY_GPU if target == "triton" else target]
-    printer = Printer(Problem(ir, head_dim, head_dim, getattr(torch, dtype), chosen))
+    printer = Printer(Problem(ir, head_dim, head_dim, parse_dtype(dtype), chosen))
     match emit:
         case "tile-ir":
             from attndsl.codegen.listing import print_program
