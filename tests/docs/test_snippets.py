@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import re
 from pathlib import Path
 
@@ -36,6 +37,9 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
     write_patterns(text, tmp_path)
     namespace: dict[str, object] = {}
     for block in blocks(text, "python"):
+        # Errors of traced functions quote the snippet, as they quote a reader's file.
+        lines = block.text.splitlines(keepends=True)
+        linecache.cache[page.name] = (len(block.text), None, lines, page.name)
         exec(compile(block.text, page.name, "exec"), namespace)
     forget_modules_below(tmp_path)
 
