@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from attndsl import library
+from tests.importer.texts import LOCAL, TWO
+
 pytest.importorskip("mypy")
 
 CONSUMER = """import attndsl
@@ -35,9 +38,7 @@ follow_imports = skip
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What mypy says of a package with `.attn` files and two programs that use it, one of them wrong."""
-    from tests.importer.texts import LOCAL, TWO
-
+    """What mypy says of a package of `.attn` files, the library's among them, and of two programs."""
     folder = tmp_path_factory.mktemp("typed")
     (folder / "kernels").mkdir()
     for name, text in {
@@ -49,6 +50,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> str:
         "mypy.ini": SETTINGS,
     }.items():
         (folder / name).write_text(text)
+    for name in library.names():
+        (folder / "kernels" / f"library_{name}.attn").write_text(library.source(name).text)
     cache = Path(os.environ.get("ATTNDSL_CACHE_DIR", folder)) / "mypy-of-stubs"
     subprocess.run([sys.executable, "-m", "attndsl", "stubs"], cwd=folder, check=True)
     command = [sys.executable, "-m", "mypy", "--cache-dir", str(cache), "right.py", "wrong.py", "kernels"]
