@@ -180,7 +180,7 @@ def _parameter_value(parameter: ast.Parameter) -> Value:
         "A0307",
         f"`{parameter.name}` has a shape that parameters cannot have",
         span=parameter.type.span or parameter.span,
-        help="use no shape, `[axes]`, `[heads]`, or one number such as `[3]`",
+        help="use no shape, `[axes]`, `[heads]`, or one number from 1 to 64, as `[3]`",
     )
 
 
