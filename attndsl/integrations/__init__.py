@@ -1,0 +1,1 @@
+"""Patterns inside models of other libraries. Each module is imported by whoever uses that library."""
