@@ -53,11 +53,11 @@ class TileTokens:
         self.tiling = tiling
         self.lanes = lanes_of(tiling)
         self.lane = f"{side}_lane"
+        axes = [axis for segment in tiling.segments for axis in segment.axes]
+        self.open = len(axes) == 1 and axes[0].step == 1
         self.numbers = [n for n, segment in enumerate(tiling.segments) if segment.tiles]
         self.loop_invariant = len({self._inside(number) for number in self.numbers}) == 1
         self.cut = bool((tiling.counts < self.lanes).any())
-        axes = [axis for segment in tiling.segments for axis in segment.axes]
-        self.open = len(axes) == 1 and axes[0].step == 1
 
     def base_lines(self) -> Iterator[str]:
         """Where the tile's first token is: `<side>_base`."""

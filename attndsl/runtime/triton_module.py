@@ -26,7 +26,7 @@ _modules: dict[str, ModuleType] = {}
 
 
 def load_function(kernel: PrintedKernel) -> Any:
-    """The Triton function of a kernel.
+    """The Triton function of a kernel. Kernels that differ in their docstring only share one.
 
     Raises AttnBackendError A0710 without Triton, AttnFileError A0806 if the cache folder cannot be written.
     """
@@ -34,7 +34,7 @@ def load_function(kernel: PrintedKernel) -> Any:
     if interprets():
         repair_interpreter()
     mode = "interpreted" if interprets() else "compiled"
-    key = hashlib.sha256(f"{mode}\0{kernel.source}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{mode}\0{_code(kernel.source)}".encode()).hexdigest()[:32]
     with _lock:
         if key not in _modules:
             _modules[key] = _import(f"attndsl_kernel_{key}", _write(kernel.source, key))
@@ -53,11 +53,16 @@ def require_triton() -> Any:
     return triton
 
 
+def _code(source: str) -> str:
+    """A source without its docstring, which names the numbers that the pattern was bound to."""
+    return source.partition('\n"""\n')[2]
+
+
 def _write(source: str, key: str) -> Path:
-    """The file of a source, written anew unless it is there to the letter."""
+    """The file of a source, written anew unless its code is there to the letter."""
     path = settings().cache_dir / "triton" / key / "kernel.py"
     try:
-        if not path.exists() or path.read_bytes() != source.encode():
+        if not path.exists() or _code(path.read_text(encoding="utf-8", errors="replace")) != _code(source):
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=path.parent) as work:
                 text = Path(work) / "kernel.py"

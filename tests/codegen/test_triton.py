@@ -92,6 +92,25 @@ def test_comments_name_the_lines_of_the_pattern() -> None:
     assert re.search(r"# prelude\.attn:\d+:\d+: clamp\(leader - window // 2, 0, last \+ 1 - window\)", source)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("causal", {}),
+        ("sliding_window", {"left": 300, "right": 40}),
+        ("streaming", {"sink": 4, "window": 256}),
+        ("document", {}),
+    ],
+)
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: str(program.__name__))
+def test_lengths_share_few_kernels(
+    name: str, settings: dict[str, Any], program: Callable[[], Program]
+) -> None:
+    """Those whose last tiles are whole and those whose last tiles are cut."""
+    lengths = (1024, 1025, 1100, 2048, 2111, 4000, 4096, 8192, 9999)
+    sources = {text(bound(name, shape=n, **settings), 128, 64, program=program()) for n in lengths}
+    assert len({source.partition('\n"""\n')[2] for source in sources}) <= 4
+
+
 def test_full_tiles_have_a_loop_without_a_mask() -> None:
     source = text(bound("sliding_window", shape=4096, left=1024, right=1024))
     full, partial = source.split("# FULL tiles")[1].split("# PARTIAL tiles")

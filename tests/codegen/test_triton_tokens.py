@@ -45,6 +45,7 @@ def execute(lines: list[str], tokens: TileTokens, tile: int) -> dict[str, Any]:
     """The variables after printed lines, with NumPy in Triton's place."""
     names: dict[str, Any] = {
         "tl": TL,
+        f"{tokens.side}_tokens": tokens.tiling.space.size,
         f"{tokens.side}_tile": np.int32(tile),
         tokens.lane: np.arange(tokens.lanes),
     }

@@ -18,7 +18,9 @@ import triton
 import triton.language as tl
 
 
-@triton.jit(do_not_specialize=["map_batch_stride", "batch_heads", "heads_together"])
+@triton.jit(
+    do_not_specialize=["map_batch_stride", "batch_heads", "heads_together", "owner_tiles", "q_tokens", "kv_tokens"]
+)
 def forward(
     q, k, v, out, lse,
     q_batch_stride, q_head_stride, q_token_stride, q_channel_stride, k_batch_stride, k_head_stride,
@@ -28,13 +30,13 @@ def forward(
     doc_values, doc_batch_stride,
     scale,
     order, records, tiles,
-    map_batch_stride, batch_heads, heads_together,
+    map_batch_stride, batch_heads, heads_together, owner_tiles, q_tokens, kv_tokens,
 ):
     # Groups of heads share the L2 cache; in a group the heaviest tiles come first.
     program = tl.program_id(0)
-    first_head = program // (heads_together * 5) * heads_together
+    first_head = program // (heads_together * owner_tiles) * heads_together
     width = tl.minimum(batch_heads - first_head, heads_together)
-    place = program - first_head * 5
+    place = program - first_head * owner_tiles
     batch_head = first_head + place % width
     head = batch_head % 2
     kv_head = head
@@ -46,18 +48,18 @@ def forward(
     lse_of_head = lse + batch * lse_batch_stride + tl.cast(head, tl.int64) * lse_head_stride
     k_of_head = k + batch * k_batch_stride + tl.cast(kv_head, tl.int64) * k_head_stride
     v_of_head = v + batch * v_batch_stride + tl.cast(kv_head, tl.int64) * v_head_stride
-    record = records + (tl.cast(batch, tl.int32) * map_batch_stride * 5 + q_tile) * 3
+    record = records + (tl.cast(batch, tl.int32) * map_batch_stride * owner_tiles + q_tile) * 3
     first = tl.load(record + 0)
     full_end = tl.load(record + 1)
     end = tl.load(record + 2)
 
-    # The queries of a tile: 64 tokens of tokens(n = 300)
+    # The queries of a tile: up to 64 tokens of tokens(n)
     q_lane = tl.arange(0, 64)
     q_first_n = q_tile * 64
     q_base = q_first_n
     q_inside = q_lane
     q_token = q_base + q_inside
-    q_exists = (q_first_n + q_lane < 300)
+    q_exists = (q_first_n + q_lane < q_tokens)
     channel = tl.arange(0, 64)[None, :]
 
     queries = tl.load(
@@ -70,7 +72,7 @@ def forward(
     weighted_values = tl.full([64, 64], 0.0, tl.float32)
 
     # Every kv tile in the block map of this q tile
-    # The keys of a tile: 64 tokens of tokens(n = 300)
+    # The keys of a tile: up to 64 tokens of tokens(n)
     kv_lane = tl.arange(0, 64)
     kv_inside = kv_lane
     k_rows = (
@@ -113,18 +115,18 @@ def forward(
         kv_base = kv_first_n
         kv_token = kv_base + kv_inside
         kv_offset = tl.cast(kv_base, tl.int64)
-        kv_exists = (kv_first_n + kv_lane < 300)
+        kv_exists = (kv_first_n + kv_lane < kv_tokens)
         k_at_n = kv_first_n + kv_lane
         # document.attn:16:22: doc[k]
         doc_of_key = tl.load(doc_values + kv_token, mask=kv_exists, other=0).to(tl.int64)
         # document.attn:16:22: doc[k]
         doc_of_key = tl.load(doc_values + kv_token, mask=kv_exists, other=0).to(tl.int64)
         # doc[q] == doc[k]
-        test_0 = (doc_of_query[:, None] == doc_of_key[None, :]) | (residual == 2)
+        test_0 = (doc_of_query[:, None] == doc_of_key[None, :]) | (residual != 1)
         # doc[q] == doc[k]
-        test_1 = (doc_of_query[:, None] == doc_of_key[None, :]) | (residual == 1)
+        test_1 = (doc_of_query[:, None] == doc_of_key[None, :]) | (residual != 2)
         # k.n <= q.n
-        test_2 = (k_at_n[None, :] <= q_at_n[:, None]) | (residual == 1)
+        test_2 = (k_at_n[None, :] <= q_at_n[:, None]) | (residual != 2)
         visible = test_0 & test_1 & test_2 & kv_exists[None, :]
         k_block = tl.load(k_rows + kv_offset * k_token_stride, mask=kv_exists[:, None], other=0.0)
         scores = tl.where(visible, tl.dot(queries, tl.trans(k_block)), float("-inf"))  # not scaled yet
@@ -186,11 +188,12 @@ def attention(q, k, v, doc, scale=None):
     out = torch.empty((*q.shape[:3], v.shape[3]), dtype=torch.float16, device=q.device)
     lse = torch.empty(q.shape[:3], dtype=torch.float32, device=q.device)
     doc = torch.as_tensor(doc, device=q.device).to(torch.int64).contiguous()
-    forward[(len(q) * 2 * 5,)](
+    owner_tiles = 5
+    forward[(len(q) * 2 * owner_tiles,)](
         q, k, v, out, lse, *q.stride(), *k.stride(), *v.stride(), *out.stride(), *lse.stride(), doc,
-        doc.stride(0) if doc.ndim == 2 else 0, q.shape[3] ** -0.5 if scale is None else scale,
+        doc.stride(0) if doc.ndim > 1 else 0, q.shape[3] ** -0.5 if scale is None else scale,
         schedule_array("order", q.device), schedule_array("records", q.device), schedule_array("tiles",
-        q.device), 0, q.shape[0] * q.shape[1], q.shape[1],
+        q.device), 0, q.shape[0] * q.shape[1], q.shape[1], owner_tiles, q.shape[2], k.shape[2],
         num_warps=8, num_stages=2,
     )
     return out, lse

@@ -14,7 +14,9 @@ import triton
 import triton.language as tl
 
 
-@triton.jit(do_not_specialize=["batch_heads", "heads_together"])
+@triton.jit(
+    do_not_specialize=["batch_heads", "heads_together", "owner_tiles"]
+)
 def forward(
     q, k, v, out, lse,
     q_batch_stride, q_head_stride, q_token_stride, q_channel_stride, k_batch_stride, k_head_stride,
@@ -23,13 +25,13 @@ def forward(
     lse_head_stride, lse_token_stride,
     scale,
     order, records, tiles,
-    batch_heads, heads_together,
+    batch_heads, heads_together, owner_tiles,
 ):
     # Groups of heads share the L2 cache; in a group the heaviest tiles come first.
     program = tl.program_id(0)
-    first_head = program // (heads_together * 32) * heads_together
+    first_head = program // (heads_together * owner_tiles) * heads_together
     width = tl.minimum(batch_heads - first_head, heads_together)
-    place = program - first_head * 32
+    place = program - first_head * owner_tiles
     batch_head = first_head + place % width
     head = batch_head % 4
     kv_head = head

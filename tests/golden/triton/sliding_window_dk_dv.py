@@ -12,7 +12,9 @@ import triton
 import triton.language as tl
 
 
-@triton.jit(do_not_specialize=["batch_heads", "heads_together"])
+@triton.jit(
+    do_not_specialize=["batch_heads", "heads_together", "owner_tiles", "q_tokens", "kv_tokens"]
+)
 def dk_dv(
     q, k, v, lse, out_gradient, delta, k_gradient, v_gradient,
     q_batch_stride, q_head_stride, q_token_stride, q_channel_stride, k_batch_stride, k_head_stride,
@@ -24,13 +26,13 @@ def dk_dv(
     v_gradient_head_stride, v_gradient_token_stride, v_gradient_channel_stride,
     scale,
     order, records,
-    batch_heads, heads_together,
+    batch_heads, heads_together, owner_tiles, q_tokens, kv_tokens,
 ):
     # Groups of heads share the L2 cache; in a group the heaviest tiles come first.
     program = tl.program_id(0)
-    first_head = program // (heads_together * 32) * heads_together
+    first_head = program // (heads_together * owner_tiles) * heads_together
     width = tl.minimum(batch_heads - first_head, heads_together)
-    place = program - first_head * 32
+    place = program - first_head * owner_tiles
     batch_head = first_head + place % width
     kv_head = batch_head % 2
     head = kv_head * 4
@@ -49,13 +51,13 @@ def dk_dv(
         + tl.cast(kv_head, tl.int64) * v_gradient_head_stride
     )
 
-    # The keys of a tile: 128 tokens of tokens(n = 4000)
+    # The keys of a tile: up to 128 tokens of tokens(n)
     kv_lane = tl.arange(0, 128)
     kv_first_n = kv_tile * 128
     kv_base = kv_first_n
     kv_inside = kv_lane
     kv_token = kv_base + kv_inside
-    kv_exists = (kv_first_n + kv_lane < 4000)
+    kv_exists = (kv_first_n + kv_lane < kv_tokens)
     channel = tl.arange(0, 64)[None, :]
 
     keys = tl.load(
@@ -87,7 +89,7 @@ def dk_dv(
     left_residual = tl.load(record + 4)
     right_residual = tl.load(record + 5)
     # Every q tile whose block map has this kv tile
-    # The queries of a tile: 32 tokens of tokens(n = 4000)
+    # The queries of a tile: up to 32 tokens of tokens(n)
     q_lane = tl.arange(0, 32)
     q_inside = q_lane
     q_rows = (
