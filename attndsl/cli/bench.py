@@ -112,9 +112,8 @@ def _compare(problem: Problem, seconds: dict[str, float], head_dim: int, density
 def _table(result: dict[str, Any]) -> Table:
     from rich.table import Table
 
-    title = (
-        f"{result['pattern']}: {result['tokens']:,} tokens, {result['heads']} heads of {result['head_dim']}"
-    )
+    heads = f"{result['heads']} head{'s' * (result['heads'] != 1)} of {result['head_dim']}"
+    title = f"{result['pattern']}: {result['tokens']:,} tokens, {heads}"
     table = Table(title=f"{title}, {result['dtype']}", box=None, padding=(0, 3, 0, 0), title_justify="left")
     table.add_column("")
     for heading in ("median ms", "time / ours", "GFLOP/s"):
