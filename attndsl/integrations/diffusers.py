@@ -1,0 +1,163 @@
+"""Patterns in the transformers of Hugging Face diffusers: FLUX, Wan, HunyuanVideo and others like them.
+
+    use_pattern(pipeline.transformer, "gna", window=(18, 24, 24), stride=(16, 8, 8))
+
+Every self-attention of the model computes the pattern from then on. Where the model joins text to its image
+or video, text sees and is seen by all, unless the pattern has a segment of its own for it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from diffusers.models.attention_dispatch import AttentionBackendName, _AttentionBackendRegistry
+from torch import Tensor, nn
+
+from attndsl.diagnostics import AttnCallError
+from attndsl.integrations.grids import GRIDS, Grid
+from attndsl.integrations.joint import JointLayer
+from attndsl.pipeline import Pattern
+from attndsl.plans import LayerPlan, Plan
+
+TEXT_FIRST = ("FluxTransformer2DModel", "Flux2Transformer2DModel")
+"""Models whose tokens begin with the text; in others it comes last."""
+
+_numbers = itertools.count()
+
+
+def use_pattern(
+    model: nn.Module,
+    pattern: str | Path | Pattern | LayerPlan | Plan,
+    *,
+    shape: Sequence[int] | None = None,
+    text_first: bool | None = None,
+    **parameters: Any,
+) -> UsedPattern:
+    """Let the self-attentions of a diffusers transformer compute a pattern.
+
+    pattern: a library name, the path of a `.attn` file, a Pattern, or a plan with one entry per
+    self-attention, None for the model's own. shape: tokens of the image (rows, columns) or video (frames,
+    rows, columns) after patches are made; known from each call for FLUX, Wan and HunyuanVideo. text_first:
+    whether text comes before the image, by default as in the model. parameters: of the pattern. Returns what
+    `remove` undoes, also at the end of a `with`. Raises AttnError.
+    """
+    attentions = self_attentions(model)
+    name = type(model).__name__
+    if not attentions:
+        raise AttnCallError(
+            "A0650", f"{name} has no self-attention that diffusers dispatches",
+            help="pass the transformer of a pipeline, as `pipeline.transformer`",
+        )  # fmt: skip
+    if isinstance(pattern, Plan) and len(pattern.layers) != len(attentions):
+        raise AttnCallError(
+            "A0651", f"`{pattern.name}` has {len(pattern.layers)} layers, {name} has {len(attentions)}",
+            help="a plan has one entry per self-attention, null for the model's own",
+        )  # fmt: skip
+    if shape is None and name not in GRIDS:
+        raise AttnCallError(
+            "A0652", f"how {name} arranges its tokens is not known",
+            help="pass shape=(rows, columns) or shape=(frames, rows, columns)",
+        )  # fmt: skip
+    one = pattern if isinstance(pattern, LayerPlan) else LayerPlan(pattern, parameters)  # type: ignore[arg-type]
+    layers = pattern.layers if isinstance(pattern, Plan) else (one,) * len(attentions)
+    first = name in TEXT_FIRST if text_first is None else text_first
+    return UsedPattern(model, list(zip(attentions, layers, strict=True)), shape, first)
+
+
+def self_attentions(model: nn.Module) -> list[nn.Module]:
+    """The self-attentions of a model's blocks, in the order of the model."""
+    return [
+        module
+        for name, module in model.named_modules()
+        if hasattr(getattr(module, "processor", None), "_attention_backend")
+        and not getattr(module, "is_cross_attention", False)
+        and "blocks." in name
+        and "embedder" not in name
+    ]
+
+
+class UsedPattern:
+    """A pattern at work in a model; `remove` gives the model its own attention back."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        attentions: Sequence[tuple[nn.Module, LayerPlan | None]],
+        shape: Sequence[int] | None,
+        text_first: bool,
+    ) -> None:
+        self.shape = None if shape is None else tuple(shape)
+        self._hooks = [] if shape else [model.register_forward_pre_hook(self._see_shape, with_kwargs=True)]
+        self._before: list[tuple[Any, Any]] = []
+        self._backends: dict[int, AttentionBackendName] = {}
+        for module, layer in attentions:
+            if layer is not None:
+                if id(layer) not in self._backends:
+                    self._backends[id(layer)] = _backend(JointLayer(layer, text_first), self)
+                processor: Any = module.processor
+                self._before.append((processor, processor._attention_backend))
+                processor._attention_backend = self._backends[id(layer)]
+
+    def remove(self) -> None:
+        """Give the model back the attention it had."""
+        for hook in self._hooks:
+            hook.remove()
+        for processor, backend in self._before:
+            processor._attention_backend = backend
+        for name in self._backends.values():
+            _AttentionBackendRegistry._backends.pop(name, None)
+        self._hooks, self._before, self._backends = [], [], {}
+
+    def __enter__(self) -> UsedPattern:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+    def _see_shape(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        grid: Grid = GRIDS[type(model).__name__]
+        self.shape = grid(model, args, kwargs)
+
+
+def _backend(layer: JointLayer, used: UsedPattern) -> AttentionBackendName:
+    """A backend of diffusers for one pattern, as `dispatch_attention_fn` takes it."""
+
+    def attend(
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+        _parallel_config: Any = None,
+    ) -> Tensor:
+        if dropout_p or is_causal or _parallel_config is not None:
+            raise AttnCallError(
+                "A0653", "the model asks for dropout, causality or parallel contexts besides the pattern",
+                help="switch it off in the model, or remove the pattern",
+            )  # fmt: skip
+        assert used.shape is not None
+        return layer(query, key, value, attn_mask, scale, used.shape)
+
+    name = _new_name(f"attndsl_{next(_numbers)}")
+    register: Callable[[Any], Any] = _AttentionBackendRegistry.register(name)
+    register(attend)
+    return name
+
+
+def _new_name(value: str) -> AttentionBackendName:
+    """A further value of the closed list of backends."""
+    name = str.__new__(AttentionBackendName, value)
+    name._name_, name._value_ = value.upper(), value
+    return name
+
+
+__all__ = ["UsedPattern", "self_attentions", "use_pattern"]

@@ -1,0 +1,53 @@
+"""Patterns beside text: joint attention over an image or a video and the tokens of its text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from attndsl.ir.bound import BoundIR, Region, Segment, Space
+from attndsl.ir.expr import TRUE, Apply, InputAt
+from attndsl.ir.pattern import Arm, Input, PatternIR, SegmentShape
+
+EXISTING_KEYS = "existing_keys"
+"""The input that says which keys are no padding."""
+
+
+def with_text(pattern: PatternIR) -> PatternIR:
+    """The pattern with a segment `text` that sees and is seen by all; itself if it has a further segment."""
+    if len(pattern.query_space) > 1:
+        return pattern
+    (main,) = pattern.query_space
+    space = (main, SegmentShape("text", ("position",)))
+    arms = tuple(replace(arm, query=main.name, key=main.name) for arm in pattern.arms)
+    return replace(pattern, query_space=space, key_space=space, arms=(*arms, Arm(None, None, TRUE)))
+
+
+def with_existing_keys(pattern: PatternIR) -> PatternIR:
+    """The pattern without the keys for which the input `existing_keys` is false."""
+    exists = InputAt(EXISTING_KEYS, "k", "bool")
+    arms = tuple(replace(arm, visible=Apply("and", (arm.visible, exists))) for arm in pattern.arms)
+    return replace(pattern, arms=arms, inputs=(*pattern.inputs, Input(EXISTING_KEYS, "bool", ("key",))))
+
+
+def reordered(ir: BoundIR, order: Sequence[int]) -> BoundIR:
+    """The same pattern for tokens whose segments come in another order, named by their numbers."""
+    place = {old: new for new, old in enumerate(order)}
+    regions = sorted(
+        (replace(each, query=place[each.query], key=place[each.key]) for each in ir.regions), key=_places
+    )
+    query, key = (_reordered(space, order) for space in (ir.query_space, ir.key_space))
+    return replace(ir, query_space=query, key_space=key, regions=tuple(regions))
+
+
+def _places(region: Region) -> tuple[int, int]:
+    return region.query, region.key
+
+
+def _reordered(space: Space, order: Sequence[int]) -> Space:
+    segments: list[Segment] = []
+    offset = 0
+    for number in order:
+        segments.append(replace(space.segments[number], offset=offset))
+        offset += segments[-1].size
+    return Space(tuple(segments))
