@@ -64,7 +64,7 @@ else:
 
 def parameter_type(annotation: object) -> tuple[str, str | int | None] | None:
     """Kind and shape of a pattern parameter with this annotation; None if it is no such annotation."""
-    if annotation in SCALARS:
+    if isinstance(annotation, type) and annotation in SCALARS:
         return SCALARS[annotation], None
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (PerAxis, PerHead) and arguments[0] in SCALARS:

@@ -27,7 +27,7 @@ class Emitter:
         self._name_axes(order)
         for node in _worth_a_name(order) if lets else ():
             value = self.expr(Operand(node))
-            name = self._free(node.variable or "value")
+            name = self._free(node.name or "value")
             self.lets.append(syntax.Let(name, value, span=node.span))
             self._names[node] = name
 

@@ -29,7 +29,9 @@ class Node:
     operands: tuple[Operand, ...] = ()
     span: Span | None = None
     variable: str = ""
-    """The Python variable that was given the value."""
+    """The Python variable that was given the value, which makes it a let."""
+    name: str = ""
+    """What a let of it is called."""
     binds: Node | None = None
     """The axis variable that a quantifier binds."""
     is_axis: bool = False
@@ -84,7 +86,9 @@ class Operand:
 
 def checked(node: Node) -> Node:
     """The same node, once it is known not to be too large for the stages that follow."""
-    if node.height > DEEPEST_EXPRESSION or (node.is_local and node.size > MOST_STEPS):
+    # Asked for now, of operands that know theirs already, so that no later question goes deep.
+    height, size, local, _ = node.height, node.size, node.is_local, node.quantifiers
+    if height > DEEPEST_EXPRESSION or (local and size > MOST_STEPS):
         raise AttnTypeError(
             "A0308",
             "this expression grows too large when its lets and functions are written out",

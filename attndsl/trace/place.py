@@ -33,6 +33,19 @@ class Place:
     operator: str
     variable: str
 
+    @property
+    def name(self) -> str:
+        """What the value is called in `x, y = ...`, or its variable, if it is called anything."""
+        if self.variable or self.node is None:
+            return self.variable
+        values = self.python.parents.get(self.node)
+        assignment = self.python.parents.get(values) if values else None
+        match values, assignment:
+            case ast.Tuple(elements), ast.Assign([ast.Tuple(targets)]) if len(elements) == len(targets):
+                target = next(t for v, t in zip(elements, targets, strict=True) if v is self.node)
+                return target.id if isinstance(target, ast.Name) else ""
+        return ""
+
     def operator_spans(self, count: int) -> list[Span]:
         """The places of an operator's operands; that of the whole where they are not known."""
         match self.node:
@@ -96,7 +109,7 @@ def place_in(frame: FrameType) -> Place:
     number = bisect_right(instructions, frame.f_lasti, key=lambda each: each.offset) - 1
     instruction = instructions[number]
     operator = str(instruction.argval) if instruction.opname == "COMPARE_OP" else ""
-    variable = _variable(instruction, instructions[number + 1 : number + 2])
+    variable = _variable(instruction, instructions[number + 1 : number + 3])
     found = getattr(instruction, "positions", None)
     if found is None or None in found:
         return Place(python, python.whole_line(frame.f_lineno), None, operator, variable)
@@ -107,9 +120,10 @@ def place_in(frame: FrameType) -> Place:
 def _variable(instruction: dis.Instruction, following: list[dis.Instruction]) -> str:
     """The variable that the next instruction stores to; nothing for `x += 1`, which keeps its name."""
     in_place = instruction.opname.startswith("INPLACE_") or instruction.argrepr in IN_PLACE
-    if in_place or not following or not following[0].opname.startswith(STORES):
-        return ""
-    names = following[0].argval  # some instructions of Python 3.13 store a pair
+    stores = [each.opname.startswith(STORES) for each in following]
+    if in_place or stores[:1] != [True] or stores == [True, True] or "STORE_FAST_S" in following[0].opname:
+        return ""  # two stores in a row are the end of `x, y = ...`
+    names = following[0].argval  # Python 3.13 may store and load in one instruction
     return str(names[0] if isinstance(names, tuple) else names)
 
 

@@ -57,5 +57,5 @@ def _over(kind: str, axis: Node, body: Operand, place: Place) -> Node:
     def build(span: object, variable: syntax.Name, condition: syntax.Expr) -> syntax.Expr:
         return syntax.Quantified(kind, variable.name, condition, span=place.span)
 
-    variable = place.variable if place.variable else ""
-    return checked(Node(build, (Operand(axis), body), place.span, variable, binds=axis))
+    operands = (Operand(axis), body)
+    return checked(Node(build, operands, place.span, place.variable, place.name, binds=axis))

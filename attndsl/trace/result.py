@@ -65,9 +65,9 @@ def clauses_of(result: object, subject: Subject) -> list[Clause]:
 def _check_weights(result: Attention, span: Span) -> None:
     """`score` and `weight` are functions, `decay` is a dict, which Python does not check."""
     right = {
-        "score": (callable(result.score or abs), "score=lambda s: s - distance"),
-        "weight": (callable(result.weight or abs), "weight=lambda s: attndsl.lang.exp(s)"),
-        "decay": (isinstance(result.decay or {}, Mapping), 'decay={"n": factor}'),
+        "score": (result.score is None or callable(result.score), "score=lambda s: s - distance"),
+        "weight": (result.weight is None or callable(result.weight), "weight=lambda s: attndsl.lang.exp(s)"),
+        "decay": (result.decay is None or isinstance(result.decay, Mapping), 'decay={"n": factor}'),
     }
     for name, (fits, example) in right.items():
         if not fits:
@@ -85,8 +85,8 @@ def _weights(result: Attention, span: Span) -> Iterator[Clause]:
         yield _clause(result.score(s), span, lambda value: syntax.Score(value, span=span))
     if result.weight is not None:
         yield _clause(result.weight(s), span, lambda value: syntax.Weight(value, span=span))
-    for axis, factor in (result.decay or {}).items():
-        yield _decay(axis, factor, span)
+    if result.decay is not None:
+        yield from (_decay(axis, factor, span) for axis, factor in result.decay.items())
     if result.normalize != "sum" or result.sink is not None:
         yield _normalize(result, span)
     if result.gate is not None:

@@ -84,9 +84,9 @@ def _annotation(parameter: inspect.Parameter, subject: Subject, names: Mapping[s
     if parameter.annotation is inspect.Parameter.empty:
         return type(parameter.default) if type(parameter.default) in SCALARS else None
     annotation = parameter.annotation
-    closure = inspect.getclosurevars(subject.function).nonlocals
     try:
         while isinstance(annotation, str):
+            closure = inspect.getclosurevars(subject.function).nonlocals
             annotation = eval(annotation, subject.function.__globals__, {**names, **closure})
         return annotation
     except Exception as error:

@@ -7,6 +7,9 @@ import re
 from attndsl.diagnostics import AttnError
 
 SPELLINGS = (
+    ("`space tokens(n)`", '`space="tokens(n)"`'),
+    ("`query space`", "`query_space=`"),
+    ("`key space`", "`key_space=`"),
     ("`normalize sum + exp(logit[head])`", "`sink=logit[head]`"),
     ("`normalize sum + exp(...)`", "`sink=...`"),
     ("`normalize sum`", '`normalize="sum"`'),

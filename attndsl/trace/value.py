@@ -22,6 +22,10 @@ Number = Union[int, float, "Traced"]
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
+class NoAttributeError(AttnNameError, AttributeError):
+    """A traced value has no such attribute; `hasattr` answers no."""
+
+
 class Traced(Refusals):
     """A number, truth value or array of numbers whose value is known when attention runs, or at bind.
 
@@ -149,7 +153,7 @@ class Traced(Refusals):
     def __getattr__(self, name: str) -> Traced:
         if name.startswith("_"):
             raise AttributeError(name)
-        raise AttnNameError(
+        raise NoAttributeError(
             "A0203",
             f"a traced value has no attribute `{name}`",
             span=here().span,
@@ -195,7 +199,7 @@ def _operation(build: Build, place: Place, values: tuple[object, ...]) -> Traced
 
 def made(build: Build, operands: tuple[Operand, ...], place: Place) -> Traced:
     """The value of an operation that happens at this place."""
-    return Traced(checked(Node(build, operands, place.span, place.variable)))
+    return Traced(checked(Node(build, operands, place.span, place.variable, place.name)))
 
 
 def subscript(value: Traced, indices: tuple[object, ...]) -> Traced:

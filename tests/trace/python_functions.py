@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import linecache
+import sys
 from typing import Any
 
+import pytest
+
 import attndsl
+
+knows_places = pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="before Python 3.11 an instruction knows its line only"
+)
 
 HEAD = """import math
 import numpy as np

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.trace.python_functions import attn, pattern, run
+from tests.trace.python_functions import attn, knows_places, pattern, run
 
 SPELLINGS = {
     "q.n + k.n < 3": "q.n + k.n < 3",
@@ -16,8 +16,6 @@ SPELLINGS = {
     "q.n == -1": "q.n == -1",
     "q.n < 0.5e-3": "q.n < 0.0005",
     "0 <= q.n": "0 <= q.n",
-    "3 == q.n": "3 == q.n",
-    "3 != q.n": "3 != q.n",
     "(q.n > 1) & (k.n >= 2) | ~(q.n != k.n)": "q.n > 1 and k.n >= 2 or not q.n != k.n",
     "True & (q.n > 1)": "true and q.n > 1",
     "abs(q.n - k.n) < 3": "abs(q.n - k.n) < 3",
@@ -51,6 +49,12 @@ SPELLINGS = {
 @pytest.mark.parametrize("python", SPELLINGS)
 def test_python_and_text_have_equal_ir(python: str) -> None:
     assert pattern(python).ir == attn(SPELLINGS[python]).ir
+
+
+@knows_places
+@pytest.mark.parametrize("condition", ["3 == q.n", "3 != q.n"])
+def test_equality_with_a_literal_keeps_its_order(condition: str) -> None:
+    assert pattern(condition).ir == attn(condition).ir
 
 
 WITH_AXES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import attndsl
-from tests.trace.python_functions import pattern, run
+from tests.trace.python_functions import knows_places, pattern, run
 
 
 def body(text: str) -> list[str]:
@@ -18,6 +18,13 @@ def body(text: str) -> list[str]:
 def test_variables_are_lets_of_the_same_name() -> None:
     lines = body("@attndsl.jit\ndef p(q, k):\n    row = q.n // 4\n    return row == k.n // 4\n")
     assert lines == ["let row = q.n // 4", "attend row == k.n // 4"]
+
+
+@knows_places
+def test_values_of_a_tuple_that_are_used_twice_keep_their_names() -> None:
+    text = "@attndsl.jit\ndef p(q, k):\n    row, column = q.n // 4, k.n // 4\n"
+    lines = body(text + "    return (row == column) | (row == 0)\n")
+    assert lines == ["let row = q.n // 4", "attend row == k.n // 4 or row == 0"]
 
 
 def test_a_value_that_is_used_twice_is_a_let() -> None:

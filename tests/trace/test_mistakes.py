@@ -10,7 +10,9 @@ from collections.abc import Callable
 import pytest
 
 import attndsl
-from tests.trace.python_functions import run
+from tests.trace.python_functions import knows_places, run
+
+pytestmark = knows_places
 
 CONDITIONS = {
     "and": "k.n <= q.n and q.n - k.n < 128",

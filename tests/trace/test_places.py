@@ -6,7 +6,9 @@ import pytest
 
 import attndsl
 from attndsl.simulate.blame import blame
-from tests.trace.python_functions import pattern, run
+from tests.trace.python_functions import knows_places, pattern, run
+
+pytestmark = knows_places
 
 STRIDED = """def strided(query, key, stride):
     require(stride >= 1, "stride must be at least 1")

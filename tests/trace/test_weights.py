@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import attndsl
-from tests.trace.python_functions import pattern, run
+from tests.trace.python_functions import knows_places, pattern, run
 
 CLAUSES = {
     "score=lambda s: s - lang.slope(head, heads) * (q.n - k.n)": (
@@ -44,6 +44,7 @@ def test_a_variable_that_depends_on_the_score_is_no_let() -> None:
     assert python.to_attn().splitlines()[2:] == ["    attend true", "    score s / 8.0 + tanh(s / 8.0)"]
 
 
+@knows_places
 def test_a_score_is_found_where_it_is_written() -> None:
     with pytest.raises(attndsl.AttnTypeError) as caught:
         pattern("Attention(score=lambda s: s > 1)")
