@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attndsl.diagnostics import AttnFileError
+from attndsl.named_pattern import find_pattern
 
 if TYPE_CHECKING:
     from attndsl.pipeline import Bound, Pattern
@@ -56,18 +57,11 @@ class Plan:
 
 
 def as_pattern(pattern: str | Path | Pattern) -> Pattern:
-    """A pattern from its library name, its file's path (`*.attn`), or itself. Raises AttnError."""
-    from attndsl import pipeline
+    """A pattern from its name (in the library, `file.attn`, `file.attn:name`), or itself.
 
-    if isinstance(pattern, Path) or (isinstance(pattern, str) and pattern.endswith(".attn")):
-        loaded = pipeline.load(pattern)
-        if not isinstance(loaded, pipeline.Pattern):
-            raise AttnFileError(
-                "A0843", f"`{pattern}` holds several patterns",
-                help=f"load the file and pass one of them: {', '.join(vars(loaded))}",
-            )  # fmt: skip
-        return loaded
-    return pipeline.pattern(pattern) if isinstance(pattern, str) else pattern
+    Raises AttnError.
+    """
+    return find_pattern(str(pattern)) if isinstance(pattern, (str, Path)) else pattern
 
 
 def load_plan(source: str | Path | Mapping[str, Any] | Sequence[Any] | Plan) -> Plan:
@@ -141,9 +135,10 @@ def _layer(entry: Any, number: int, name: str) -> LayerPlan | None:
             return LayerPlan(entry)
         case (str() | Path() | Pattern()) as pattern, Mapping() as parameters:
             return LayerPlan(pattern, parameters)
-        case {"pattern": str(pattern), **rest} if set(rest) <= {"parameters"}:
-            if isinstance(rest.get("parameters", {}), Mapping):
-                return LayerPlan(pattern, rest.get("parameters", {}))
+        case {"pattern": str(pattern), "parameters": Mapping() as parameters} if len(entry) == 2:
+            return LayerPlan(pattern, parameters)
+        case {"pattern": str(pattern)} if len(entry) == 1:
+            return LayerPlan(pattern)
     raise _malformed(name, f"layer {number} is neither null nor a pattern with its parameters")
 
 

@@ -33,6 +33,6 @@ fi
 echo "setup: making $venv and installing attndsl into it (a few minutes the first time)"
 "$python" -m venv $options "$venv" ||
     fail "cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv"
-"$venv/bin/python" -m pip install -qq --disable-pip-version-check -c "$constraints" -e '.[torch,triton,dev]' ||
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check -c "$constraints" -e '.[torch,triton,transformers,diffusers,dev]' ||
     fail "installation failed (see above). If it found no torch ending in +cpu, add the package index that" \
         "has PyTorch's CPU builds: PIP_EXTRA_INDEX_URL=... make test"

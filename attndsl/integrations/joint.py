@@ -47,7 +47,7 @@ class JointLayer:
                 help="pass the shape of the tokens to use_pattern, after patches are made",
             )  # fmt: skip
         bound = self.bound(shape, text, exists is not None, query.shape[2], key.shape[2])
-        inputs = {} if exists is None else {EXISTING_KEYS: exists}
+        inputs: dict[str, Any] = {} if exists is None else {EXISTING_KEYS: exists}
         q, k, v = (each.transpose(1, 2) for each in (query, key, value))
         out: Tensor = bound(q, k, v, scale, **inputs)
         return out.transpose(1, 2)

@@ -44,7 +44,8 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         if isinstance(pattern, LayerPlan):
-            pattern, parameters = pattern.pattern, {**pattern.parameters, **parameters}
+            parameters = {**pattern.parameters, **parameters}
+            pattern = pattern.pattern
         found = as_pattern(pattern)
         self.num_heads, self.kv_heads, self.scale = num_heads, kv_heads or num_heads, scale
         self.attention: Bound | AnyLength = (

@@ -154,7 +154,7 @@ def test_a_compiled_model() -> None:
     ours, ids = model(attention="attndsl:sliding_window?left=5", num_hidden_layers=1), tokens()
     mask = torch.ones_like(ids)
     wanted = ours(ids).logits
-    compiled = torch.compile(ours, backend="eager")
+    compiled: Any = torch.compile(ours, backend="eager")
     close(compiled(ids, attention_mask=mask).logits, wanted)
 
 

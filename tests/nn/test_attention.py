@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -33,7 +35,7 @@ def test_the_function_takes_a_shape_parameters_per_head_and_inputs() -> None:
     q, k, v = qkv()
     bound = attndsl.pattern("gna").bind(shape=(4, 6), window=(3, 3))
     close(attndsl.attention(q, k, v, "gna", shape=(4, 6), window=(3, 3)), bound.reference(q, k, v))
-    moa = {"alpha": [1, 2, 3, 4], "beta": 0.5, "block": 2, "sink": 2, "minimum": 4}
+    moa: dict[str, Any] = {"alpha": [1, 2, 3, 4], "beta": 0.5, "block": 2, "sink": 2, "minimum": 4}
     bound = attndsl.pattern("moa").bind(shape=24, heads=4, kv_heads=2, **moa)
     close(attndsl.attention(q, k, v, "moa", **moa), bound.reference(q, k, v))
     doc = torch.arange(24) // 7

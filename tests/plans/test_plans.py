@@ -48,8 +48,9 @@ def test_patterns_by_name_and_file(tmp_path: Path) -> None:
     path.write_text("pattern own:\n    space tokens(n)\n    attend causal\n", encoding="utf-8")
     assert LayerPlan(path).resolve().name == LayerPlan(str(path)).resolve().name == "own"
     path.write_text(path.read_text() + "\n" + path.read_text().replace("own", "other"), encoding="utf-8")
-    with pytest.raises(AttnFileError, match="A0843"):
+    with pytest.raises(AttnFileError, match="A0807"):
         LayerPlan(path).resolve()
+    assert LayerPlan(f"{path}:other").resolve().name == "other"
 
 
 MISTAKES: dict[str, Any] = {
