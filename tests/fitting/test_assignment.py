@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
 from attndsl.diagnostics import AttnScheduleError
-from attndsl.fitting.assignment import Choice, Family, assign, mean_density
+from attndsl.fitting.assignment import Choice, Family, _Problem, assign, mean_density
 
 Layers = list[list[Family]]
 
@@ -67,6 +68,21 @@ def test_a_budget_that_is_just_met_is_met() -> None:
     family = Family(np.array([[0.2, 0.9]] * 3), np.array([[0.1, 0.25]] * 3))
     (choice,) = assign([[family]], [1.0], 0.25)
     assert choice.candidates.tolist() == [1, 1, 1]
+
+
+def test_a_solver_that_rounds_beyond_the_budget_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    solve = _Problem.solve
+    limits: list[float] = []
+
+    def generous(problem: _Problem, solver: Any, limit: float) -> Any:
+        limits.append(limit)
+        return solve(problem, solver, 1.02 * limit)
+
+    monkeypatch.setattr(_Problem, "solve", generous)
+    layers, weights = problem(0)
+    found = assign(layers, weights, 0.5)
+    assert len(limits) > 1
+    assert mean_density(layers, [weight / (2 * sum(weights)) for weight in weights], found) <= 0.5 + 1e-9
 
 
 def test_layers_with_more_pairs_of_tokens_weigh_more() -> None:

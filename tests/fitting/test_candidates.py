@@ -46,9 +46,9 @@ def test_the_same_pattern_may_come_twice() -> None:
 
 
 def test_a_parameter_left_to_its_default_is_not_mixed_with_one_that_is_given() -> None:
-    text = "pattern p(a: int[heads] = 4):\n    space tokens(n)\n    attend q.n - k.n <= a[head]\n"
-    pattern = attndsl.parse(text)
-    found = candidates([(pattern, {}), (pattern, {"a": 8})])
+    head = "pattern p(a: int[heads], b: int[heads] = 4):\n    space tokens(n)\n"
+    pattern = attndsl.parse(f"{head}    attend b[head] <= q.n - k.n <= a[head]\n")
+    found = candidates([(pattern, {"a": 8}), (pattern, {"a": 8, "b": 2})])
     assert len({each.family for each in found}) == 2
 
 

@@ -87,6 +87,13 @@ def test_keys_that_the_model_hides_do_not_count() -> None:
     assert measured(of, BOUNDS) == pytest.approx(expected(of_seeing, BOUNDS, seeing[5:]), abs=2e-6)
 
 
+def test_each_sequence_of_the_batch_has_a_mask_of_its_own() -> None:
+    hidden = np.ones((2, 1, TOKENS, TOKENS), dtype=bool)
+    hidden[1, ..., 20:40] = False
+    of = layer(batch=2, mask=hidden, causal=False)
+    assert measured(of, BOUNDS) == pytest.approx(expected(of, BOUNDS, hidden), abs=2e-6)
+
+
 def test_small_blocks_of_rows_give_the_same_mass(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = measured(layer(), BOUNDS)
     for module in (masks, mass):
