@@ -43,12 +43,12 @@ class TextLayers:
         return layer if isinstance(self.plan, Plan) else None
 
     def layer(self, layer: int | None) -> LayerPlan:
-        """The plan of a layer. Raises AttnCallError A0641 for a layer that the plan does not have."""
+        """The plan of a layer. Raises AttnCallError A0661 for a layer that the plan does not have."""
         if isinstance(self.plan, LayerPlan):
             return self.plan
         if layer is None or layer >= len(self.plan.layers):
             raise AttnCallError(
-                "A0641", f"`{self.plan.name}` has {len(self.plan.layers)} layers, none for layer {layer}",
+                "A0661", f"`{self.plan.name}` has {len(self.plan.layers)} layers, none for layer {layer}",
                 help="a plan has one entry per layer of the model, null for the model's own attention",
             )  # fmt: skip
         return self.plan.layers[layer] or FULL

@@ -45,6 +45,6 @@ def _value(name: str, text: str) -> Any:
 
 def _misspelled(name: str, problem: str) -> AttnCallError:
     return AttnCallError(
-        "A0640", f"`{name}` names no attention: {problem}",
+        "A0660", f"`{name}` names no attention: {problem}",
         help=f"write {PREFIX}sliding_window?left=128&right=0, with lists as 1,2,3",
     )  # fmt: skip

@@ -92,11 +92,11 @@ def existing_tokens(
     """What transformers passes to the attention as its mask: which tokens exist.
 
     bool [batch, keys] for causal attention and [batch, 1, keys] for attention in both directions; None for
-    causal attention to all keys. Raises AttnCallError A0642 where the model asks for another mask.
+    causal attention to all keys. Raises AttnCallError A0662 where the model asks for another mask.
     """
     if kv_offset or mask_function not in (causal_mask_function, bidirectional_mask_function):
         raise AttnCallError(
-            "A0642",
+            "A0662",
             "the model asks for a mask of its own: a sliding window, packed texts or blocks of images",
             help="switch it off in the model's config, or pass attention_mask= for texts that are not packed",
         )
@@ -122,14 +122,14 @@ def _read_mask(
 
 
 def _refuse_changes(dropout: float, mask: Tensor | None, given: dict[str, Any]) -> None:
-    """Raise AttnCallError A0643 for what would change the attention and is not computed."""
+    """Raise AttnCallError A0663 for what would change the attention and is not computed."""
     changes = [name for name in CHANGES_SCORES if given.get(name) is not None]
     changes += ["dropout"] if dropout else []
     changes += ["output_attentions"] if given.get("output_attentions") else []
     changes += ["a mask of four dimensions"] if mask is not None and mask.ndim == 4 else []
     if changes:
         raise AttnCallError(
-            "A0643", f"the model passes {', '.join(changes)}, which attention by a pattern does not compute",
+            "A0663", f"the model passes {', '.join(changes)}, which attention by a pattern does not compute",
             help="switch it off in the model's config, or use another attn_implementation",
         )  # fmt: skip
 
@@ -137,7 +137,7 @@ def _refuse_changes(dropout: float, mask: Tensor | None, given: dict[str, Any]) 
 def _refuse_cross_attention(causal: bool, query: Tensor, key: Tensor) -> None:
     if not causal and query.shape[2] != key.shape[2]:
         raise AttnCallError(
-            "A0644", f"{query.shape[2]} queries see {key.shape[2]} keys of another text",
+            "A0664", f"{query.shape[2]} queries see {key.shape[2]} keys of another text",
             help="leave cross attention to another attn_implementation",
         )  # fmt: skip
 

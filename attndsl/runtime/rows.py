@@ -79,7 +79,8 @@ class Rows:
         nothing sees and which does not count: the others have the positions that they have without it.
         inputs: declared inputs, as for all tokens. Raises AttnCallError (A06xx).
         """
-        self.check_tensors(q, k, v)
+        if not torch.compiler.is_compiling():  # there, the operator's shapes are checked
+            self.check_tensors(q, k, v)
         given = self._of_sides(q, k, inputs)
         return attend(self, q, k, v, scale, return_lse, given | self._positions(q, k, exists))
 

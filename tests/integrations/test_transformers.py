@@ -187,5 +187,5 @@ def test_mistake_in_a_model(name: str, golden: Callable[[str, str], None]) -> No
 
 def test_other_models_mistakes_are_seen_too() -> None:
     layers = register("window", LayerPlan("sliding_window", {"left": 3}))
-    with pytest.raises(AttnCallError, match="A0643"):
+    with pytest.raises(AttnCallError, match="A0663"):
         model(attention=layers)(tokens(), softcap=3.0)
