@@ -26,8 +26,8 @@ def grows(pattern: PatternIR) -> bool:
 
 
 def depends_on_length(pattern: PatternIR) -> bool:
-    """Whether the mask asks how long the sequence is."""
-    roots = [arm.visible for arm in pattern.arms]
+    """Whether the mask or the score asks how long the sequence is."""
+    roots = [*(arm.visible for arm in pattern.arms), *pattern.weighting.expressions]
     return any(isinstance(node, Extent) for root in roots for node in topological(root))
 
 
@@ -54,8 +54,10 @@ def open_length(pattern: PatternIR, shortest: int) -> PatternIR:
 
     added = (Input("length", "int", ("query",)),) if depends_on_length(pattern) else ()
     arms = tuple(replace(arm, visible=opened(arm.visible)) for arm in pattern.arms)
+    weighting = replace(pattern.weighting, score=opened(pattern.weighting.score))
     kept = tuple(each for each in pattern.requirements if not _mentions_extent(each.condition))
-    return replace(pattern, arms=arms, requirements=kept, inputs=pattern.inputs + added, spans=spans)
+    opened_pattern = replace(pattern, arms=arms, weighting=weighting, requirements=kept)
+    return replace(opened_pattern, inputs=pattern.inputs + added, spans=spans)
 
 
 def causally(pattern: PatternIR) -> PatternIR:

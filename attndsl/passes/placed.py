@@ -7,12 +7,25 @@ declared inputs `query_position` and `key_position`, where -1 stands for a token
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 
 from attndsl.diagnostics import AttnUnsupportedError
 from attndsl.ir.bound import BoundIR, InputDeclaration, Region, Segment, Space
-from attndsl.ir.expr import FALSE, TRUE, Apply, Const, Expr, InputAt, Position, Side, topological
+from attndsl.ir.expr import (
+    FALSE,
+    PRODUCT,
+    TRUE,
+    Apply,
+    Const,
+    Expr,
+    InputAt,
+    InputElement,
+    Position,
+    Side,
+    topological,
+)
 from attndsl.ir.pattern import Input, Weighting
 from attndsl.passes.rewrite import substitute
 from attndsl.passes.simplify import simplify, simplify_node
@@ -23,22 +36,24 @@ SIDES: dict[Side, str] = {"q": "query", "k": "key"}
 def placed(ir: BoundIR, queries: int, keys: int) -> BoundIR:
     """The pattern for so many queries and keys anywhere in its space. A declared input is one per side.
 
-    Raises AttnUnsupportedError A0905 for patterns that do more than mask.
+    Raises AttnUnsupportedError A0905 for patterns whose parts cannot be merged, or read inputs by index.
     """
     _refuse_weighting(ir)
     visible: Expr = FALSE
+    terms: list[Expr] = []
     for region in ir.regions:
         query, key = ir.query_space.segments[region.query], ir.key_space.segments[region.key]
         inside = _and(_inside("q", query, ir.query_space), _inside("k", key, ir.key_space))
         values = _coordinates("q", query, ir.query_space) | _coordinates("k", key, ir.key_space)
-        values |= {node: _of_side(node) for node in topological(region.visible) if isinstance(node, InputAt)}
-        visible = _or(visible, _and(inside, simplify(substitute(region.visible, values))))
+        visible = _or(visible, _and(inside, _at(region.visible, values)))
+        here = [_at(term, values) for term in region.terms]
+        terms = [_apply("select", inside, *pair) for pair in zip(here, terms or here, strict=True)]
     exists = _and(*(Apply("ge", (_position(side), Const(0))) for side in SIDES))
     return replace(
         ir,
         query_space=one_axis("queries", queries),
         key_space=one_axis("keys", keys),
-        regions=(Region(0, 0, _and(visible, exists), ir.regions[0].span),),
+        regions=(Region(0, 0, _and(visible, exists), ir.regions[0].span, tuple(terms)),),
         inputs=(
             *(InputDeclaration(f"{name}_position", "int", (name,)) for name in SIDES.values()),
             *(part for each in ir.inputs for part in _declared(each)),
@@ -47,11 +62,19 @@ def placed(ir: BoundIR, queries: int, keys: int) -> BoundIR:
 
 
 def _refuse_weighting(ir: BoundIR) -> None:
-    if ir.weighting != Weighting() or ir.low_rank:
+    nodes = {node for region in ir.regions for term in region.terms for node in term.mentioned}
+    by_index = any(isinstance(node, InputElement) for node in nodes)
+    if by_index or ir.low_rank or replace(ir.weighting, score=PRODUCT) != Weighting():
         raise AttnUnsupportedError(
-            "A0905", f"rows of `{ir.name}` are not compiled yet: it has a score, weight, sink or gate",
+            "A0905", f"rows of `{ir.name}` are not compiled yet: it has a weight, a sink, a gate or a table",
             help="call the bound pattern with the queries of all tokens",
         )  # fmt: skip
+
+
+def _at(root: Expr, values: Mapping[Expr, Expr]) -> Expr:
+    """An expression of a region, with coordinates from positions and each input from its side."""
+    inputs = {node: _of_side(node) for node in topological(root) if isinstance(node, InputAt)}
+    return simplify(substitute(root, {**values, **inputs}))
 
 
 def input_names(declared: Input | InputDeclaration) -> dict[Side, str]:

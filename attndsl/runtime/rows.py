@@ -101,7 +101,7 @@ class Rows:
         return frozenset({"query_position", "key_position", "length", *parts})
 
     def around(self, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> None:
-        """See `Target`: rows are of masks only."""
+        """See `Target`: rows are of masks and scores only."""
 
     def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Any = ()) -> Rows:
         """Itself: it finds the kernel for the positions of a call."""
@@ -127,7 +127,7 @@ class Rows:
         return kernel.gradients(saved, scale, placed_inputs, out_gradient, lse_gradient, wanted)
 
     def input_gradients(self, *_: object) -> dict[str, Tensor]:
-        """None: the inputs of masks have no gradients."""
+        """None: inputs of rows have no gradients."""
         return {}
 
     def _whole(self, shortest: int, q: Tensor, k: Tensor) -> Target:

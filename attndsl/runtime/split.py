@@ -35,8 +35,10 @@ class Split:
 
     def __init__(self, ir: BoundIR, bind: Callable[[BoundIR], Target]) -> None:
         self.ir, self.bind = ir, bind
-        self.visible = placed(ir, 1, 1).regions[0].visible
-        self.per_head = Head() in self.visible.leaves
+        region = placed(ir, 1, 1).regions[0]
+        self.visible = region.visible
+        roots = (region.visible, *region.terms, ir.weighting.score)
+        self.per_head = any(Head() in root.leaves for root in roots)
         self._bound: dict[tuple[int, ...], Target] = {}
 
     def __call__(

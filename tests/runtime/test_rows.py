@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 import attndsl
-from attndsl.diagnostics import AttnBindError
+from attndsl.diagnostics import AttnBindError, AttnError
 from attndsl.passes.open_length import grows
 from attndsl.runtime import build, split
 from tests.patterns.cases import CASES
@@ -20,7 +21,7 @@ from tests.runtime.gradient_cases import gradients
 pytestmark = needs_compiler
 
 INPUTS = ("doc",)
-ONE_AXIS = [name for name in attndsl.patterns() if grows(attndsl.pattern(name).ir)]
+ONE_AXIS = [name for name in CASES if grows(attndsl.pattern(name).ir)]
 MOA: dict[str, Any] = {
     "heads": 4, "kv_heads": 2, "alpha": [1.0, 20.0, 0.0, 50.0], "beta": [0.1, 0.2, 0.5, 0.0],
     "block": 8, "sink": 8, "minimum": 16,
@@ -45,9 +46,9 @@ def close(found: Tensor, wanted: Tensor) -> None:
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", attndsl.patterns())
-@pytest.mark.parametrize("count", [1, 3])
-def test_rows_of_a_bound_pattern(name: str, count: int) -> None:
+@pytest.mark.parametrize("name", CASES)
+def test_rows_of_a_bound_pattern(name: str) -> None:
+    count = 2
     case = one_axis_case(name) if name in ONE_AXIS else CASES[name](Random(name))
     numbers = {key: value for key, value in case.items() if key not in INPUTS}
     inputs: dict[str, Any] = {key: torch.as_tensor(case[key]) for key in INPUTS if key in case}
@@ -69,6 +70,17 @@ def test_rows_at_any_length(name: str) -> None:
     for count in (1, bound.ir.query_space.size):
         wanted = bound.reference(*given, **inputs)[:, :, -count:]
         close(rows(*last(given, count), **inputs), wanted)
+
+
+@pytest.mark.parametrize(("name", "numbers"), [("alibi", {"heads": 4}), ("softcap", {"cap": 2.0})])
+def test_rows_of_patterns_with_scores(name: str, numbers: dict[str, Any]) -> None:
+    pattern = attndsl.pattern(name)
+    bound = pattern.bind(shape=90, **numbers)
+    given = tensors(pattern.bind(shape=90, **({"heads": 4} | numbers)).ir, batch=2)
+    for count in (1, 3, 70):
+        wanted = bound.reference(*given)[:, :, -count:]
+        close(bound.rows(*last(given, count)), wanted)
+        close(pattern.at_any_length(**numbers).rows(*last(given, count)), wanted)
 
 
 @pytest.mark.parametrize(("name", "numbers"), [("streaming", {"sink": 4, "window": 9}), ("moa", MOA)])
@@ -164,3 +176,32 @@ def test_rows_inside_a_compiled_graph() -> None:
 
     compiled = torch.compile(generate, backend="eager", fullgraph=True)
     close(compiled(q[:, :, -1:], k, v), generate(q[:, :, -1:], k, v))
+
+
+def mistaken_rows(q: int = 2, k: int = 20, **options: Any) -> Any:
+    """Rows of a sliding window over 20 tokens, called with so many queries and keys."""
+    bound = attndsl.pattern("sliding_window").bind(shape=20, left=3)
+    given = (torch.zeros(2, 4, count, 8) for count in (q, k, k))
+    rows = attndsl.pattern("sliding_window").at_any_length(left=3).rows if options else bound.rows
+    return rows(*given, **options)
+
+
+def rows_of_a_weight() -> Any:
+    rows = attndsl.pattern("sigmoid_attention").bind(shape=4).rows
+    return rows(*(torch.zeros(1, 1, 4, 8) for _ in range(3)))
+
+
+MISTAKES: dict[str, Callable[[], object]] = {
+    "rows_more_queries_than_tokens": lambda: mistaken_rows(q=21),
+    "rows_keys_of_another_shape": lambda: mistaken_rows(k=21),
+    "rows_exists_of_another_shape": lambda: mistaken_rows(exists=torch.ones(2, 19, dtype=torch.bool)),
+    "rows_of_two_axes": lambda: attndsl.pattern("window").at_any_length(window=3).rows,
+    "rows_of_a_weight": rows_of_a_weight,
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_in_rows(name: str, golden: Callable[[str, str], None]) -> None:
+    with pytest.raises(AttnError) as caught:
+        MISTAKES[name]()
+    golden(f"errors/{name}.txt", caught.value.render() + "\n")
