@@ -15,6 +15,8 @@ from attndsl.show.neighborhood_panel import NeighborhoodPanel
 from attndsl.show.page import text
 from attndsl.show.pairs_panel import MaskPanel, SortedPanel
 from attndsl.show.panel import Box, Panel
+from attndsl.show.score import positional_score
+from attndsl.show.score_panel import ScorePanel
 from attndsl.show.subject import Subject
 from attndsl.show.tiles_panel import TilesPanel
 
@@ -27,9 +29,9 @@ TOP, BOTTOM = 0.95, 1.02
 def draw(subject: Subject, query: Sequence[int] | None = None) -> Figure:
     """The picture of a bound pattern.
 
-    Small patterns show every pair of tokens, long ones the block map; spaces of two and three axes also show
-    what the query at the coordinates `query` sees (default: the middle). Raises AttnScheduleError A0560 for
-    a query outside of the space.
+    Small patterns show every pair of tokens, and what their score says of positions; long ones show the
+    block map. Spaces of two and three axes also show what the query at the coordinates `query` sees
+    (default: the middle). Raises AttnScheduleError A0560 for a query outside of the space.
     """
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **palette.STYLE}):
         near = neighborhood(subject, query)
@@ -57,6 +59,9 @@ def choose_panels(subject: Subject, near: Neighborhood | None) -> list[Panel]:
     if subject.is_small:
         classes = subject.pair_classes()
         panels += [MaskPanel(subject, classes), SortedPanel(subject, classes)]
+        score = positional_score(subject)
+        if score is not None:
+            panels.append(ScorePanel(subject, classes, score))
     else:
         panels.append(TilesPanel(subject))
     return panels if near is None else [*panels, NeighborhoodPanel(near)]
@@ -75,7 +80,7 @@ def facts(subject: Subject) -> list[str]:
     return [
         f"{_space(ir.query_space.segments)} tokens",
         *([f"keys {_space(ir.key_space.segments)}"] if ir.key_space != ir.query_space else []),
-        *([f"head {subject.head} of {ir.heads}"] if len(schedule.maps) > 1 else []),
+        *([f"head {subject.head} of {ir.heads}"] if subject.heads_differ else []),
         f"q tile {_tile(schedule.q_tile, schedule.q_step)}",
         f"kv tile {_tile(schedule.kv_tile, schedule.kv_step)}",
     ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from attndsl.ir.bound import BoundIR, Segment
 from attndsl.ir.evaluate import mask_rows
+from attndsl.ir.expr import Head
 from attndsl.schedule.block_map import FULL, BlockMap
 from attndsl.schedule.schedule import Schedule
 from attndsl.schedule.tiling import Tiling
@@ -38,6 +39,12 @@ class Subject:
     def block_map(self) -> BlockMap:
         """The tiles that this head visits."""
         return self.schedule.maps[int(self.schedule.map_of_head[self.head])]
+
+    @property
+    def heads_differ(self) -> bool:
+        """Whether heads have masks or scores of their own."""
+        terms = (term for region in self.ir.regions for term in region.terms)
+        return len(self.schedule.maps) > 1 or any(Head() in term.mentioned for term in terms)
 
     @property
     def is_small(self) -> bool:

@@ -33,7 +33,8 @@ How to read the figures:
 How to read the pictures: they show the setting `small` of each pattern, with small tiles, because published
 settings have too many tokens to draw every pair. On the left the mask, then the tiles that a kernel visits,
 and for spaces of two and three axes what one query sees. Where heads differ, the first and the last one are
-drawn.
+drawn. Scores, weights and gates change what visible pairs count for, not which tiles are visited: where a
+score depends on positions alone, a panel shows it; figures are those of the mask.
 """
 FOOT = "This page is made from the library by `make docs`.\n"
 
