@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from functools import partial
 from typing import Any
 
 from attndsl.trace.node import leaf
@@ -155,7 +154,11 @@ def __getattr__(name: str) -> Callable[..., Traced]:
         close = get_close_matches(name, __dir__(), n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise AttributeError(f"module 'attndsl.lang' has no attribute {name!r}{hint}")
-    function = partial(_call_by_name, name)
+
+    def function(*arguments: Any, **named: Any) -> Traced:
+        return call(name, arguments, named)
+
+    function.__name__ = function.__qualname__ = name
     function.__doc__, signature = found
     if signature is not None:
         function.__signature__ = signature  # type: ignore[attr-defined]
@@ -170,8 +173,11 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *prelude(), *BUILTIN_FUNCTIONS})
 
 
-def _call_by_name(function: str, /, *arguments: Any, **named: Any) -> Traced:
-    return call(function, arguments, named)
+class _Spelled(str):
+    """A default as a text spells it."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
 
 
 def _documentation(name: str) -> tuple[str, inspect.Signature | None] | None:
@@ -189,7 +195,7 @@ def _documentation(name: str) -> tuple[str, inspect.Signature | None] | None:
     parameters = [
         inspect.Parameter(each.name, kind)
         if each.default is None
-        else inspect.Parameter(each.name, kind, default=to_text(each.default))
+        else inspect.Parameter(each.name, kind, default=_Spelled(to_text(each.default)))
         for each in function.parameters
     ]
     return function.documentation, inspect.Signature(parameters)

@@ -6,6 +6,7 @@ elements to iterate over.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -13,6 +14,7 @@ from attndsl.diagnostics import AttnTraceError
 from attndsl.trace.place import here
 from attndsl.trace.truth_value import truth_value_error
 
+DATA = "declared as `doc: attndsl.Input[int]` and read as `doc[q]`"
 NO_MEANING = {
     "matmul": ("@", "write products with `*`"),
     "lshift": ("<<", "write `x * 2 ** n`"),
@@ -67,10 +69,13 @@ class Refusals:
     __int__ = refuse_number("`int`", "write `attndsl.lang.int(x)`, which rounds towards zero")
     __float__ = refuse_number("`float`", "write `attndsl.lang.real(x)`; `attndsl.lang` has functions, too")
     __complex__ = refuse_number("`complex`", "use real numbers")
-    __index__ = refuse_number(
-        "a `range` or an index",
-        "parameters get their numbers at bind: use constants, or state the condition without a loop",
-    )
+
+    def __index__(self) -> NoReturn:
+        place = here()
+        if isinstance(place.node, ast.Subscript):
+            refuse_number("an index", f"data by token is {DATA}")(self)
+        refuse_number("a `range`", "use constants, or state the condition without a loop")(self)
+
     __len__ = refuse_container("has no length", "write `attndsl.lang.extent(axis)` for the length of an axis")
     __contains__ = refuse_container("has no members", "join comparisons with `|`")
     __hash__ = refuse_container(
@@ -93,9 +98,10 @@ class Refusals:
     def __torch_function__(cls, function: Any, *_: object, **__: object) -> NoReturn:
         """Functions of torch, and operators between a tensor and a traced value."""
         name = getattr(function, "__name__", "").strip("_")
+        functions = "functions are in `attndsl.lang`; write `tensor.item()` for a number in a tensor"
         raise AttnTraceError(
             "A1010", f"`{name}` of torch cannot take traced values", span=here().span,
-            help="functions are in `attndsl.lang`; write `tensor.item()` for a number in a tensor",
+            help=f"data by token is {DATA}" if name == "getitem" else functions,
         )  # fmt: skip
 
 

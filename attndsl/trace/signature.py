@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attndsl.diagnostics import AttnError, AttnTraceError
+from attndsl.passes.scope import BUILTIN_SYMBOLS
 from attndsl.syntax import ast as syntax
 from attndsl.trace.annotations import SCALARS, input_type, parameter_type
 from attndsl.trace.emit import Emitter, is_name
@@ -60,6 +61,10 @@ def _add(parameter: inspect.Parameter, result: Signature, subject: Subject, name
             "A1002", f"`{name}` cannot be the parameter of a pattern", span=span,
             help="give each parameter a name of letters, digits and `_` that is no word of the language",
         )  # fmt: skip
+    if name in BUILTIN_SYMBOLS:
+        raise AttnTraceError(
+            "A1002", f"`{name}` is no parameter of a pattern", span=span, help=f"read `attndsl.lang.{name}`"
+        )
     annotation = _annotation(parameter, subject, names)
     declared, data = parameter_type(annotation), _input(annotation, name, subject)
     if declared is None and data is None:

@@ -65,6 +65,7 @@ FUNCTIONS = {
     "wrong_type": "def p(q, k, left: str):\n    return q.n - left <= k.n\n",
     "wrong_input": "def p(q, k, doc: Input[str]):\n    return doc[q] == doc[k]\n",
     "annotation": "def p(q, k, left: 'nit'):\n    return q.n - left <= k.n\n",
+    "head": "def p(q, k, head):\n    return k.n <= q.n\n",
     "star": "def p(q, k, *lefts):\n    return k.n <= q.n\n",
     "word": "def p(q, k, attend: int):\n    return k.n <= q.n + attend\n",
     "default": "def p(q, k, window: tuple[int, int] = (3, 5)):\n    return k.n <= q.n + window[0]\n",
