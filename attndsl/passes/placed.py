@@ -73,7 +73,9 @@ def _refuse_weighting(ir: BoundIR) -> None:
 
 def _at(root: Expr, values: Mapping[Expr, Expr]) -> Expr:
     """An expression of a region, with coordinates from positions and each input from its side."""
-    inputs = {node: _of_side(node) for node in topological(root) if isinstance(node, InputAt)}
+    inputs: dict[Expr, Expr] = {
+        node: _of_side(node) for node in topological(root) if isinstance(node, InputAt)
+    }
     return simplify(substitute(root, {**values, **inputs}))
 
 

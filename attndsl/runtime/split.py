@@ -106,7 +106,9 @@ class Split:
 def merge(parts: list[Part], q: Tensor, v: Tensor) -> Part:
     """The attention over all keys from that over ranges of them."""
     if not parts:
-        return q.new_zeros((*q.shape[:2], v.shape[2])), q.new_full(q.shape[:2], -torch.inf).float()
+        kind = torch.float64 if q.dtype == torch.float64 else torch.float32
+        lse = q.new_full(q.shape[:2], -torch.inf, dtype=kind)
+        return q.new_zeros((*q.shape[:2], v.shape[2])), lse
     out, lse = (torch.cat(each) for each in zip(*parts, strict=True))
     if len(out) == 1:
         return out[0], lse[0]

@@ -53,7 +53,7 @@ def test_rows_of_a_bound_pattern(name: str) -> None:
     numbers = {key: value for key, value in case.items() if key not in INPUTS}
     inputs: dict[str, Any] = {key: torch.as_tensor(case[key]) for key in INPUTS if key in case}
     bound = attndsl.pattern(name).bind(**numbers)
-    given = tensors(bound.ir, batch=2)
+    given = tensors(bound.ir, batch=2, dtype=torch.float64)  # for which nothing is compiled
     wanted = bound.reference(*given, **inputs)[:, :, -count:]
     close(bound.rows(*last(given, count), **inputs), wanted)
 
@@ -64,7 +64,7 @@ def test_rows_at_any_length(name: str) -> None:
     inputs: dict[str, Any] = {key: torch.as_tensor(case[key]) for key in INPUTS if key in case}
     numbers = {key: value for key, value in case.items() if key not in INPUTS}
     bound = attndsl.pattern(name).bind(**numbers)
-    given = tensors(bound.ir, batch=2)
+    given = tensors(bound.ir, batch=2, dtype=torch.float64)  # for which nothing is compiled
     del numbers["shape"]
     rows = attndsl.pattern(name).at_any_length(**numbers).rows
     for count in (1, bound.ir.query_space.size):
@@ -181,14 +181,15 @@ def test_rows_inside_a_compiled_graph() -> None:
 def mistaken_rows(q: int = 2, k: int = 20, **options: Any) -> Any:
     """Rows of a sliding window over 20 tokens, called with so many queries and keys."""
     bound = attndsl.pattern("sliding_window").bind(shape=20, left=3)
-    given = (torch.zeros(2, 4, count, 8) for count in (q, k, k))
     rows = attndsl.pattern("sliding_window").at_any_length(left=3).rows if options else bound.rows
-    return rows(*given, **options)
+    keys = torch.zeros(2, 4, k, 8)
+    return rows(torch.zeros(2, 4, q, 8), keys, keys, **options)
 
 
 def rows_of_a_weight() -> Any:
     rows = attndsl.pattern("sigmoid_attention").bind(shape=4).rows
-    return rows(*(torch.zeros(1, 1, 4, 8) for _ in range(3)))
+    zeros = torch.zeros(1, 1, 4, 8)
+    return rows(zeros, zeros, zeros)
 
 
 MISTAKES: dict[str, Callable[[], object]] = {
