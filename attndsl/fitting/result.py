@@ -11,11 +11,10 @@ from attndsl.diagnostics import AttnScheduleError
 from attndsl.fitting.candidates import Candidate
 from attndsl.fitting.layer_fit import LayerFit
 from attndsl.fitting.text import fit_as_text
+from attndsl.plans import FORMAT, VERSION
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-FORMAT, VERSION = "attndsl-plan", 1
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,25 @@ def test_the_plan_binds_and_its_density_is_within_the_budget(result: Fit) -> Non
     assert result.density == pytest.approx(np.mean(densities))
 
 
+def test_the_plan_loads_as_models_load_it(result: Fit, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(result.plan_text())
+    loaded = attndsl.load_plan(tmp_path / "plan.json")
+    for entry, layer in zip(loaded.layers, result.layers, strict=True):
+        assert entry is not None
+        assert layer.chosen is not None
+        assert entry.bind(TOKENS, 4, 2).ir == layer.chosen.bound.ir
+
+
+def test_a_pattern_of_a_file_of_several_loads_too(samples: Path, tmp_path: Path) -> None:
+    path = tmp_path / "two.attn"
+    body = ":\n    space tokens(n)\n    attend causal\n"
+    path.write_text(f"pattern one{body}pattern two{body}")
+    plan = attndsl.fit(samples, {f"{path}:two": {}}, budget=1.0).plan()
+    entry = attndsl.load_plan(plan).layers[0]
+    assert entry is not None
+    assert entry.resolve().name == "two"
+
+
 def test_heads_take_values_of_their_own(result: Fit) -> None:
     layers = [layer for layer in result.plan()["layers"] if layer["pattern"] == "moa"]
     assert layers

@@ -33,7 +33,8 @@ MAY_SEE: dict[str, set[str]] = {
     "codegen": LEAVES | {"ir", "schedule"},
     "runtime": LEAVES | {"ir", "passes", "schedule", "codegen"},
     "named_pattern": LEAVES | {"pipeline"},
-    "fitting": LEAVES | {"ir", "schedule", "simulate", "show", "runtime", "pipeline", "named_pattern"},
+    "fitting": LEAVES
+    | {"ir", "schedule", "simulate", "show", "runtime", "pipeline", "named_pattern", "plans"},
     "trace": LEAVES | {"syntax", "ir", "passes", "library"},
     "lang": LEAVES | {"syntax", "passes", "library", "trace"},
     "decorator": LEAVES | {"syntax", "trace", "pipeline"},
