@@ -62,7 +62,8 @@ def _keys(costs: list[Cost], tokens: int) -> str:
     if formula is None:
         return f"a query sees {mean} (no formula in the pattern's names)"
     if cost.is_exact and formula.text == formula.mean_text:
-        return f"every query sees {formula.text} = {numbers} of {tokens:,} keys"
+        equal = numbers if formula.text == numbers else f"{formula.text} = {numbers}"
+        return f"every query sees {equal} of {tokens:,} keys"
     if cost.is_exact:
         return f"a query sees {formula.text} keys: {formula.mean_text} = {mean}"
     if len(means) == 1 and formula.text == formula.mean_text and abs(formula.mean / means[0] - 1) <= CLOSE:

@@ -112,3 +112,8 @@ def test_the_text() -> None:
     assert "on y (prelude.attn:" in lines[15]
     assert lines[-2] == "  perfectly block-sparse with stride=16,16:"
     assert lines[-1].startswith("    16.00x, loses ")
+
+
+def test_a_number_is_no_formula() -> None:
+    nothing = attndsl.parse("pattern p:\n    space tokens(n)\n    attend false\n").bind(shape=64)
+    assert "  every query sees 0 of 64 keys" in str(explain(nothing.ir)).splitlines()
