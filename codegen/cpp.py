@@ -38,7 +38,7 @@ def print_kernel(program: tile.Program, schedule: Schedule, head_dim: int, value
     sections = [
         _header(program, schedule, head_dim, value_dim, dtype),
         *(_predicates(schedule) if body.masks else []),
-        *(["\n".join(_fill(len(schedule.residuals), body.hides_keys))] if body.masks else []),
+        *(["\n".join(_fill(len(schedule.residuals), body))] if body.masks else []),
         *(print_term(schedule, number) for number in body.terms),
         "\n".join(_packed(body)),
         "\n".join(_pack(body)),
@@ -80,7 +80,7 @@ using Mask = Visibility<Tq, Tk>;
 enum {{ {tensors} }};  // places in call.tensors"""
 
 
-def _fill(residuals: int, hides_keys: bool) -> Iterator[str]:
+def _fill(residuals: int, body: Body) -> Iterator[str]:
     yield "// Which pairs of a PARTIAL tile, or of one that the edge of the space cuts off, are visible."
     yield "void fill(Mask& visible, const Call& call, int16_t residual,"
     yield "          int64_t batch, int64_t head, int64_t q_tile, int64_t kv_tile) {"
@@ -89,8 +89,10 @@ def _fill(residuals: int, hides_keys: bool) -> Iterator[str]:
         yield f"        case {number}: visible_{number}(visible, call, batch, head, q_tile, kv_tile); break;"
     yield "        default: show_all(visible);"
     yield "    }"
-    if hides_keys:
+    if body.hides_keys:
         yield "    hide_columns(visible, call.keys.counts[kv_tile]);"
+    if body.sparse:
+        yield "    find_spans<Factor>(visible);"
     yield "}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from attndsl.codegen import tile_ir as tile
 from attndsl.codegen.cpp_loops import print_row_loop
+from attndsl.codegen.cpp_sparse import sparse_products
 from attndsl.codegen.cpp_tiles import SIZES, Buffers, rows_of
 from attndsl.codegen.steps import (
     FillTerm,
@@ -53,6 +54,7 @@ class Body:
         ]
         self.terms = sorted({step.number for step in self.flat if isinstance(step, FillTerm)})
         self.masks = any(isinstance(step, RowLoop) and step.masks for step in self.flat)
+        self.sparse = sparse_products(self.flat) if self.masks else set()
 
     def scratch(self) -> Iterator[str]:
         """The struct of all variables: what one thread works on. Large tiles would not fit on its stack."""
@@ -86,6 +88,9 @@ class Body:
                 yield f"store_column({rows_of(tensor, 'float')}, {source.name});"
             case FillTerm(target, number):
                 yield _fill_term(target, number)
+            case Product() if step in self.sparse:
+                yield f"if (full) {self._product(step)}"
+                yield f"else {self._product(step, 'visible.spans')}"
             case Product():
                 yield self._product(step)
             case RowLoop():
@@ -95,12 +100,12 @@ class Body:
             case Visit():
                 yield from self._visit(step)
 
-    def _product(self, step: Product) -> str:
+    def _product(self, step: Product, *spans: str) -> str:
         dot = step.dot
         rescale = [step.rescale.name] if step.rescale else []
         factors = [self.buffers.left(dot.left), self.buffers.right(dot.right, dot.transpose_right)]
         function = f"dot{'_transposed' * dot.transpose_left}{'_accumulate' * step.accumulates}"
-        return f"{function}({', '.join([step.target.name, *rescale, *factors])});"
+        return f"{function}({', '.join([step.target.name, *rescale, *factors, *spans])});"
 
     def _heads(self, step: Heads) -> Iterator[str]:
         yield f"// {step.comment}"
@@ -122,6 +127,8 @@ class Body:
         yield f"    for (int64_t {other} = map.begin[run]; {other} < map.end[run]; ++{other}) {{"
         yield f"        {constant}auto& [{members}] = packed[{other}];"
         yield f"        const bool full = {' && '.join(['map.residual[run] == 0', *whole])};"
+        if self.masks:
+            yield "        if (!full) fill(visible, call, map.residual[run], batch, head, q_tile, kv_tile);"
         yield from ("        " + line for line in self._block(step.steps))
         yield "    }"
         yield "}"
@@ -132,7 +139,6 @@ class Body:
         yield "if (full) {"
         yield from ("    " + line for line in print_row_loop(step.when_all_visible(), kept))
         yield "} else {"
-        yield "    fill(visible, call, map.residual[run], batch, head, q_tile, kv_tile);"
         yield from ("    " + line for line in print_row_loop(step, kept))
         yield "}"
 

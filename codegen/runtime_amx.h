@@ -190,6 +190,23 @@ inline void dot_transposed_accumulate(Tile<float, M, N>& target, const Tile<floa
     if constexpr (pairs < M) accumulate_columns<unit_rows>(target, left, right, pairs);
 }
 
+// The unit is so fast that nothing is left out.
+template <> constexpr bool uses_spans<bfloat16> = false;
+template <int M, int N, int K>
+inline void dot(Tile<float, M, N>& target, const LeftTile<M, K>& left, const RightTile<K, N>& right, const Spans<M>&) {
+    dot(target, left, right);
+}
+template <int M, int N, int K>
+inline void dot_accumulate(Tile<float, M, N>& target, const float* alpha, const Tile<float, M, K>& left,
+                           const RightTile<K, N>& right, const Spans<M>&) {
+    dot_accumulate(target, alpha, left, right);
+}
+template <int M, int N, int K>
+inline void dot_accumulate(Tile<float, M, N>& target, const Tile<float, M, K>& left, const RightTile<K, N>& right,
+                           const Spans<M>&) {
+    dot_accumulate(target, left, right);
+}
+
 #else
 
 class MatrixUnit {

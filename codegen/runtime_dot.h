@@ -21,12 +21,20 @@ constexpr int block_vectors = 4;
 constexpr int block_vectors = 3;
 #endif
 
-// target[m][n] = (Accumulate ? target[m][n] * alpha[m] : 0) + sum_k left[m * LeftRow + k * LeftInner] * right[k][n].
+// Rows and vectors of a block where blocks without visible pairs are left out.
+#if defined(ATTN_AVX512)
+constexpr int sparse_rows = 8, sparse_vectors = 2;
+#else
+constexpr int sparse_rows = 4, sparse_vectors = 2;
+#endif
+
+// target[m][n] = (Accumulate ? target[m][n] * alpha[m] : 0) + sum_k left[m * LeftRow + k * LeftInner] * right[k][n],
+// with inner indices k from span.begin up to span.end.
 // The old target is added last: a sum over many tiles then loses less to rounding than one running sum would.
-template <int MR, int NR, int Inner, int LeftRow, int LeftInner, int RightRow, int TargetRow, bool Accumulate>
-ATTN_INLINE void multiply_block(float* target, const float* left, const float* right, const float* alpha) {
+template <int MR, int NR, int LeftRow, int LeftInner, int RightRow, int TargetRow, bool Accumulate>
+ATTN_INLINE void multiply_block(float* target, const float* left, const float* right, const float* alpha, Span span) {
     Vector sum[MR][NR] = {};
-    for (int inner = 0; inner < Inner; ++inner) {
+    for (int inner = span.begin; inner < span.end; ++inner) {
         Vector factor[NR];
         ATTN_UNROLL
         for (int vector = 0; vector < NR; ++vector)
@@ -48,28 +56,29 @@ ATTN_INLINE void multiply_block(float* target, const float* left, const float* r
     }
 }
 
-template <int Rows, int NR, int Inner, int LeftRow, int LeftInner, int RightRow, int TargetRow, bool Accumulate>
-inline void multiply_columns(float* target, const float* left, const float* right, const float* alpha) {
+template <int Rows, int NR, int LeftRow, int LeftInner, int RightRow, int TargetRow, bool Accumulate, class Inner>
+inline void multiply_columns(float* target, const float* left, const float* right, const float* alpha, Inner inner) {
     constexpr int MR = block_rows(NR) < Rows ? block_rows(NR) : Rows;
     constexpr int rest = Rows % MR;
     int row = 0;
     for (; row + MR <= Rows; row += MR)
-        multiply_block<MR, NR, Inner, LeftRow, LeftInner, RightRow, TargetRow, Accumulate>(
-            target + row * TargetRow, left + row * LeftRow, right, alpha + row);
+        multiply_block<MR, NR, LeftRow, LeftInner, RightRow, TargetRow, Accumulate>(
+            target + row * TargetRow, left + row * LeftRow, right, alpha + row, inner.of(row, MR));
     if constexpr (rest > 0)
-        multiply_block<rest, NR, Inner, LeftRow, LeftInner, RightRow, TargetRow, Accumulate>(
-            target + row * TargetRow, left + row * LeftRow, right, alpha + row);
+        multiply_block<rest, NR, LeftRow, LeftInner, RightRow, TargetRow, Accumulate>(
+            target + row * TargetRow, left + row * LeftRow, right, alpha + row, inner.of(row, rest));
 }
 
-template <int Rows, int Vectors, int Inner, int LeftRow, int LeftInner, int RightRow, int TargetRow, bool Accumulate>
-inline void multiply(float* target, const float* left, const float* right, const float* alpha) {
+// inner: the inner indices that matter to some rows, WholeRows or Spans.
+template <int Rows, int Vectors, int LeftRow, int LeftInner, int RightRow, int TargetRow, bool Accumulate, class Inner>
+inline void multiply(float* target, const float* left, const float* right, const float* alpha, const Inner& inner) {
     constexpr int blocks = (Vectors + block_vectors - 1) / block_vectors;
     constexpr int first = Vectors / blocks;  // the remaining vectors go to another block
-    multiply_columns<Rows, first, Inner, LeftRow, LeftInner, RightRow, TargetRow, Accumulate>(target, left, right,
-                                                                                              alpha);
+    multiply_columns<Rows, first, LeftRow, LeftInner, RightRow, TargetRow, Accumulate>(target, left, right, alpha,
+                                                                                       inner);
     if constexpr (Vectors > first)
-        multiply<Rows, Vectors - first, Inner, LeftRow, LeftInner, RightRow, TargetRow, Accumulate>(
-            target + first * vector_width, left, right + first * vector_width, alpha);
+        multiply<Rows, Vectors - first, LeftRow, LeftInner, RightRow, TargetRow, Accumulate>(
+            target + first * vector_width, left, right + first * vector_width, alpha, inner);
 }
 
 template <int Count> struct Ones {
@@ -81,16 +90,39 @@ template <int Count> constexpr Ones<Count> ones{};
 // target = left . right
 template <int M, int N, int K>
 inline void dot(Tile<float, M, N>& target, const Tile<float, M, K>& left, const Tile<float, K, N>& right) {
-    multiply<M, padded(N) / vector_width, K, padded(K), 1, padded(N), padded(N), false>(
-        target.data, left.data, right.data, nullptr);
+    multiply<M, padded(N) / vector_width, padded(K), 1, padded(N), padded(N), false>(
+        target.data, left.data, right.data, nullptr, WholeRows<K>());
+}
+
+// The same for blocks of target with a visible pair; the others keep what they held.
+template <int M, int N, int K>
+inline void dot(Tile<float, M, N>& target, const Tile<float, M, K>& left, const Tile<float, K, N>& right,
+                const Spans<M>& visible) {
+    constexpr int vectors = padded(N) / vector_width % sparse_vectors ? 1 : sparse_vectors;
+    constexpr int columns = vectors * vector_width;
+    static_assert(M % sparse_rows == 0, "rows are filled up to whole blocks");
+    for (int row = 0; row < M; row += sparse_rows) {
+        const Span span = visible.of(row, sparse_rows);
+        for (int column = span.begin / columns * columns; column < span.end; column += columns)
+            multiply_block<sparse_rows, vectors, padded(K), 1, padded(N), padded(N), false>(
+                target.row(row) + column, left.row(row), right.data + column, nullptr, {0, K});
+    }
 }
 
 // target[m] = target[m] * alpha[m] + left[m] . right
 template <int M, int N, int K>
 inline void dot_accumulate(Tile<float, M, N>& target, const float* alpha, const Tile<float, M, K>& left,
                            const Tile<float, K, N>& right) {
-    multiply<M, padded(N) / vector_width, K, padded(K), 1, padded(N), padded(N), true>(
-        target.data, left.data, right.data, alpha);
+    multiply<M, padded(N) / vector_width, padded(K), 1, padded(N), padded(N), true>(
+        target.data, left.data, right.data, alpha, WholeRows<K>());
+}
+
+// The same where left is 0 outside the visible pairs.
+template <int M, int N, int K>
+inline void dot_accumulate(Tile<float, M, N>& target, const float* alpha, const Tile<float, M, K>& left,
+                           const Tile<float, K, N>& right, const Spans<M>& visible) {
+    multiply<M, padded(N) / vector_width, padded(K), 1, padded(N), padded(N), true>(
+        target.data, left.data, right.data, alpha, visible);
 }
 
 // target = target + left . right (backward: dq += ds . k)
@@ -98,13 +130,18 @@ template <int M, int N, int K>
 inline void dot_accumulate(Tile<float, M, N>& target, const Tile<float, M, K>& left, const Tile<float, K, N>& right) {
     dot_accumulate(target, ones<M>.data, left, right);
 }
+template <int M, int N, int K>
+inline void dot_accumulate(Tile<float, M, N>& target, const Tile<float, M, K>& left, const Tile<float, K, N>& right,
+                           const Spans<M>& visible) {
+    dot_accumulate(target, ones<M>.data, left, right, visible);
+}
 
 // target = target + left^T . right (backward: dv += p^T . dO, dk += ds^T . q)
 template <int M, int N, int K>
 inline void dot_transposed_accumulate(Tile<float, M, N>& target, const Tile<float, K, M>& left,
                                       const Tile<float, K, N>& right) {
-    multiply<M, padded(N) / vector_width, K, 1, padded(M), padded(N), padded(N), true>(
-        target.data, left.data, right.data, ones<M>.data);
+    multiply<M, padded(N) / vector_width, 1, padded(M), padded(N), padded(N), true>(
+        target.data, left.data, right.data, ones<M>.data, WholeRows<K>());
 }
 
 }  // namespace attn

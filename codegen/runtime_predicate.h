@@ -5,14 +5,16 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include "runtime_vector.h"
+#include "runtime_tile.h"
 
 namespace attn {
 
-// Which queries of a tile see which keys: -1 where visible, else 0.
+// Which queries of a tile see which keys: -1 where visible, else 0. spans: between which columns each query's are.
 template <int Rows, int Columns>
 struct alignas(64) Visibility {
+    static constexpr int rows = Rows, columns = Columns;
     int32_t data[Rows * Columns];
+    Spans<Rows> spans;
     ATTN_INLINE int32_t* row(int index) { return data + index * Columns; }
     ATTN_INLINE const int32_t* row(int index) const { return data + index * Columns; }
 };
@@ -31,6 +33,33 @@ template <int Rows, int Columns> inline void show_all(Visibility<Rows, Columns>&
 template <int Rows, int Columns> inline void hide_columns(Visibility<Rows, Columns>& visible, int count) {
     for (int i = 0; i < Rows && count < Columns; ++i)
         for (int j = count; j < Columns; ++j) visible.row(i)[j] = 0;
+}
+
+ATTN_INLINE bool any(IntVector chosen) {
+#if defined(ATTN_AVX512)
+    return _mm512_test_epi32_mask(reinterpret_cast<__m512i>(chosen), reinterpret_cast<__m512i>(chosen)) != 0;
+#elif defined(ATTN_AVX2)
+    return !_mm256_testz_si256(reinterpret_cast<__m256i>(chosen), reinterpret_cast<__m256i>(chosen));
+#else
+    return (chosen[0] | chosen[1] | chosen[2] | chosen[3]) != 0;
+#endif
+}
+
+// Operand: what the products multiply that the spans are for.
+template <class Operand, int Rows, int Columns> inline void find_spans(Visibility<Rows, Columns>& visible) {
+    static_assert(Columns % span_group == 0, "keys are filled up to whole groups");
+    for (int row = 0; row < Rows && uses_spans<Operand>; ++row) {
+        int32_t begin = Columns, end = 0;
+        for (int column = 0; column < Columns; column += span_group) {
+            IntVector group = load(visible.row(row) + column);
+            for (int next = vector_width; next < span_group; next += vector_width)
+                group |= load(visible.row(row) + column + next);
+            const bool seen = any(group);
+            begin = seen && column < begin ? column : begin;
+            end = seen ? column + span_group : end;
+        }
+        visible.spans.data[row] = {begin, end};
+    }
 }
 
 template <class Integer> ATTN_INLINE Integer floor_divide(Integer number, Integer divisor) {

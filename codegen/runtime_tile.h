@@ -22,6 +22,30 @@ template <int Rows, int Columns> inline void multiply(Tile<float, Rows, Columns>
         store(tile.data + index, load(tile.data + index) * factor);
 }
 
+// A part of a tile's columns. Of each row of a tile, those between which all its visible pairs lie, in whole groups
+// of span_group columns; begin is not less than end where there are none. Products may leave out everything else.
+struct Span {
+    int32_t begin, end;
+};
+constexpr int span_group = 16;
+template <int Rows>
+struct Spans {
+    Span data[Rows];
+    // The columns that matter to some of the rows [row, row + count).
+    ATTN_INLINE Span of(int row, int count) const {
+        Span all = data[row];
+        for (int index = row + 1; index < row + count; ++index) {
+            all.begin = data[index].begin < all.begin ? data[index].begin : all.begin;
+            all.end = data[index].end > all.end ? data[index].end : all.end;
+        }
+        return {all.begin < all.end ? all.begin : all.end, all.end};
+    }
+};
+template <class Operand> constexpr bool uses_spans = true;  // whether products of these numbers leave anything out
+template <int Columns> struct WholeRows {
+    ATTN_INLINE constexpr Span of(int, int) const { return {0, Columns}; }
+};
+
 // What a dot multiplies. Chosen per storage type; float32 wherever the target has nothing faster.
 template <class Element> struct OperandOf { using type = float; };
 template <class Element> using Operand = typename OperandOf<Element>::type;

@@ -43,6 +43,14 @@ void row_sums(float* target, const float* source) {
     store(target, sum_of_each(rows));
 }
 
+// The spans [16][2] of a mask [16][48].
+void spans_of(int32_t* target, const int32_t* mask) {
+    static Visibility<16, 48> visible;
+    std::memcpy(visible.data, mask, sizeof visible.data);
+    find_spans<float>(visible);
+    std::memcpy(target, &visible.spans, sizeof visible.spans);
+}
+
 // The addresses of two blocks of a workspace of the given size.
 void workspace_blocks(uint64_t* addresses, int64_t bytes) {
     Workspace workspace(bytes);
@@ -153,19 +161,22 @@ DOT_FUNCTIONS(48, 80, 256)
 // The two products of attention, from tensors: scores = q . k^T, and output = output * alpha + weights . v.
 #define ATTENTION_FUNCTIONS(Element, Tq, Tk, D, Dv)                                                                \
     void scores_##Element##_##Tq##_##Tk##_##D##_##Dv(float* dense, void* q, void* k, const int64_t* strides,       \
-                                                     const int32_t* tokens, int queries, int keys) {               \
+                                                     const int32_t* tokens, int queries, int keys,                 \
+                                                     const Spans<Tq>* visible) {                                   \
         MatrixUnit unit;                                                                                           \
         static QueryTile<Operand<Element>, Tq, D> left;                                                            \
         static KeyTile<Operand<Element>, D, Tk> right;                                                             \
         static Tile<float, Tq, Tk> scores;                                                                         \
         gather_rows(left, rows_at<const Element>(q, strides, tokens, queries));                                    \
         gather_transposed(right, rows_at<const Element>(k, strides, tokens, keys));                                \
-        dot(scores, left, right);                                                                                  \
+        fill(scores, dense);                                                                                       \
+        if (visible) dot(scores, left, right, *visible);                                                           \
+        else dot(scores, left, right);                                                                             \
         read(dense, scores);                                                                                       \
     }                                                                                                              \
     void output_##Element##_##Tq##_##Tk##_##D##_##Dv(float* dense, const float* alpha, const float* weights,       \
                                                      void* v, const int64_t* strides, const int32_t* tokens,       \
-                                                     int keys) {                                                   \
+                                                     int keys, const Spans<Tq>* visible) {                         \
         MatrixUnit unit;                                                                                           \
         static Tile<float, Tq, Tk> left;                                                                           \
         static ValueTile<Operand<Element>, Tk, Dv> right;                                                          \
@@ -173,7 +184,8 @@ DOT_FUNCTIONS(48, 80, 256)
         fill(left, weights);                                                                                       \
         fill(output, dense);                                                                                       \
         gather_rows(right, rows_at<const Element>(v, strides, tokens, keys));                                      \
-        dot_accumulate(output, alpha, left, right);                                                                \
+        if (visible) dot_accumulate(output, alpha, left, right, *visible);                                         \
+        else dot_accumulate(output, alpha, left, right);                                                           \
         read(dense, output);                                                                                       \
     }
 // The products of its backward pass, with q as both factors: keys . q^T, sum + weights . q and sum + columns^T . q.
@@ -217,5 +229,6 @@ ATTENTION_SIZES(float)
 ATTENTION_SIZES(bfloat16)
 ATTENTION_SIZES(float16)
 
+int leaves_out_bfloat16() { return uses_spans<Operand<bfloat16>>; }
 int matrix_unit_allowed() { return MatrixUnit::request(); }
 }

@@ -56,7 +56,7 @@ def test_scores_from_tensors(
     q, k = (LAYOUTS[layout](encode(random(100, d, seed=seed), element)) for seed in (4, 5))
     for queries, keys in ((tq, tk), (tq - 1, tk - 5), (0, 1)):
         scores = random(tq, tk)
-        runtime(f"scores_{element}_{tq}_{tk}_{d}_{dv}", scores, q, k, strides(q), TOKENS, queries, keys)
+        runtime(f"scores_{element}_{tq}_{tk}_{d}_{dv}", scores, q, k, strides(q), TOKENS, queries, keys, None)
         left, right = decode(q, element)[TOKENS[:queries]], decode(k, element)[TOKENS[:keys]]
         assert_product(scores[:queries, :keys], left, right.T)
         assert not scores[queries:].any()
@@ -77,8 +77,54 @@ def test_weights_times_values_from_tensors(
         output = random(tq, dv, seed=11)
         start = alpha[:, None].astype(np.float64) * output
         name = f"output_{element}_{tq}_{tk}_{d}_{dv}"
-        runtime(name, output, alpha, weights, v, strides(v), TOKENS, keys)
+        runtime(name, output, alpha, weights, v, strides(v), TOKENS, keys, None)
         assert_product(output, left[:, :keys], decode(v, element)[TOKENS[:keys]], start)
+
+
+def spans(rows: int, columns: int) -> Array:
+    """Some columns of each row, in groups of 16: none in the first 8 rows, then few and many in turn."""
+    begin = 16 * (np.arange(rows, dtype=np.int32) % (columns // 16))
+    end = np.where(np.arange(rows) % 3, columns, begin + 16)
+    found = np.stack([begin, end], axis=1).astype(np.int32)
+    found[:8] = columns, 0
+    return np.ascontiguousarray(found)
+
+
+def inside(visible: Array, columns: int) -> Array:
+    """The pairs in the spans, as booleans."""
+    column = np.arange(columns)
+    mask: Array = (visible[:, :1] <= column) & (column < visible[:, 1:])
+    return mask
+
+
+@pytest.mark.parametrize("element", ELEMENTS)
+@pytest.mark.parametrize(("tq", "tk", "d", "dv"), ATTENTION)
+def test_scores_outside_the_visible_pairs_are_left_out(
+    runtime: Call, element: str, tq: int, tk: int, d: int, dv: int
+) -> None:
+    q, k = (encode(random(100, d, seed=seed), element) for seed in (4, 5))
+    scores, visible = np.full((tq, tk), np.nan, dtype=np.float32), spans(tq, tk)
+    runtime(f"scores_{element}_{tq}_{tk}_{d}_{dv}", scores, q, k, strides(q), TOKENS, tq, tk, visible)
+    mask = inside(visible, tk)
+    whole = decode(q, element)[TOKENS[:tq]].astype(np.float64) @ decode(k, element)[TOKENS[:tk]].T
+    assert np.allclose(scores[mask], whole[mask], atol=1e-3)
+    assert np.isnan(scores[:8]).all() or (element == "bfloat16" and not runtime("leaves_out_bfloat16"))
+
+
+@pytest.mark.parametrize("element", ELEMENTS)
+@pytest.mark.parametrize(("tq", "tk", "d", "dv"), ATTENTION)
+def test_weights_outside_the_visible_pairs_are_left_out(
+    runtime: Call, element: str, tq: int, tk: int, d: int, dv: int
+) -> None:
+    v, visible = encode(random(100, dv, seed=7), element), spans(tq, tk)
+    weights = np.where(inside(visible, tk), np.abs(random(tq, tk, seed=9)), 0).astype(np.float32)
+    output, alpha = random(tq, dv, seed=11), random(tq, seed=10)
+    start = alpha[:, None].astype(np.float64) * output
+    name = f"output_{element}_{tq}_{tk}_{d}_{dv}"
+    runtime(name, output, alpha, weights, v, strides(v), TOKENS, tk, visible)
+    rounds = element == "bfloat16" and runtime("rounds_bfloat16")
+    left = from_bfloat16(to_bfloat16(weights)) if rounds else weights
+    assert_product(output, left, decode(v, element)[TOKENS[:tk]], start)
 
 
 @pytest.mark.parametrize("element", ELEMENTS)

@@ -60,6 +60,7 @@ void fill(Mask& visible, const Call& call, int16_t residual,
         default: show_all(visible);
     }
     hide_columns(visible, call.keys.counts[kv_tile]);
+    find_spans<Factor>(visible);
 }
 
 struct Packed {  // a kv tile in fast memory
@@ -111,7 +112,9 @@ void run(const Call& call, const Packed* packed, Scratch& scratch, int64_t batch
         for (int64_t kv_tile = map.begin[run]; kv_tile < map.end[run]; ++kv_tile) {
             const auto& [k_rows, v_rows] = packed[kv_tile];
             const bool full = map.residual[run] == 0 && call.keys.counts[kv_tile] == Tk;
-            dot(scores_product, queries, k_rows);
+            if (!full) fill(visible, call, map.residual[run], batch, head, q_tile, kv_tile);
+            if (full) dot(scores_product, queries, k_rows);
+            else dot(scores_product, queries, k_rows, visible.spans);
             if (full) {
                 for (int first = 0; first < Tq; first += vector_width) {
                     Vector new_highest_of_tile_rows[vector_width];
@@ -128,7 +131,6 @@ void run(const Call& call, const Packed* packed, Scratch& scratch, int64_t batch
                     store(new_highest_of_tile + first, maximum_of_each(new_highest_of_tile_rows));
                 }
             } else {
-                fill(visible, call, map.residual[run], batch, head, q_tile, kv_tile);
                 for (int first = 0; first < Tq; first += vector_width) {
                     Vector new_highest_of_tile_rows[vector_width];
                     for (int lane = 0; lane < vector_width; ++lane) {
@@ -163,7 +165,8 @@ void run(const Call& call, const Packed* packed, Scratch& scratch, int64_t batch
                 store(total + first, (load(total + first) * load(rescale + first)) + load(total_of_tile + first));
                 store(highest + first, load(new_highest + first));
             }
-            dot_accumulate(weighted_values, rescale, weights, v_rows);
+            if (full) dot_accumulate(weighted_values, rescale, weights, v_rows);
+            else dot_accumulate(weighted_values, rescale, weights, v_rows, visible.spans);
         }
     }
     for (int first = 0; first < Tq; first += vector_width) {
