@@ -8,6 +8,7 @@ solver is HiGHS, by way of scipy.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attndsl.diagnostics import AttnBackendError, AttnScheduleError
+from attndsl.diagnostics import AttnBackendError, AttnScheduleError, AttnWarning
 from attndsl.fitting.sample_file import INSTALL
 
 Numbers = NDArray[np.float64]
@@ -24,6 +25,8 @@ SECONDS = 120.0
 GAP = 1e-6
 """How far from the best possible sum of kept mass the solver may stop, relative to it."""
 ROUNDING = 1e-9
+OUT_OF_TIME = 1
+"""The status that scipy gives to a solver that stopped at its time limit."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,13 @@ def assign(layers: Sequence[Sequence[Family]], weights: Sequence[float], budget:
     solver = _require_scipy()
     scale = 1 / sum(weight * len(layer[0].kept) for layer, weight in zip(layers, weights, strict=True))
     scaled = [weight * scale for weight in weights]
-    _check_feasible(layers, scaled, budget)
+    least = _least_density(layers, scaled)
+    if least > budget + ROUNDING:
+        raise AttnScheduleError(
+            "A0520",
+            f"no choice has a density of {budget:.4g} or less: the cheapest has {least:.4g}",
+            help="raise the budget, or add sparser candidates",
+        )
     problem = _Problem()
     for layer, weight in zip(layers, scaled, strict=True):
         problem.add(layer, weight)
@@ -65,7 +74,7 @@ def assign(layers: Sequence[Sequence[Family]], weights: Sequence[float], budget:
         excess = mean_density(layers, scaled, choices) - budget
         if excess <= ROUNDING:
             return choices
-        limit -= 2 * excess  # the solver's tolerance let the sum exceed the budget
+        limit = max(limit - 2 * excess, least)  # the solver's tolerance let the sum exceed the budget
     raise _unsolved("its rounding exceeds the budget")
 
 
@@ -142,6 +151,13 @@ class _Problem:
         )
         if found.x is None:
             raise _unsolved(found.message.strip().splitlines()[0])
+        if found.status == OUT_OF_TIME:
+            warnings.warn(
+                f"the choice may not be the best: after {SECONDS:.0f} seconds one that keeps up to "
+                f"{found.mip_gap:.2%} more was not ruled out; give fewer candidates",
+                AttnWarning,
+                stacklevel=2,
+            )
         taken: NDArray[np.bool_] = found.x > 0.5
         return taken
 
@@ -167,17 +183,12 @@ def check_budget(budget: object) -> float:
     )
 
 
-def _check_feasible(layers: Sequence[Sequence[Family]], weights: Sequence[float], budget: float) -> None:
-    least = sum(
+def _least_density(layers: Sequence[Sequence[Family]], weights: Sequence[float]) -> float:
+    """The density of the cheapest choice."""
+    return sum(
         weight * min(float(family.density.min(axis=1).sum()) for family in layer)
         for layer, weight in zip(layers, weights, strict=True)
     )
-    if least > budget + ROUNDING:
-        raise AttnScheduleError(
-            "A0520",
-            f"no choice has a density of {budget:.4g} or less: the cheapest has {least:.4g}",
-            help="raise the budget, or add sparser candidates",
-        )
 
 
 def _unsolved(reason: str) -> AttnScheduleError:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attndsl.diagnostics import AttnScheduleError
+from attndsl.diagnostics import AttnScheduleError, AttnWarning
+from attndsl.fitting import assignment
 from attndsl.fitting.assignment import Choice, Family, _Problem, assign, mean_density
 
 Layers = list[list[Family]]
@@ -83,6 +84,23 @@ def test_a_solver_that_rounds_beyond_the_budget_is_asked_again(monkeypatch: pyte
     found = assign(layers, weights, 0.5)
     assert len(limits) > 1
     assert mean_density(layers, [weight / (2 * sum(weights)) for weight in weights], found) <= 0.5 + 1e-9
+
+
+def test_a_choice_that_is_not_proven_best_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers, weights = problem(1)
+    expected = assign(layers, weights, 0.5)
+    optimize, _ = assignment._require_scipy()
+    milp = optimize.milp
+
+    def late(*args: Any, **options: Any) -> Any:
+        found = milp(*args, **options)
+        found.status, found.mip_gap = assignment.OUT_OF_TIME, 0.0123
+        return found
+
+    monkeypatch.setattr(optimize, "milp", late)
+    with pytest.warns(AttnWarning, match="keeps up to 1.23% more was not ruled out"):
+        found = assign(layers, weights, 0.5)
+    assert kept(layers, found) == kept(layers, expected)
 
 
 def test_layers_with_more_pairs_of_tokens_weigh_more() -> None:
