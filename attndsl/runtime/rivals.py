@@ -13,11 +13,14 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from attndsl.diagnostics import AttnBackendError
-from attndsl.ir.bound import BoundIR
+from attndsl.ir.bound import BoundIR, input_sizes
 from attndsl.ir.expr import Head
 from attndsl.runtime.flex_mask import mask_function
 
 Call = Callable[[], Tensor]
+
+RANK = 8
+"""Channels of inputs whose last dimension is the caller's choice."""
 
 
 def random_tensors(ir: BoundIR, head_dim: int, dtype: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -42,6 +45,18 @@ def random_tensors(ir: BoundIR, head_dim: int, dtype: str) -> tuple[Tensor, Tens
     return draw(ir.heads, queries), draw(ir.kv_heads, keys), draw(ir.kv_heads, keys)
 
 
+def random_inputs(ir: BoundIR, head_dim: int) -> dict[str, Tensor]:
+    """Inputs for all that masks do not read, as scores, sinks and gates do: normal reals, 0 and 1 else."""
+    generator = torch.Generator().manual_seed(1)
+    drawn: dict[str, Tensor] = {}
+    for each in ir.inputs:
+        if each not in ir.mask_inputs:
+            sizes = [size or RANK for size in input_sizes(ir, each.name, head_dim)]
+            normal = torch.randn(sizes, generator=generator)
+            drawn[each.name] = {"real": normal, "int": (normal > 0).long(), "bool": normal > 0}[each.kind]
+    return drawn
+
+
 def dense(q: Tensor, k: Tensor, v: Tensor) -> Call:
     """Torch's attention over all pairs, without a mask."""
     grouped = q.shape[1] != k.shape[1]
@@ -52,7 +67,8 @@ def flex(ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, inputs: Mapping[str, Any]
     """FlexAttention, compiled for these tensors, with the pattern's mask over tokens in memory order."""
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-    mask = mask_function(ir, {name: torch.as_tensor(value) for name, value in inputs.items()})
+    read = {each.name: torch.as_tensor(inputs[each.name]) for each in ir.mask_inputs}
+    mask = mask_function(ir, read)
     per_head = ir.heads if any(Head() in region.visible.leaves for region in ir.regions) else None
     blocks = create_block_mask(mask, None, per_head, q.shape[2], k.shape[2], device="cpu")
     compiled = torch.compile(flex_attention, dynamic=False)

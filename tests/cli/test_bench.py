@@ -55,6 +55,38 @@ def test_inputs_and_groups(run: Callable[..., Any]) -> None:
     assert result["density"] == pytest.approx((6 + 3 + 6) / 64)
 
 
+SCORED = """
+pattern scored:
+    space tokens(n)
+    input table: real[heads, 4]
+    input g: real[query, heads]
+    attend causal
+    score s - slope(head, heads) * (q.n - k.n) + table[head, q.n % 4]
+    gate sigmoid(g)
+"""
+
+
+def test_scores_and_gates_are_checked_on_random_inputs(run: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "scored.attn").write_text(SCORED)
+    words = ("bench", tmp_path / "scored.attn", "--shape", "64", "--heads", "2", "--head-dim", "16")
+    result = json.loads(run(*words, "--rounds", "1", "--json").out)
+    assert result["correct"] is True
+    assert 0 < result["largest_error"] < 1e-5
+    shown = run(*words, "--rounds", "1").out
+    assert "agrees with the float64 denotation on all queries" in " ".join(shown.split())
+
+
+def test_what_takes_too_long_is_not_checked(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("attndsl.cli.bench_check.MOST_PAIRS", 1000)
+    (tmp_path / "scored.attn").write_text(SCORED)
+    words = ("bench", tmp_path / "scored.attn", "--shape", "64", "--heads", "2", "--head-dim", "16")
+    result = json.loads(run(*words, "--rounds", "1", "--json").out)
+    assert (result["correct"], result["largest_error"]) == (None, None)
+    assert "The output was not checked" in run(*words, "--rounds", "1").out
+
+
 def test_a_mask_without_its_input_is_refused(refuse: Callable[..., str]) -> None:
     assert "A0611" in refuse("bench", "document", "--shape", "8")
 
