@@ -39,7 +39,9 @@ def error_of(
         return largest_error(ir, arrays, rivals.to_array(out), CHECKED_ROWS, read)
     if ir.heads * ir.query_space.size * ir.key_space.size > MOST_PAIRS:
         return None
-    exact = bound.reference(*(tensor.double() for tensor in tensors), **inputs)
+    q, k, v = (tensor.double() for tensor in tensors)
+    data: dict[str, Any] = dict(inputs)
+    exact = bound.reference(q, k, v, **data)
     return float((out.double() - exact).abs().max())
 
 
