@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from attndsl.diagnostics import AttnScheduleError
-from attndsl.fitting.assignment import Choice, Family, assign
+from attndsl.fitting.assignment import assign
 from attndsl.fitting.candidates import Candidate, merged
 from attndsl.fitting.layer_fit import Chosen, LayerFit
 from attndsl.fitting.masks import Rows, rows_of
 from attndsl.fitting.mass import kept_mass
 from attndsl.fitting.price import Price, bind, price
+from attndsl.fitting.program import Choice, Family
 from attndsl.fitting.samples import Layer
 from attndsl.pipeline import Bound, Extents
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from attndsl.diagnostics import AttnScheduleError
+from attndsl.fitting.labels import label
 from attndsl.ir.expr import Element, Head, topological
 from attndsl.ir.pattern import PLAIN, PatternIR
 from attndsl.named_pattern import find_pattern
@@ -37,37 +38,7 @@ class Candidate:
     """Parameters of which each head has a value of its own."""
 
     @property
-    def label(self) -> str:
-        """The pattern with its values: `moa alpha=64 beta=0.5`."""
-        return label(self.name, self.values)
-
-    def bind(self, shape: Extents, heads: int, kv_heads: int) -> Bound:
-        """With the numbers of a layer. Raises AttnBindError (A04xx)."""
-        return self.pattern.bind(shape=shape, heads=heads, kv_heads=kv_heads, **self.values)
-
-
-def label(name: str, values: Mapping[str, Any]) -> str:
-    """A pattern's name with values as the command line takes them."""
-    return " ".join([name, *(f"{key}={spelled(value)}" for key, value in values.items())])
-
-
-def spelled(value: Any) -> str:
-    """A value as the command line takes it: `18,24,24`, `true`; many values as their range."""
-    if isinstance(value, list | tuple):
-        different = sorted(set(value))
-        if len(value) > 4 and len(different) > 1:
-            return f"{spelled(different[0])}..{spelled(different[-1])}"
-        return ",".join(map(spelled, value if len(different) > 1 or len(value) <= 4 else different))
-    return (
-        str(value).lower()
-        if isinstance(value, bool)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
-
-
-def candidates(patterns: Patterns) -> list[Candidate]:
+    def candidates(patterns: Patterns) -> list[Candidate]:
     """All combinations of values. A list is a grid of values, anything else (a tuple too) one value.
 
     Raises AttnScheduleError A0525 for what is no pattern with values, A0526 where there are no candidates,

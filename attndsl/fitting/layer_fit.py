@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attndsl.fitting.candidates import label
+from attndsl.fitting.labels import label
 from attndsl.pipeline import Bound
 from attndsl.simulate.report import Report
 from attndsl.simulate.text import plain

@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from attndsl.fitting.candidates import Candidate, spelled
+from attndsl.fitting.candidates import Candidate
+from attndsl.fitting.labels import spelled
 from attndsl.show import palette
 from attndsl.show.page import text
 from attndsl.show.panel import Box, add_axes

@@ -19,12 +19,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attndsl.diagnostics import AttnCallError, AttnFileError
+from attndsl.fitting.sample_checks import check_shapes, finite, is_number, shown_keys
 from attndsl.fitting.sample_file import Array, SampleFile
 
 KEY = re.compile(r"layers\.(\d+)\.[qk]")
@@ -76,14 +76,14 @@ class Samples:
     def layer(self, number: int) -> Layer:
         """Read and check one layer. Raises AttnCallError (A063x) for arrays that do not fit."""
         q, k = (self.file.read(f"layers.{number}.{name}") for name in "qk")
-        _check_shapes(number, q, k)
+        check_shapes(number, q, k)
         queries = self._queries(number, q.shape[2], k.shape[2])
         chosen = self._sample(len(queries))
         mask = self._mask(number, (*q.shape[:3], k.shape[2]))
         return Layer(
             number=number,
-            q=_finite(f"layers.{number}.q", q[:, :, chosen]),
-            k=_finite(f"layers.{number}.k", k),
+            q=finite(f"layers.{number}.q", q[:, :, chosen]),
+            k=finite(f"layers.{number}.k", k),
             queries=queries[chosen],
             scale=self._scale(number, q.shape[3]),
             causal=self._causal(number),
@@ -120,7 +120,7 @@ class Samples:
         found = self._optional(number, "scale")
         if found is None:
             return float(head_dim**-0.5)
-        if found.size == 1 and _is_number(found):
+        if found.size == 1 and is_number(found):
             return float(found.astype(np.float64).reshape(()))
         raise AttnCallError(
             "A0633",
@@ -141,20 +141,8 @@ class Samples:
         )
 
     def _mask(self, number: int, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
-        mask = self.file.read(name) if (name := f"layers.{number}.mask") in self.file.names else None
-        if mask is None:
-            return None
-        fits = mask.ndim == 4 and all(
-            own == wanted or (own == 1 and place < 2)
-            for place, (own, wanted) in enumerate(zip(mask.shape, shape, strict=True))
-        )
-        if mask.dtype.kind in "bu" and fits:
-            return mask.astype(bool)
-        raise AttnCallError(
-            "A0634",
-            f"`{name}` must be bool {list(shape)}, {mask.dtype} {list(mask.shape)} given",
-            help="True where the model lets a query see a key; batch and heads may be 1",
-        )
+        name = f"layers.{number}.mask"
+        return shown_keys(name, self.file.read(name), shape) if name in self.file.names else None
 
     def _optional(self, number: int, name: str) -> Array | None:
         for key in (f"layers.{number}.{name}", name):
@@ -199,44 +187,3 @@ def _chosen(file: SampleFile, numbers: Sequence[int], layers: Sequence[int]) -> 
         f"`{file.path}` has no layer {missing[0]}" if missing else "no layer is chosen",
         help=f"it has the layers {', '.join(map(str, numbers))}",
     )
-
-
-def _check_shapes(number: int, q: Array, k: Array) -> None:
-    """Raise AttnCallError A0630 unless q and k are samples of one layer."""
-    for name, array in (("q", q), ("k", k)):
-        if array.ndim != 4 or not array.size:
-            raise _misfit(number, f"{name} has the shape {list(array.shape)}")
-        if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
-            raise _misfit(number, f"{name} has the type {array.dtype}")
-    for what, place in (("batches", 0), ("head dimensions", 3)):
-        if q.shape[place] != k.shape[place]:
-            raise _misfit(number, f"q and k have {what} {q.shape[place]} and {k.shape[place]}")
-    if q.shape[1] % k.shape[1]:
-        raise _misfit(number, f"{k.shape[1]} heads of k do not divide {q.shape[1]} heads of q")
-
-
-def _misfit(number: int, problem: str) -> AttnCallError:
-    return AttnCallError(
-        "A0630",
-        f"the samples of layer {number} do not fit: {problem}",
-        help="q and k are floating point [batch, heads, tokens, head_dim]; k may have fewer heads",
-    )
-
-
-def _is_number(array: Array) -> bool:
-    numeric = array.dtype.kind in "iuf" or array.dtype.name == "bfloat16"
-    return numeric and bool(np.isfinite(array.astype(np.float64)).all())
-
-
-def _finite(name: str, array: Array) -> Array:
-    """The array as float32. Raises AttnCallError A0631 for NaN or infinite elements."""
-    values: Any = array.astype(np.float32)
-    wrong = values.size - int(np.isfinite(values).sum())
-    if wrong:
-        raise AttnCallError(
-            "A0631",
-            f"`{name}` has {wrong:,} elements that are NaN or too large for float32",
-            help="capture from a model whose outputs are finite",
-        )
-    result: Array = values
-    return result

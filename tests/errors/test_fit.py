@@ -15,7 +15,7 @@ from torch.nn import functional
 
 import attndsl
 from attndsl.diagnostics import AttnError
-from attndsl.fitting import assignment
+from attndsl.fitting import program
 from tests.fitting.sample_data import Array, arrays, write
 
 Golden = Callable[[str, str], None]
@@ -131,7 +131,7 @@ def test_no_choice_was_made(folder: Path, golden: Golden) -> None:
 
 def test_the_solver_runs_out_of_time(folder: Path, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
     late = SimpleNamespace(x=None, message="Time limit reached. (HiGHS Status 13)\n")
-    optimize, _ = assignment._require_scipy()
+    optimize, _ = program.require_scipy()
     monkeypatch.setattr(optimize, "milp", lambda *_, **__: late)
     path = write(folder, arrays(1))
     golden("errors/fit_no_time.txt", error_of(lambda: attndsl.fit(path, {"causal": {}}, budget=1.0)))

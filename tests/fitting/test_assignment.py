@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from attndsl.diagnostics import AttnScheduleError, AttnWarning
-from attndsl.fitting import assignment
-from attndsl.fitting.assignment import Choice, Family, _Problem, assign, mean_density
+from attndsl.fitting import program
+from attndsl.fitting.assignment import assign, mean_density
+from attndsl.fitting.program import Choice, Family, Program
 
 Layers = list[list[Family]]
 
@@ -72,14 +73,14 @@ def test_a_budget_that_is_just_met_is_met() -> None:
 
 
 def test_a_solver_that_rounds_beyond_the_budget_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    solve = _Problem.solve
+    solve = Program.solve
     limits: list[float] = []
 
-    def generous(problem: _Problem, solver: Any, limit: float) -> Any:
+    def generous(of: Program, solver: Any, limit: float) -> Any:
         limits.append(limit)
-        return solve(problem, solver, 1.02 * limit)
+        return solve(of, solver, 1.02 * limit)
 
-    monkeypatch.setattr(_Problem, "solve", generous)
+    monkeypatch.setattr(Program, "solve", generous)
     layers, weights = problem(0)
     found = assign(layers, weights, 0.5)
     assert len(limits) > 1
@@ -89,12 +90,12 @@ def test_a_solver_that_rounds_beyond_the_budget_is_asked_again(monkeypatch: pyte
 def test_a_choice_that_is_not_proven_best_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     layers, weights = problem(1)
     expected = assign(layers, weights, 0.5)
-    optimize, _ = assignment._require_scipy()
+    optimize, _ = program.require_scipy()
     milp = optimize.milp
 
     def late(*args: Any, **options: Any) -> Any:
         found = milp(*args, **options)
-        found.status, found.mip_gap = assignment.OUT_OF_TIME, 0.0123
+        found.status, found.mip_gap = program.OUT_OF_TIME, 0.0123
         return found
 
     monkeypatch.setattr(optimize, "milp", late)

@@ -9,7 +9,8 @@ import pytest
 
 import attndsl
 from attndsl.diagnostics import AttnBindError, AttnFileError, AttnScheduleError
-from attndsl.fitting.candidates import candidates, merged, per_head_parameters, spelled
+from attndsl.fitting.candidates import candidates, merged, per_head_parameters
+from attndsl.fitting.labels import spelled
 
 SHARED = """pattern p(alpha: int[heads]):
     space tokens(n)
