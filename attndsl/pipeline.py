@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -135,7 +135,7 @@ class Pattern:
             return self.rows_at_any_length(heads, kv_heads, **values)
 
         parts = pattern_text(self.ir), heads, kv_heads, sorted(values.items())
-        return AnyLength(self.name, bind_to, rows, *parts)
+        return AnyLength(self.ir, bind_to, rows, *parts)
 
     def rows_at_any_length(
         self, heads: int | None = None, kv_heads: int | None = None, **values: Any
@@ -146,39 +146,9 @@ class Pattern:
         lengths. heads, kv_heads, values: as for `bind`. Raises AttnBindError A0416 for patterns of more than
         one axis, whose length is no single number.
         """
-        from attndsl.passes.open_length import (
-            LONGEST,
-            depends_on_length,
-            grows,
-            open_length,
-            requires_of_length,
-        )
-        from attndsl.runtime.rows import Growing, Rows
+        from attndsl.last_rows import rows_of_pattern
 
-        if not grows(self.ir):
-            raise AttnBindError(
-                "A0416", f"pattern `{self.name}` does not grow token by token: its space is not one axis",
-                help="bind it to a shape, and use `rows` of the bound pattern",
-            )  # fmt: skip
-        opened: dict[int, Bound] = {}
-
-        def at(shortest: int) -> BoundIR:
-            if shortest not in opened:
-                opened[shortest] = Pattern(open_length(self.ir, shortest)).bind(
-                    LONGEST, heads, kv_heads, **values
-                )
-            return opened[shortest].ir
-
-        def require(length: int) -> None:
-            if requires_of_length(self.ir):
-                self.bind(length, heads, kv_heads, **values)
-
-        any_heads = heads is None and kv_heads is None
-        bind = partial(Bound, any_heads=any_heads)
-        counts = None if any_heads else (heads or kv_heads or 1, kv_heads or heads or 1)
-        growing = Growing(at, bind, require, self.ir.inputs, depends_on_length(self.ir), counts)
-        parts = pattern_text(self.ir), heads, kv_heads, sorted(values.items())
-        return Rows(self.name, growing, *parts)
+        return rows_of_pattern(self, heads, kv_heads, values)
 
 
 def _depends_on_heads(ir: PatternIR) -> bool:
@@ -282,23 +252,17 @@ class Bound:
 
         q holds the last tokens only, k and v all of them. The keys of few queries are split over threads.
         """
-        from attndsl.runtime.rows import Growing, Rows
+        from attndsl.last_rows import rows_of_bound
 
-        fixed = self.ir.query_space.size, self.ir.key_space.size
-        bind = partial(Bound, any_heads=self.any_heads)
-        heads = None if self.any_heads else (self.ir.heads, self.ir.kv_heads)
-        growing = Growing(
-            lambda _: self.ir, bind, lambda _: None, self.ir.inputs, heads=heads, fixed=fixed
-        )
-        return Rows(self.name, growing, describe(self.ir), self.any_heads)
+        return rows_of_bound(self)
 
     @property
     def mask_inputs(self) -> frozenset[str]:
         """The declared inputs that masks read, which have no gradients."""
         return mask_inputs_of(self.ir)
 
-    def around(self, q: torch.Tensor, k: torch.Tensor) -> BoundIR | None:
-        """The bound pattern, if it has sinks, gates or low-rank biases, which stand around kernels."""
+    def around(self, q: torch.Tensor, k: torch.Tensor, shape: Sequence[int] = ()) -> BoundIR | None:
+        """The bound pattern, if more than a kernel is needed: see `ir.bound.needs_more`."""
         return self.for_tensors(q, k).ir if needs_more(self.ir) else None
 
     def kernel_for(

@@ -65,6 +65,7 @@ class _Attention:
     ) -> tuple[Tensor, None]:
         _refuse_changes(dropout, attention_mask, given)
         causal, exists = _read_mask(module, attention_mask, is_causal)
+        _refuse_cross_attention(module, causal, query, key)
         if exists is not None:  # a static cache is longer than what it holds
             key, value = key[:, :, : exists.shape[1]], value[:, :, : exists.shape[1]]
         layer: int | None = getattr(module, "layer_idx", None)
@@ -73,7 +74,6 @@ class _Attention:
         if exists is None and query.shape[2] == key.shape[2]:
             out = attend(query, key, value, scaling, **inputs)
         else:
-            _refuse_cross_attention(causal, query, key)
             out = attend.rows(query, key, value, scaling, exists=exists, **inputs)
         return out.transpose(1, 2).contiguous(), None
 
@@ -134,11 +134,14 @@ def _refuse_changes(dropout: float, mask: Tensor | None, given: dict[str, Any]) 
         )  # fmt: skip
 
 
-def _refuse_cross_attention(causal: bool, query: Tensor, key: Tensor) -> None:
-    if not causal and query.shape[2] != key.shape[2]:
+def _refuse_cross_attention(module: Any, causal: bool, query: Tensor, key: Tensor) -> None:
+    """Raise AttnCallError A0664 where the keys are, or may be, those of another text."""
+    joint = getattr(getattr(module, "config", None), "is_encoder_decoder", False)
+    crosses = "Cross" in type(module).__name__ or query.shape[2] != key.shape[2] or joint
+    if crosses and not causal:
         raise AttnCallError(
-            "A0664", f"{query.shape[2]} queries see {key.shape[2]} keys of another text",
-            help="leave cross attention to another attn_implementation",
+            "A0664", "the model attends to another text, whose keys a pattern of one text does not place",
+            help="leave models with cross attention to another attn_implementation",
         )  # fmt: skip
 
 

@@ -158,6 +158,15 @@ def test_a_compiled_model() -> None:
     close(compiled(ids, attention_mask=mask).logits, wanted)
 
 
+def bart() -> Any:
+    """A model of an encoder and a decoder, which attends to the encoder's text."""
+    sizes = {"d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "vocab_size": 97}
+    more = {f"{side}_{name}": size for side in ("encoder", "decoder")
+            for name, size in (("attention_heads", 2), ("ffn_dim", 32))}  # fmt: skip
+    config = transformers.BartConfig(**sizes, **more, max_position_embeddings=32)
+    return transformers.BartModel._from_config(config, attn_implementation="attndsl:full").eval()
+
+
 MISTAKES: dict[str, Callable[[], object]] = {
     "name_of_parameters": lambda: parse_name("attndsl:sliding_window?left:8"),
     "name_of_values": lambda: parse_name("attndsl:sliding_window?left=eight"),
@@ -171,6 +180,7 @@ MISTAKES: dict[str, Callable[[], object]] = {
     "model_packed_texts": lambda: model(attention="attndsl:full")(
         tokens(), position_ids=(torch.arange(24) % 12)[None], use_cache=False
     ),
+    "model_cross_attention": lambda: bart()(tokens(8), decoder_input_ids=tokens(8)),
     "model_dropout": lambda: model(attention="attndsl:full", attention_dropout=0.1).train()(tokens()),
     "model_layers_of_plan": lambda: model(attention=register("short", attndsl.load_plan(["causal"])))(
         tokens()

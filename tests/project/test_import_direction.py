@@ -40,6 +40,7 @@ MAY_SEE: dict[str, set[str]] = {
     "decorator": LEAVES | {"syntax", "trace", "pipeline"},
     "importer": LEAVES | {"ir", "syntax", "library", "pipeline"},
     "pytest_plugin": LEAVES | {"syntax", "library"},
+    "last_rows": LEAVES | {"ir", "passes", "runtime", "pipeline"},
     "plans": LEAVES | {"pipeline", "named_pattern"},
     "functional": LEAVES | {"pipeline", "plans", "runtime"},
     "nn": LEAVES | {"pipeline", "plans", "runtime"},
