@@ -38,7 +38,16 @@ class Candidate:
     """Parameters of which each head has a value of its own."""
 
     @property
-    def candidates(patterns: Patterns) -> list[Candidate]:
+    def label(self) -> str:
+        """The pattern with its values: `moa alpha=64 beta=0.5`."""
+        return label(self.name, self.values)
+
+    def bind(self, shape: Extents, heads: int, kv_heads: int) -> Bound:
+        """With the numbers of a layer. Raises AttnBindError (A04xx)."""
+        return self.pattern.bind(shape=shape, heads=heads, kv_heads=kv_heads, **self.values)
+
+
+def candidates(patterns: Patterns) -> list[Candidate]:
     """All combinations of values. A list is a grid of values, anything else (a tuple too) one value.
 
     Raises AttnScheduleError A0525 for what is no pattern with values, A0526 where there are no candidates,
