@@ -13,6 +13,7 @@ from torch import Tensor
 import attndsl
 from attndsl.diagnostics import AttnBindError, AttnError
 from attndsl.passes.open_length import grows
+from attndsl.pipeline import Bound
 from attndsl.runtime import build, split
 from tests.patterns.cases import CASES
 from tests.runtime.attention_cases import Tensors, needs_compiler, tensors
@@ -122,12 +123,26 @@ def test_ranges_of_keys_are_merged_exactly(keys: int, monkeypatch: pytest.Monkey
         close(lse, wanted_lse[:, :, -1:])
 
 
-def test_ranges_that_no_query_sees_are_not_read() -> None:
-    bound = attndsl.pattern("sliding_window").bind(shape=1000, left=10, heads=2)
-    q, k, v = tensors(bound.ir)
-    wanted = bound.reference(q, k, v)[:, :, -1:]
-    k[:, :, :900] = v[:, :, :900] = torch.nan
-    close(bound.rows(q[:, :, -1:], k, v), wanted)
+def test_ranges_that_no_query_sees_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    attend = split.Split._attend
+
+    def watched(self: split.Split, q: Tensor, k: Tensor, *more: Any) -> Any:
+        read.append(len(k))
+        return attend(self, q, k, *more)
+
+    monkeypatch.setattr(split.Split, "_attend", watched)
+    rows = attndsl.pattern("streaming").at_any_length(sink=4, window=70).rows
+    q, k, v = (torch.randn(1, 2, count, 16) for count in (1, 1000, 1000))
+    rows(q, k, v)
+    assert read == [1, 1, 1]  # ranges of 64 keys: the sinks, the window's first 30 keys, and the last 40
+
+
+def test_a_long_cache_is_work_for_all_threads() -> None:
+    divided = split.Split(attndsl.pattern("causal").bind(shape=8).ir, Bound)
+    for heads, keys in ((1, 4096), (1, 100_000), (8, 100_000)):
+        size = divided._size_of_ranges(torch.empty(heads, keys, 1))
+        assert keys // size * heads >= torch.get_num_threads()
 
 
 @pytest.mark.parametrize("count", [1, 5, 70])
