@@ -29,12 +29,17 @@ Bind = Callable[[tuple[int, ...], int, int], Target]
 
 
 class AnyLength:
-    """Attention by a pattern that has all its numbers but the shape. key: its name in graphs."""
+    """Attention by a pattern that has all its numbers but the shape.
+
+    key: its name in graphs. mask_inputs, needs_more: what calls ask of the pattern, found out before graphs
+    are made, which cannot enter the computation.
+    """
 
     def __init__(self, ir: PatternIR, bind: Bind, make_rows: Callable[[], Rows], *parts: object) -> None:
         self.ir, self.name = ir, ir.name
         self.bind, self._make_rows = bind, make_rows
         self.key = register(self, ir.name, "any length", *parts)
+        self.mask_inputs, self.needs_more = ir.mask_inputs, ir.needs_more
         self._bound: OrderedDict[object, Target] = OrderedDict()
 
     def __call__(
@@ -53,14 +58,9 @@ class AnyLength:
         """The pattern's last rows, for generation from a cache: see `Pattern.rows_at_any_length`."""
         return self._make_rows()
 
-    @property
-    def mask_inputs(self) -> frozenset[str]:
-        """See `Target`."""
-        return self.ir.mask_inputs
-
     def around(self, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> BoundIR | None:
         """See `Target`."""
-        if not self.ir.needs_more:
+        if not self.needs_more:
             return None
         check_kinds(q, k, k)
         return self._at(q, k, shape).around(q, k)
