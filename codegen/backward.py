@@ -146,7 +146,7 @@ def _recompute(
     normaliser: Expression,
     deltas: Expression,
 ) -> tuple[Assign, ...]:
-    """Weights and the gradients of products of one pair of tiles. Queries that see nothing have no weights."""
+    """Weights and the gradients of products of one pair of tiles; none where queries see nothing."""
     product = Dot(queries, keys, transpose_right=True)
     scaled = product if scores.is_softmax and scores.is_product else _apply("mul", product, SCALE)
     return (

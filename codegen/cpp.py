@@ -89,8 +89,9 @@ def _fill(residuals: int, body: Body) -> Iterator[str]:
         yield f"        case {number}: visible_{number}(visible, call, batch, head, q_tile, kv_tile); break;"
     yield "        default: show_all(visible);"
     yield "    }"
-    if body.hides_keys:
-        yield "    hide_columns(visible, call.keys.counts[kv_tile]);"
+    for side in body.hidden:
+        hide = "hide_columns" if side == "kv" else "hide_rows"
+        yield f"    {hide}(visible, call.{TILINGS[side]}.counts[{side}_tile]);"
     if body.sparse:
         yield "    find_spans<Factor>(visible);"
     yield "}"

@@ -31,9 +31,9 @@ TILINGS: dict[tile.Side, str] = {"q": "queries", "kv": "keys"}
 class Body:
     """The text of one program's steps. visited: the side that the owner's tiles visit.
 
-    hides_keys: whether keys that do not exist must be hidden, because they would be summed over. Queries
-    that do not exist need no such care: their rows of tensors are 0, so their weights are finite, and summed
-    with 0.
+    hidden: the sides whose missing tokens must be hidden, because they would be summed over. Queries that do
+    not exist need such care only where terms add to scores: elsewhere their rows of tensors are 0, so their
+    weights are finite, and summed with 0.
     """
 
     def __init__(self, program: tile.Program, steps: Sequence[Step]) -> None:
@@ -44,7 +44,6 @@ class Body:
         self.shared = shared_buffers(steps)
         self.additions = list(tile.additions(program.body))
         self.sums = [sum_of(addition.tensor) for addition in self.additions]
-        self.hides_keys = any(map(_sums_over_keys, self.flat))
         elsewhere = {step.target for step in self.flat if isinstance(step, Gather)}
         elsewhere |= {each.name for each in self.sums} | self.shared.keys()
         self.variables = [
@@ -53,6 +52,11 @@ class Body:
             if each.name not in elsewhere and each.shape != tile.SCALAR
         ]
         self.terms = sorted({step.number for step in self.flat if isinstance(step, FillTerm)})
+        self.hidden = [
+            side
+            for side in _SIDES
+            if (side == "kv" or self.terms) and any(_sums_over(step, side) for step in self.flat)
+        ]
         self.masks = any(isinstance(step, RowLoop) and step.masks for step in self.flat)
         self.sparse = sparse_products(self.flat) if self.masks else set()
 
@@ -120,7 +124,7 @@ class Body:
         names = [*(buffer.name for buffer in self.buffers.visited), *(each.name for each in self.sums)]
         members = ", ".join(names)
         constant = "" if self.sums else "const "
-        whole = ["call.keys.counts[kv_tile] == Tk"] if self.hides_keys else []
+        whole = [f"call.{TILINGS[side]}.counts[{side}_tile] == {SIZES[side]}" for side in self.hidden]
         yield f"// {step.comment}"
         yield "const BlockMap& map = map_of(call, batch, head);"
         yield f"for (int64_t run = map.row_start[{owner}]; run < map.row_start[{owner} + 1]; ++run) {{"
@@ -154,13 +158,16 @@ def _fill_term(target: tile.Variable, number: int) -> str:
     return f"find_term_{number}({target.name}, {place};"
 
 
-def _sums_over_keys(step: Step) -> bool:
+_SIDES: tuple[tile.Side, ...] = ("q", "kv")
+
+
+def _sums_over(step: Step, side: tile.Side) -> bool:
     match step:
         case Product(_, dot):
             left = dot.left.shape
-            return (left.rows if dot.transpose_left else left.columns) == "kv"
+            return (left.rows if dot.transpose_left else left.columns) == side
         case RowLoop(assignments):
-            return any(isinstance(s.value, tile.Reduce) and columns_of(s) == "kv" for s in assignments)
+            return any(isinstance(s.value, tile.Reduce) and columns_of(s) == side for s in assignments)
     return False
 
 

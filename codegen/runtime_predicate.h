@@ -62,6 +62,11 @@ template <class Operand, int Rows, int Columns> inline void find_spans(Visibilit
     }
 }
 
+// Queries from count on do not exist.
+template <int Rows, int Columns> inline void hide_rows(Visibility<Rows, Columns>& visible, int count) {
+    if (count < Rows) std::memset(visible.row(count), 0, sizeof(int32_t) * Columns * (Rows - count));
+}
+
 template <class Integer> ATTN_INLINE Integer floor_divide(Integer number, Integer divisor) {
     const Integer quotient = number / divisor;
     return quotient - ((quotient * divisor != number) & ((number < 0) != (divisor < 0)));

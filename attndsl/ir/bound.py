@@ -9,7 +9,7 @@ for all regions: what it says of positions are terms, which each region defines 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 
@@ -89,6 +89,11 @@ class BoundIR:
     pattern: PatternIR | None = field(default=None, compare=False, repr=False)
     parameters: Mapping[str, tuple[Number, ...]] = field(default_factory=dict, compare=False, repr=False)
 
+    def __post_init__(self) -> None:
+        """Inputs are sorted out now: graphs of torch cannot enter what computes them later."""
+        if self.inputs:
+            self.mask_inputs, self.kernel_inputs  # noqa: B018
+
     @cached_property
     def mask_inputs(self) -> tuple[InputDeclaration, ...]:
         """The inputs that decide which pairs are visible; others only weigh them."""
@@ -122,3 +127,9 @@ def input_sizes(ir: BoundIR, name: str, dim: int = 0) -> tuple[int, ...]:
 def needs_more(ir: BoundIR) -> bool:
     """Whether more than a kernel is needed: sinks, gates, low-rank biases, or weights that have no LSE."""
     return bool(ir.low_rank) or ir.weighting.needs_more
+
+
+def pairs_only(ir: BoundIR) -> BoundIR:
+    """What kernels compute of a pattern: no sink, no gate, no low-rank biases, and the inputs of the rest."""
+    weighting = replace(ir.weighting, sink=None, gate=None)
+    return replace(ir, weighting=weighting, low_rank=(), inputs=ir.kernel_inputs)

@@ -82,7 +82,12 @@ def _within(tiles: NDArray[np.int64], first: tuple[int, ...], segment: int) -> N
 
 def _delta(saved: Saved, out_gradient: Tensor, lse_gradient: Tensor) -> Tensor:
     """As `codegen/backward.delta`."""
-    return (out_gradient.float() * saved.out.float()).sum(-1) - lse_gradient
+    return (_wide(out_gradient) * _wide(saved.out)).sum(-1) - lse_gradient
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """At least float32."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 @dataclass(frozen=True)
@@ -151,10 +156,9 @@ class _Pass:
 
 
 def _rows(tensor: Tensor, heads: NDArray[np.int64], tokens: NDArray[np.int32]) -> Tensor:
-    """Rows [batch, heads, tiles, tokens of a tile, channels], at least float32; missing ones repeat others."""
+    """Rows [batch, heads, tiles, tokens of a tile, channels], at least float32; missing ones repeat one."""
     places = torch.from_numpy(np.maximum(tokens, 0)).to(tensor.device)
-    rows = tensor[:, torch.from_numpy(heads).to(tensor.device)][:, :, places]
-    return rows if rows.dtype == torch.float64 else rows.float()
+    return _wide(tensor[:, torch.from_numpy(heads).to(tensor.device)][:, :, places])
 
 
 def _broadcast(places: Sequence[Any], shape: torch.Size) -> tuple[Tensor, ...]:

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from attndsl.ir.bound import BoundIR
+from attndsl.ir.bound import BoundIR, pairs_only
 from attndsl.runtime.reference import reference
 from attndsl.runtime.reference_gradients import reference_gradients
 
@@ -57,7 +57,7 @@ class ReferenceKernels:
     """The reference backend behind the interface of kernels."""
 
     def __init__(self, ir: BoundIR) -> None:
-        self.ir = ir
+        self.ir = pairs_only(ir)
 
     def forward(self, scale: float, inputs: Inputs, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """See `Kernels`."""

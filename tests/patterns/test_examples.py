@@ -10,6 +10,7 @@ import pytest
 import attndsl
 from tests.patterns.examples import examples, setting
 from tests.patterns.formulas import FORMULAS
+from tests.patterns.names import MASKS
 
 SETTINGS = [(pattern, name) for pattern in attndsl.patterns() for name in examples(pattern)]
 
@@ -40,7 +41,7 @@ def test_the_small_setting_has_at_most_1024_tokens(pattern: str) -> None:
     assert prod(small["shape"]) + small.get("text", 0) <= 1024
 
 
-@pytest.mark.parametrize("pattern", attndsl.patterns())
+@pytest.mark.parametrize("pattern", MASKS)
 def test_the_small_setting_equals_the_formula(pattern: str) -> None:
     small = examples(pattern)["small"]
     inputs = {"doc": np.arange(small["shape"][0]) // 10} if pattern == "document" else {}
