@@ -57,9 +57,22 @@ def bind(
         pattern=pattern,
         parameters=_parameter_values(pattern, numbers),
     )
+    _check_low_rank(ir)
     check_ranges(ir)
     report("bind", ir.name, lambda: f"{query.size:,} queries, {key.size:,} keys, {head_count} heads")
     return ir
+
+
+def _check_low_rank(ir: BoundIR) -> None:
+    """Keys have no rows of their own for each query head where heads are grouped."""
+    names = {key for _, key in ir.low_rank} if ir.heads != ir.kv_heads else set()
+    for declared in ir.inputs:
+        if declared.name in names and "heads" in declared.shape:
+            raise AttnBindError(
+                "A0419",
+                f"input `{declared.name}` has rows for {ir.heads} heads, keys have {ir.kv_heads}",
+                help=f"declare `{declared.name}` over `kv_heads`",
+            )
 
 
 def _spaces(

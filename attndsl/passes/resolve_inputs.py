@@ -25,23 +25,26 @@ def declared_input(clause: ast.Input, resolver: Resolver, scope: Scope) -> Input
     whole = {"tokens", query[0].name} if len(query) == 1 else {"tokens"}
     if query != key:
         whole = set()
-    shape = tuple(_dimension(each, whole, resolver, scope) for each in clause.type.shape)
+    place = clause.type.span or clause.span
+    shape = tuple(_dimension(each, whole, resolver, scope, place) for each in clause.type.shape)
     if not shape or ("tokens" in shape and not whole):
         choices = ["tokens", "query", "key"] if whole else ["query", "key"]
         raise AttnTypeError(
             "A0325",
             f"input `{clause.name}` must say what its dimensions run over",
-            span=clause.type.span or clause.span,
+            span=place,
             help=f"for one value per token write `{clause.name}: {clause.type.kind}[{choices[0]}]`;"
             f" other dimensions are {', '.join(f'`{each}`' for each in (*choices[1:], 'heads', 'dim'))}",
         )
     return Input(clause.name, kind, shape)
 
 
-def _dimension(each: str | int | ast.Expr, whole: set[str], resolver: Resolver, scope: Scope) -> str | Expr:
+def _dimension(
+    each: str | int | ast.Expr, whole: set[str], resolver: Resolver, scope: Scope, place: Span | None
+) -> str | Expr:
     if isinstance(each, str) and each not in scope.values:
         return "tokens" if each in whole else each
-    node = ast.Name(each) if isinstance(each, str) else ast.Number(each) if isinstance(each, int) else each
+    node = _expression(each, place)
     size = types.scalar(resolver.expr(node, scope), "a size", node.span)
     if size.type != "int" or any(isinstance(leaf, _TOKENS) for leaf in size.mentioned):
         raise AttnTypeError(
@@ -49,6 +52,13 @@ def _dimension(each: str | int | ast.Expr, whole: set[str], resolver: Resolver, 
             help="use numbers, parameters and `extent(axis)`",
         )  # fmt: skip
     return size
+
+
+def _expression(each: str | int | ast.Expr, place: Span | None) -> ast.Expr:
+    """A dimension as an expression; names and numbers are blamed at the whole type."""
+    if isinstance(each, str):
+        return ast.Name(each, span=place)
+    return ast.Number(each, span=place) if isinstance(each, int) else each
 
 
 _TOKENS = (Position, FlatIndex, InputAt, InputElement, Head)

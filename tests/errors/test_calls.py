@@ -118,3 +118,20 @@ def test_a_kernel_that_has_run_still_checks_its_tensors() -> None:
         BOUND(**tensors(v=torch.zeros(2, 2, 9, 16)))
     with pytest.raises(AttnError):
         BOUND(**tensors(v=torch.zeros(2, 1, 8, 16)))
+
+
+RELATIVE = attndsl.pattern("relative_bias").bind(shape=(4, 4), heads=4, kv_heads=2, window=2)
+SIGMOID = attndsl.pattern("sigmoid_attention").bind(shape=8, heads=4, kv_heads=2)
+
+
+def test_table_of_wrong_size(golden: Callable[[str, str], None]) -> None:
+    q, k = torch.zeros(2, 4, 16, 8), torch.zeros(2, 2, 16, 8)
+    with pytest.raises(AttnError) as caught:
+        RELATIVE(q, k, k, table=torch.zeros(4, 3, 4))
+    golden("errors/call_table.txt", caught.value.render() + "\n")
+
+
+def test_log_sum_exp_of_sigmoids(golden: Callable[[str, str], None]) -> None:
+    with pytest.raises(AttnError) as caught:
+        SIGMOID(**tensors(), return_lse=True)
+    golden("errors/call_lse.txt", caught.value.render() + "\n")

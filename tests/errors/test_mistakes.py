@@ -38,6 +38,20 @@ TEXT_QUANTIFIER = """pattern p:
         else: all axis a: q.a == k.a
 """
 
+TABLE = """pattern p(size: int):
+    space tokens(n)
+    input table: real[heads, size]
+    attend true
+    score s + table[head, q.n]
+"""
+DOT = """pattern p:
+    space tokens(n)
+    input bq: real[heads, query, r]
+    input bk: real[heads, key, r]
+    attend true
+    score {}
+"""
+
 NUMBERS: dict[str, tuple[str, dict[str, Any]]] = {
     "missing_parameter": (WINDOW, {"shape": (4, 4)}),
     "missing_shape": (WINDOW, {"window": 3}),
@@ -70,6 +84,10 @@ NUMBERS: dict[str, tuple[str, dict[str, Any]]] = {
     "head_index_outside": (PER_HEAD, {"shape": 8, "heads": 2, "alpha": (1, 2)}),
     "element_outside": ("pattern p(a: int[2]):\n" + BODY + "q.n < a[2]\n", {"shape": 8, "a": (1, 2)}),
     "default_uses_later_parameter": (LATE_DEFAULT, {"shape": 8}),
+    "table_index_outside": (TABLE, {"shape": 8, "heads": 2, "size": 7}),
+    "table_of_no_elements": (TABLE, {"shape": 8, "heads": 2, "size": 0}),
+    "dot_not_beside_s": (DOT.format("2.0 * dot(bq, bk)"), {"shape": 8, "heads": 2}),
+    "dot_over_query_heads": (DOT.format("s + dot(bq, bk)"), {"shape": 8, "heads": 4, "kv_heads": 2}),
     "quantifier_over_segments_of_two_ranks": (TEXT_QUANTIFIER, {"shape": (2, 2), "text": 3}),
 }
 
