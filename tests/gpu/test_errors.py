@@ -13,6 +13,7 @@ from attndsl.codegen.triton_configuration import Configuration
 from attndsl.ir.bound import BoundIR
 from tests.gpu.device import DEVICE, on_gpu, target_name
 from tests.patterns.examples import examples
+from tests.patterns.names import MASKS
 from tests.runtime.triton_cases import Case, assert_close, run
 
 pytestmark = on_gpu
@@ -35,10 +36,10 @@ def bound(name: str, **settings: Any) -> BoundIR:
 
 
 def small_examples() -> list[tuple[str, str]]:
-    """All published settings that are small enough."""
+    """All published settings of masks that are small enough."""
     return [
         (name, example)
-        for name in attndsl.patterns()
+        for name in MASKS
         for example, settings in examples(name).items()
         if bound(name, **settings).query_space.size <= LARGEST
     ]
