@@ -10,14 +10,17 @@ from typing import Any
 
 import attndsl
 from attndsl import __version__
-from attndsl.codegen.emit import emit
+from attndsl.codegen.cpp import print_kernel
+from attndsl.codegen.listing import print_program
+from attndsl.codegen.programs import program_of
+from attndsl.codegen.standalone import standalone
 from attndsl.ir.bound import BoundIR
 from attndsl.schedule.build import build
 from tests.runtime.attention_cases import needs_compiler
 
 
-def source_of(ir: BoundIR, q_tile: Any = 16, kv_tile: Any = 16, **options: Any) -> str:
-    return emit(build(ir, q_tile, kv_tile), "cpp", head_dim=64, **options)
+def source_of(ir: BoundIR, q_tile: Any = 16, kv_tile: Any = 16, dtype: str = "float32") -> str:
+    return print_kernel(program_of(ir, "forward"), build(ir, q_tile, kv_tile), 64, 64, dtype)
 
 
 def parse(attend: str, shape: Any = 4096, **numbers: Any) -> BoundIR:
@@ -96,13 +99,13 @@ def test_comments_name_the_line_of_the_pattern() -> None:
 
 def test_the_listing_of_tile_ir_is_the_program() -> None:
     ir = attndsl.pattern("full").bind(shape=64, heads=1).ir
-    assert emit(build(ir, 16, 16), "tile-ir", head_dim=8).startswith("program forward(")
+    assert print_program(program_of(ir, "forward")).startswith("program forward(")
 
 
 @needs_compiler
 def test_a_source_can_stand_alone(tmp_path: Path) -> None:
     ir = attndsl.pattern("sliding_window").bind(shape=64, heads=1, left=5).ir
-    text = source_of(ir, alone=True)
+    text = standalone(source_of(ir))
     assert '#include "' not in text
     (tmp_path / "kernel.cpp").write_text(text)
     command = ["c++", "-std=c++17", "-fsyntax-only", "-Wall", "-Wno-unknown-pragmas", "-Werror"]
