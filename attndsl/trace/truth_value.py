@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from attndsl.diagnostics import AttnTraceError
+from attndsl.trace.missing_parentheses import as_meant
 from attndsl.trace.place import Place
 
 CHOOSE = (
@@ -79,7 +80,8 @@ def _construct(node: ast.AST) -> tuple[str, ast.AST, str] | None:
 
 def _instead(node: ast.expr) -> str:
     """The same expression with operators that traced values have."""
-    text = ast.unparse(ast.fix_missing_locations(_Rewriter().visit(_copy(node))))
+    meant = as_meant(node) if isinstance(node, ast.Compare) else None
+    text = ast.unparse(ast.fix_missing_locations(_Rewriter().visit(meant or _copy(node))))
     return f"write `{text}`" if len(text) <= 200 else ""
 
 

@@ -19,6 +19,8 @@ CONDITIONS = {
     "or": "k.n < 4 or k.n <= q.n",
     "not": "not k.n <= q.n",
     "chain": "q.n - left <= k.n <= q.n",
+    "missing_parentheses": "q.n - left <= k.n & k.n <= q.n",
+    "more_parentheses": "q.n <= k.n & 0 <= q.n <= 9 | k.n == 3 & q.n < 4",
     "choice": "(left if k.n < 4 else 0) < q.n",
     "in": "k.n in (1, 2)",
     "not_in": "k.n not in chosen",
