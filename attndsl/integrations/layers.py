@@ -18,11 +18,15 @@ FULL = LayerPlan("full")
 class TextLayers:
     """Attention over texts by a plan.
 
-    pattern_alone: whether causal layers, too, see later tokens where the pattern shows them.
+    pattern_alone: whether causal layers, too, see later tokens where the pattern shows them. Raises AttnError
+    where the plan names a pattern that there is none of.
     """
 
     def __init__(self, plan: Plan | LayerPlan, pattern_alone: bool = False) -> None:
         self.plan, self.pattern_alone = plan, pattern_alone
+        for layer in plan.layers if isinstance(plan, Plan) else (plan,):
+            if layer is not None:
+                layer.resolve()
         self._known: dict[tuple[object, ...], tuple[AnyLength, frozenset[str]]] = {}
 
     def attention(

@@ -178,6 +178,7 @@ MISTAKES: dict[str, Callable[[], object]] = {
     "name_of_parameters": lambda: parse_name("attndsl:sliding_window?left:8"),
     "name_of_values": lambda: parse_name("attndsl:sliding_window?left=eight"),
     "name_of_plan": lambda: parse_name("attndsl:plan.json?left=8"),
+    "model_unknown_pattern": lambda: model(attention="attndsl:slidng_window?left=3"),
     "model_four_dimensions": lambda: model(attention="attndsl:full")(
         tokens(), attention_mask=torch.ones(2, 1, 24, 24)
     ),
