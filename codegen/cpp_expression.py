@@ -46,9 +46,17 @@ def cpp_type(node: Expr, value: Value) -> CppType:
     return "int32_t" if fits else "int64_t"
 
 
-def print_node(node: Expr, operands: Sequence[Text], kind: CppType, nonnegative: bool) -> Text:
-    """One node over printed operands. nonnegative: no operand of this node can be below zero."""
+def print_node(
+    node: Expr, operands: Sequence[Text], kind: CppType, nonnegative: bool, exact: bool = True
+) -> Text:
+    """One node over printed operands.
+
+    nonnegative: no operand of this node can be below zero. exact: whether reals must agree with the
+    interpreter to the last bit.
+    """
     match node:
+        case Apply("mul") if not exact:
+            return _infix("*")(operands, kind)
         case Const(value):
             return Text(_number(value), kind)
         case Table(name, _, _):

@@ -40,7 +40,7 @@ def _has_tiles(schedule: Schedule, region: Region) -> bool:
 
 
 def _function(schedule: Schedule, number: int, region: Region, level: Level, name: str) -> str:
-    function = PairFunction(schedule.ir, region.terms[number], (region.query, region.key))
+    function = PairFunction(schedule.ir, region.terms[number], (region.query, region.key), exact=False)
     kind = "float" if level == "head" else "void"
     body = _body(function, level)
     return "\n".join(

@@ -29,9 +29,13 @@ def print_visible(ir: BoundIR, number: int, residual: Expr, places: Places) -> s
 
 
 class PairFunction:
-    """The text of one function: which sub-expressions get a name, and at which level they are computed."""
+    """The text of one function: which sub-expressions get a name, and at which level they are computed.
 
-    def __init__(self, ir: BoundIR, root: Expr, places: Places) -> None:
+    exact: whether reals must agree with the interpreter to the last bit, as those that masks compare must.
+    """
+
+    def __init__(self, ir: BoundIR, root: Expr, places: Places, exact: bool = True) -> None:
+        self.exact = exact
         self.ir = ir
         self.root = root
         self.places = places
@@ -181,7 +185,7 @@ class PairFunction:
             case Head():
                 return Text("int32_t(head)", "int32_t")
         operands = [self._reference(child, level) for child in node.children]
-        return print_node(node, operands, self._type(node), self._nonnegative(node))
+        return print_node(node, operands, self._type(node), self._nonnegative(node), self.exact)
 
     def _place_in(self, name: str, indices: Sequence[str]) -> str:
         """The place of an element in an input that lies in memory row by row."""
