@@ -1,8 +1,8 @@
 """How a Triton kernel is built: tile sizes, warps, pipeline stages, and the form of its loops.
 
 `defaults` is a table, made by compiling the library's patterns for each target without a GPU: shared memory
-fits, and on sm90 no kernel for half precision with up to 128 channels spills registers. `candidates` are what
-autotuning times.
+fits, and on sm90 no kernel spills registers but those for float32 with more than 128 channels. `candidates`
+are what autotuning times.
 """
 
 from __future__ import annotations
@@ -54,7 +54,11 @@ _HALF: dict[str, dict[Direction, Rows]] = {
     "sm90": {
         "forward": {64: [(128, 128, 8, 2)], 128: [(128, 64, 8, 3)], 256: [(128, 32, 8, 2)]},
         "dq": {64: [(128, 64, 8, 2)], 128: [(128, 64, 8, 2)], 256: [(64, 32, 8, 2)]},
-        "dk_dv": {64: [(32, 128, 8, 2)], 128: [(32, 128, 8, 2), (32, 64, 8, 2)], 256: [(16, 64, 8, 2)]},
+        "dk_dv": {
+            64: [(32, 128, 8, 2)],
+            128: [(32, 128, 8, 2), (32, 64, 8, 2)],
+            256: [(16, 64, 8, 2), (32, 32, 8, 2)],
+        },
     },
     "sm100": {
         "forward": {64: [(128, 128, 8, 2), (128, 64, 8, 2)], 128: [(128, 64, 8, 3)], 256: [(128, 32, 8, 2)]},
@@ -75,8 +79,8 @@ _SINGLE: dict[str, dict[Direction, Rows]] = {
     },
     "sm90": {
         "forward": {64: [(64, 32, 4, 2)], 128: [(32, 32, 8, 2)], 256: [(16, 32, 8, 2)]},
-        "dq": {64: [(32, 32, 8, 2)], 128: [(32, 32, 8, 2)], 256: [(16, 16, 8, 2)]},
-        "dk_dv": {64: [(32, 32, 8, 2)], 128: [(16, 32, 8, 2)], 256: [(16, 16, 8, 1)]},
+        "dq": {64: [(32, 32, 8, 2)], 128: [(32, 32, 8, 2), (16, 32, 8, 2)], 256: [(16, 16, 8, 2)]},
+        "dk_dv": {64: [(32, 32, 8, 2)], 128: [(16, 32, 8, 2), (16, 16, 8, 2)], 256: [(16, 16, 8, 1)]},
     },
     "gfx942": {
         "forward": {64: [(64, 32, 4, 1)], 128: [(64, 32, 8, 1)], 256: [(16, 16, 4, 1)]},
