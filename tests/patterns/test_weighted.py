@@ -64,18 +64,28 @@ def compare(found: Tensor, wanted: Tensor, dtype: torch.dtype) -> None:
     assert error <= TOLERANCE[dtype] * max(1.0, float(wanted.detach().abs().max()))
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["reference", "kernel"])
+def slow_but(*fast: str) -> list[Any]:
+    """All patterns, of which only some are compiled in every run of the tests."""
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in WEIGHTED]
+
+
 @pytest.mark.parametrize(("name", "setting"), SMALL)
-def test_the_shipped_text_equals_the_formula(name: str, setting: str, dtype: torch.dtype) -> None:
-    check(name, examples(name)[setting], dtype)
+def test_the_reference_equals_the_formula(name: str, setting: str) -> None:
+    check(name, examples(name)[setting], torch.float64)
 
 
-@pytest.mark.parametrize("name", WEIGHTED)
+@pytest.mark.parametrize("name", slow_but("relative_bias", "sink_logits", "softcap", "relu_attention"))
+def test_kernels_equal_the_formula(name: str) -> None:
+    check(name, examples(name)["small"], torch.float32)
+
+
+@pytest.mark.parametrize("name", slow_but("alibi", "low_rank_bias", "gated"))
 def test_inputs_may_differ_between_batch_elements_and_heads_be_grouped(name: str) -> None:
     small = examples(name)["small"]
     check(name, {**small, "heads": 4, "kv_heads": 2}, torch.float32, batch=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["alibi", "softcap", "sink_logits", "softplus_attention"])
 @pytest.mark.parametrize("length", [1, 37, 130])
 def test_any_length(name: str, length: int) -> None:

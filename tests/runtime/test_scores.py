@@ -34,7 +34,12 @@ def check(ir: BoundIR, batch: int | None = None, dtype: torch.dtype = torch.floa
         assert error <= limit * max(1.0, float(theirs.detach().abs().max()))
 
 
-@pytest.mark.parametrize("name", CLAUSES)
+FAST = ("biases of both sides", "choice", "linear")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in CLAUSES]
+)
 def test_kernels_equal_the_denotation(name: str) -> None:
     check(bound(name))
 
