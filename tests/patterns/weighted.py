@@ -1,6 +1,6 @@
-"""The shipped patterns with scores, weights and gates, by their formulas in float64 torch, written from papers.
+"""The shipped patterns with scores, weights and gates by their formulas, in float64 torch, from the papers.
 
-A formula takes q, k, v in float64 with as many heads, the scale, the setting and the inputs, and gives the output.
+A formula takes q, k and v with equal heads, the scale, the setting and the inputs, and gives the output.
 """
 
 from __future__ import annotations
