@@ -90,14 +90,14 @@ class UsedPattern:
         shape: Sequence[int] | None,
         text_first: bool,
     ) -> None:
-        self.shape = None if shape is None else tuple(shape)
-        self._hooks = [] if shape else [model.register_forward_pre_hook(self._see_shape, with_kwargs=True)]
+        seen = _Shape(shape)
+        self._hooks = [] if shape else [model.register_forward_pre_hook(seen.see, with_kwargs=True)]
         self._before: list[tuple[Any, Any]] = []
         self._backends: dict[int, AttentionBackendName] = {}
         for module, layer in attentions:
             if layer is not None:
                 if id(layer) not in self._backends:
-                    self._backends[id(layer)] = _backend(JointLayer(layer, text_first), self)
+                    self._backends[id(layer)] = _backend(JointLayer(layer, text_first), seen)
                 processor: Any = module.processor
                 self._before.append((processor, processor._attention_backend))
                 processor._attention_backend = self._backends[id(layer)]
@@ -110,6 +110,7 @@ class UsedPattern:
             processor._attention_backend = backend
         for name in self._backends.values():
             _AttentionBackendRegistry._backends.pop(name, None)
+            AttentionBackendName._value2member_map_.pop(name.value, None)
         self._hooks, self._before, self._backends = [], [], {}
 
     def __enter__(self) -> UsedPattern:
@@ -120,12 +121,26 @@ class UsedPattern:
     ) -> None:
         self.remove()
 
-    def _see_shape(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+
+class _Shape:
+    """The extents of the image or video, given or seen at each call. Copies of a model share it.
+
+    It is read by whatever thread computes attention: autograd's, where activations are computed again.
+    """
+
+    def __init__(self, given: Sequence[int] | None) -> None:
+        self.extents = () if given is None else tuple(given)
+
+    def __deepcopy__(self, memo: object) -> _Shape:
+        return self
+
+    def see(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Before a model's call."""
         grid: Grid = GRIDS[type(model).__name__]
-        self.shape = grid(model, args, kwargs)
+        self.extents = grid(model, args, kwargs)
 
 
-def _backend(layer: JointLayer, used: UsedPattern) -> AttentionBackendName:
+def _backend(layer: JointLayer, shape: _Shape) -> AttentionBackendName:
     """A backend of diffusers for one pattern, as `dispatch_attention_fn` takes it."""
 
     def attend(
@@ -144,8 +159,7 @@ def _backend(layer: JointLayer, used: UsedPattern) -> AttentionBackendName:
                 "A0653", "the model asks for dropout, causality or parallel contexts besides the pattern",
                 help="switch it off in the model, or remove the pattern",
             )  # fmt: skip
-        assert used.shape is not None
-        return layer(query, key, value, attn_mask, scale, used.shape)
+        return layer(query, key, value, attn_mask, scale, shape.extents)
 
     name = _new_name(f"attndsl_{next(_numbers)}")
     register: Callable[[Any], Any] = _AttentionBackendRegistry.register(name)
@@ -154,9 +168,10 @@ def _backend(layer: JointLayer, used: UsedPattern) -> AttentionBackendName:
 
 
 def _new_name(value: str) -> AttentionBackendName:
-    """A further value of the closed list of backends."""
+    """A further value of the closed list of backends, which copies of a model find by its text."""
     name = str.__new__(AttentionBackendName, value)
     name._name_, name._value_ = value.upper(), value
+    AttentionBackendName._value2member_map_[value] = name
     return name
 
 

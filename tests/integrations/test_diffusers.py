@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -178,6 +180,14 @@ def test_removing_a_pattern() -> None:
     assert not torch.allclose(call("wan", model), wanted, atol=1e-3)
     used.remove()
     assert torch.equal(call("wan", model), wanted)
+
+
+def test_a_copy_of_a_model_keeps_the_pattern() -> None:
+    model = make("wan")
+    use_pattern(model, "gna", window=3)
+    copied = copy.deepcopy(model)
+    close(call("wan", copied), call("wan", model))
+    pickle.loads(pickle.dumps(self_attentions(model)[0].processor))
 
 
 def test_a_plan_by_layer() -> None:

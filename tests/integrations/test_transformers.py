@@ -64,8 +64,14 @@ def test_padding_is_what_it_is_for_the_models_own_attention(kind: str, side: str
     mask[1, :7] = 0
     if side == "right":
         mask = mask.flip(1)
-    own, ours = (model(kind, name)(ids, attention_mask=mask).logits for name in ("sdpa", "attndsl:full"))
-    close(ours[mask.bool()], own[mask.bool()])
+    labels = ids.masked_fill(mask == 0, -100)
+    own, ours = model(kind), model(kind, "attndsl:full")
+    wanted, found = (each(ids, attention_mask=mask, labels=labels) for each in (own, ours))
+    close(found.logits[mask.bool()], wanted.logits[mask.bool()])
+    wanted.loss.backward()
+    found.loss.backward()
+    for mine, each in zip(ours.parameters(), own.parameters(), strict=True):
+        close(mine.grad, each.grad)
 
 
 def mask_of_model(kind: str, window: int, length: int) -> Tensor:
