@@ -9,12 +9,17 @@ from attndsl.syntax import ast
 from attndsl.syntax.parser import parse
 
 TYPES = {"int": "int", "real": "float", "bool": "bool"}
+HELPERS = """def negated(x):
+    return ~x if isinstance(x, attndsl.Traced) else not x
+"""
+"""Python's `~True` is a number, where a condition holds constants only."""
 OPERATORS = {"and": "&", "or": "|"}
 
 
 def as_python(text: str) -> str:
     """The functions and the pattern of a text, the pattern under `attndsl.jit`."""
-    return "\n".join(_definition(each) for each in parse(Source("text", text)).definitions)
+    definitions = parse(Source("text", text)).definitions
+    return "\n".join([HELPERS, *map(_definition, definitions)])
 
 
 def _definition(definition: ast.Function | ast.Pattern) -> str:
@@ -88,7 +93,7 @@ def _(node: ast.Call) -> str:
 
 @python.register
 def _(node: ast.Unary) -> str:
-    return f"({'~' if node.operator == 'not' else node.operator}{python(node.operand)})"
+    return f"negated({python(node.operand)})" if node.operator == "not" else f"(-{python(node.operand)})"
 
 
 @python.register
