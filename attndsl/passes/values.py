@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -79,7 +79,7 @@ def _fits(kind: Scalar, value: object) -> bool:
         return False
     if kind == "int":
         return isinstance(value, numbers.Integral) and abs(int(value)) <= LARGEST_INT
-    return bool(-LARGEST_REAL < value < LARGEST_REAL)
+    return -LARGEST_REAL < cast(float, value) < LARGEST_REAL
 
 
 def _wanted(kind: Scalar, value: object) -> str:

@@ -1,6 +1,8 @@
-"""Scores and weights in tile IR: forward and backward programs, interpreted, equal the denotation in float64."""
+"""Scores and weights in tile IR: forward and backward programs, interpreted, equal the denotation."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ def differences(ir: BoundIR, tiles: tuple[tuple[int, ...], tuple[int, ...]]) -> 
         name: torch.randn(2, heads[name], tokens[name], dims[name], dtype=torch.float64, requires_grad=True)
         for name in heads
     }
-    inputs = inputs_of(ir)
+    inputs: dict[str, Any] = dict(inputs_of(ir))
     out = reference(ir, *leaves.values(), scale=SCALE, **inputs)
     seed = torch.randn_like(out)
     wanted = dict(zip(leaves, torch.autograd.grad(out, list(leaves.values()), seed), strict=True))

@@ -46,9 +46,10 @@ def check(name: str, setting: dict[str, Any], dtype: torch.dtype, batch: int | N
     tensors = [
         torch.randn(2, heads, tokens, 16, dtype=dtype) for heads in (ir.heads, ir.kv_heads, ir.kv_heads)
     ]
-    inputs = {key: value.to(dtype) for key, value in random_inputs(ir, 16, batch).items()}
+    inputs: dict[str, Any] = {key: value.to(dtype) for key, value in random_inputs(ir, 16, batch).items()}
     leaves = [each.requires_grad_() for each in (*tensors, *inputs.values())]
-    out = bound(*tensors, **inputs)
+    q, k, v = tensors
+    out = bound(q, k, v, **inputs)
     wanted = of_formula(name, setting, tensors, inputs)
     assert out.dtype == dtype
     compare(out, wanted, dtype)

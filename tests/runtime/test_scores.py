@@ -19,11 +19,12 @@ pytestmark = needs_compiler
 def check(ir: BoundIR, batch: int | None = None, dtype: torch.dtype = torch.float32, **options: Any) -> None:
     torch.manual_seed(0)
     heads, tokens = (ir.heads, ir.kv_heads, ir.kv_heads), ir.query_space.size
-    tensors = [torch.randn(2, each, tokens, 8, dtype=dtype, requires_grad=True) for each in heads]
-    inputs = {name: value.float().requires_grad_() for name, value in inputs_of(ir, batch).items()}
-    leaves, pattern = [*tensors, *inputs.values()], Bound(ir)
-    out = pattern(*tensors, **inputs, **options)
-    wanted = pattern.reference(*tensors, **inputs, **options)
+    q, k, v = (torch.randn(2, each, tokens, 8, dtype=dtype, requires_grad=True) for each in heads)
+    inputs: dict[str, Any] = {
+        name: value.float().requires_grad_() for name, value in inputs_of(ir, batch).items()
+    }
+    leaves, pattern, options = [q, k, v, *inputs.values()], Bound(ir), inputs | options
+    out, wanted = pattern(q, k, v, **options), pattern.reference(q, k, v, **options)
     seed = torch.randn_like(out)
     pairs = zip(
         torch.autograd.grad(out, leaves, seed), torch.autograd.grad(wanted, leaves, seed), strict=True
@@ -74,7 +75,7 @@ def test_a_graph_holds_the_gradients_of_inputs() -> None:
     pattern = Bound(ir)
 
     @torch.compile(fullgraph=True, backend="aot_eager")
-    def loss(t: torch.Tensor) -> torch.Tensor:
+    def loss(t: torch.Tensor) -> Any:
         return pattern(q, k, k, t=t).square().sum()
 
     (found,) = torch.autograd.grad(loss(t), t)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -34,7 +35,7 @@ def differences(
     torch.manual_seed(0)
     heads = (ir.heads, ir.kv_heads, ir.kv_heads)
     q, k, v = (torch.randn(2, each, ir.query_space.size, DIM) for each in heads)
-    inputs = inputs_of(ir)
+    inputs: dict[str, Any] = dict(inputs_of(ir))
     problem = Problem(ir, DIM, DIM, torch.float32, TARGETS["sm90"], build(ir, *tiles))
     kernels = TritonKernels(problem, dict.fromkeys(DIRECTIONS, configuration))
     read = check_kernel_inputs(ir, inputs, 2)
@@ -59,6 +60,6 @@ def test_all_kernels_equal_the_denotation(name: str) -> None:
 
 
 @pytest.mark.parametrize("loops", ["split", "merged"])
-def test_scores_count_positions_across_segments(loops: str) -> None:
+def test_scores_count_positions_across_segments(loops: Literal["split", "merged"]) -> None:
     configuration = replace(SPLIT, loops=loops)
     assert max(interpreted(differences, two_segments(), ((4, 4), (2, 8)), configuration)) < 2e-5
