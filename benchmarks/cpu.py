@@ -1,7 +1,6 @@
 """CPU kernels beside what users have today: FlexAttention compiled for each mask, and dense attention.
 
     python -m benchmarks.cpu [--rounds N] [--only CASE ...] [--json FILE]
-    python -m benchmarks.cpu --backward [--rounds N] [--json FILE]
 
 All contenders of a case run in one process, taking turns; their outputs are compared before any of
 them is timed. FlexAttention gets the mask in natural token order, compiled with dynamic=False, and
@@ -17,7 +16,6 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -37,10 +35,10 @@ from benchmarks.contenders import (
 from benchmarks.environment import environment
 from benchmarks.ours import bind_case, density_sweep, tile_density
 from benchmarks.overheads import measure_overheads
-from benchmarks.results import OURS, CaseResult, Report, describe
+from benchmarks.results import OURS, CaseResult, Report, TrainingResult, describe
 from benchmarks.terminal import case_table, density_table, environment_lines, overhead_table
 from benchmarks.timing import speedup, take_turns
-from benchmarks.training import cases, measure_training, training_table
+from benchmarks.training import TARGETS, measure_training, training_table
 
 TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
 PRODUCT = "matrix product"
@@ -61,6 +59,7 @@ def measure(case: Case, rounds: int) -> CaseResult:
     pairs = case.tokens**2
     return CaseResult(
         **describe(case),
+        rival=case.rival,
         milliseconds={name: 1e3 * median(values) for name, values in seconds.items()},
         speedups={name: speedup(values, seconds[OURS]) for name, values in seconds.items() if name != OURS},
         visible_pairs=pairs if mask is None else int(mask.sum()),
@@ -93,16 +92,11 @@ def main() -> None:
         "--only", nargs="+", choices=names, default=names, metavar="CASE", help=", ".join(names)
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to FILE")
-    parser.add_argument("--backward", action="store_true", help="measure forward and backward pass instead")
     arguments = parser.parse_args()
-    if arguments.backward:
-        report = run_training(arguments.rounds)
-    else:
-        with torch.no_grad():
-            report = asdict(run([case for case in CASES if case.name in arguments.only], arguments.rounds))
+    report = run([case for case in CASES if case.name in arguments.only], arguments.rounds)
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        arguments.json.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
 
 
 def run(cases: list[Case], rounds: int) -> Report:
@@ -110,26 +104,27 @@ def run(cases: list[Case], rounds: int) -> Report:
     console = Console()
     where = environment()
     console.print(environment_lines(where))
-    results = []
-    for case in cases:
-        with console.status(f"{case.name}: compiling, checking, timing"):
-            results.append(measure(case, rounds))
-        console.print(case_table(results[-1]))
-    with console.status("density and overheads"):
-        report = Report(where, results, density_sweep(rounds), measure_overheads())
+    with torch.no_grad():
+        results = [_measure_and_show(case, rounds, console) for case in cases]
+    training = _train([case for case in cases if case.name in TARGETS], rounds, console)
+    with console.status("density and overheads"), torch.no_grad():
+        report = Report(where, results, training, density_sweep(rounds), measure_overheads())
     console.print(density_table(report.densities), overhead_table(report.overheads))
     return report
 
 
-def run_training(rounds: int) -> dict[str, Any]:
-    """Forward and backward pass of the cases that have a target for it, as plain data."""
-    console = Console()
-    where = environment()
-    console.print(environment_lines(where))
-    with console.status("compiling, checking, timing"):
-        results = [measure_training(case, rounds) for case in cases()]
+def _measure_and_show(case: Case, rounds: int, console: Console) -> CaseResult:
+    with console.status(f"{case.name}: compiling, checking, timing"):
+        result = measure(case, rounds)
+    console.print(case_table(result))
+    return result
+
+
+def _train(cases: list[Case], rounds: int, console: Console) -> list[TrainingResult]:
+    with console.status("forward and backward passes: compiling, checking, timing"):
+        results = [measure_training(case, rounds) for case in cases]
     console.print(training_table(results))
-    return {"environment": where, "training": [asdict(result) for result in results]}
+    return results
 
 
 if __name__ == "__main__":

@@ -8,11 +8,30 @@ from typing import Any
 
 from benchmarks.cases import HEAD_DIM, HEADS, Case
 
-OURS = "attndsl"
+OURS, DENSE = "attndsl", "dense"
+PASSES = 3.5
+"""Operations of a forward and backward pass, in those of the forward pass: 7 products of matrices for 2."""
 
 
 @dataclass(frozen=True)
-class CaseResult:
+class Problem:
+    """Which case a result is of. target: how many times faster than its rival attndsl is meant to be."""
+
+    name: str
+    pattern: str
+    shape: tuple[int, ...]
+    parameters: dict[str, Any]
+    dtype: str
+    target: float
+
+    @property
+    def tokens(self) -> int:
+        """Queries, and keys, per head."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class CaseResult(Problem):
     """One case. milliseconds: median per contender. speedups: how often attndsl's time fits into a rival's.
 
     visible_pairs: pairs of one head that the pattern lets through. computed_pairs: pairs of one head
@@ -20,23 +39,12 @@ class CaseResult:
     rounds, the ceiling of the machine.
     """
 
-    name: str
-    pattern: str
-    shape: tuple[int, ...]
-    parameters: dict[str, Any]
-    dtype: str
     rival: str
-    target: float
     milliseconds: dict[str, float]
     speedups: dict[str, float]
     visible_pairs: int
     computed_pairs: dict[str, int]
     product_gflops: float
-
-    @property
-    def tokens(self) -> int:
-        """Queries, and keys, per head."""
-        return prod(self.shape)
 
     @property
     def density(self) -> float:
@@ -61,9 +69,28 @@ class CaseResult:
         return operations / self.milliseconds[contender] / 1e6
 
 
+@dataclass(frozen=True)
+class TrainingResult(Problem):
+    """Forward and backward pass of one case. milliseconds: median per contender.
+
+    speedup: over dense attention. visible_pairs, computed_pairs: pairs of one head that the pattern lets
+    through, and those in visited tiles. product_gflops: as in `CaseResult`.
+    """
+
+    milliseconds: dict[str, float]
+    speedup: float
+    visible_pairs: int
+    computed_pairs: int
+    product_gflops: float
+
+    def gflops(self, pairs: int) -> float:
+        """Rate at which these pairs of each head pass forward and backward."""
+        return PASSES * 4 * HEAD_DIM * HEADS * pairs / self.milliseconds[OURS] / 1e6
+
+
 def describe(case: Case) -> dict[str, Any]:
     """The fields of a result that say which case it is."""
-    names = ("name", "pattern", "shape", "parameters", "dtype", "rival", "target")
+    names = ("name", "pattern", "shape", "parameters", "dtype", "target")
     return {name: getattr(case, name) for name in names}
 
 
@@ -99,6 +126,7 @@ class Report:
 
     environment: dict[str, str]
     cases: list[CaseResult]
+    training: list[TrainingResult]
     densities: list[DensityPoint]
     overheads: Overheads
 
@@ -108,6 +136,7 @@ class Report:
         return cls(
             environment=data["environment"],
             cases=[CaseResult(**{**case, "shape": tuple(case["shape"])}) for case in data["cases"]],
+            training=[TrainingResult(**{**case, "shape": tuple(case["shape"])}) for case in data["training"]],
             densities=[DensityPoint(**point) for point in data["densities"]],
             overheads=Overheads(**data["overheads"]),
         )

@@ -1,4 +1,4 @@
-"""Forward and backward pass together, beside dense attention: the section that `--backward` of `cpu.py` runs.
+"""Forward and backward pass together, beside dense attention: a section of the benchmark `cpu.py`.
 
 FlexAttention has no backward pass on CPUs, so dense attention is the only rival. Gradients are compared
 before anything is timed. A backward pass counts 2.5 times the operations of a forward pass, as is usual: 5
@@ -8,7 +8,6 @@ products of matrices in place of 2.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
@@ -17,45 +16,17 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from benchmarks.cases import CASES, HEAD_DIM, HEADS, Case
+from benchmarks.cases import Case
 from benchmarks.contenders import MATRIX, dense_mask, matrix_product, random_tensors
 from benchmarks.ours import bind_case, tile_density
-from benchmarks.results import OURS
+from benchmarks.results import DENSE, OURS, TrainingResult, describe
 from benchmarks.timing import speedup, take_turns
 
 TARGETS = {"window-1d": 6.0, "neighborhood-3d": 10.0}
 """How many times faster than dense attention a forward and backward pass is meant to be, by case."""
 
 TOLERANCE = 1e-4
-FORWARD, DENSE, PRODUCT = f"{OURS}, forward alone", "dense", "matrix product"
-PASSES = 3.5
-"""Operations of forward and backward pass, in those of the forward pass."""
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """One case. milliseconds: median per contender. speedup: over dense attention, forward and backward.
-
-    visible_pairs, computed_pairs: pairs of one head that the pattern lets through, and those in visited
-    tiles. product_gflops: rate of a large matrix product in the same rounds.
-    """
-
-    name: str
-    target: float
-    milliseconds: dict[str, float]
-    speedup: float
-    visible_pairs: int
-    computed_pairs: int
-    product_gflops: float
-
-    def gflops(self, pairs: int) -> float:
-        """Rate at which these pairs of each head pass forward and backward."""
-        return PASSES * 4 * HEAD_DIM * HEADS * pairs / self.milliseconds[OURS] / 1e6
-
-
-def cases() -> list[Case]:
-    """The cases with a target for training."""
-    return [case for case in CASES if case.name in TARGETS]
+FORWARD, PRODUCT = f"{OURS}, forward alone", "matrix product"
 
 
 def measure_training(case: Case, rounds: int) -> TrainingResult:
@@ -76,8 +47,7 @@ def measure_training(case: Case, rounds: int) -> TrainingResult:
     }
     seconds = take_turns(contenders, rounds)
     return TrainingResult(
-        name=case.name,
-        target=TARGETS[case.name],
+        **{**describe(case), "target": TARGETS[case.name]},
         milliseconds={name: 1e3 * median(values) for name, values in seconds.items()},
         speedup=speedup(seconds[DENSE], seconds[OURS]),
         visible_pairs=case.tokens**2 if mask is None else int(mask.sum()),
