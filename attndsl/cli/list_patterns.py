@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from attndsl.cli.options import Json
 from attndsl.cli.output import console, print_json
 from attndsl.cli.problem import examples
-from attndsl.ir.expr import Expr
-from attndsl.ir.text import expression
 
 if TYPE_CHECKING:
+    from attndsl.ir.expr import Expr
     from attndsl.ir.pattern import PatternIR
 
 
@@ -70,7 +69,9 @@ def _segment(name: str, axes: tuple[str, ...], variadic: bool) -> str:
 
 
 def _type(kind: str, shape: Sequence[str | int | Expr]) -> str:
-    sizes = (expression(each) if isinstance(each, Expr) else str(each) for each in shape)
+    from attndsl.ir.text import expression
+
+    sizes = (str(each) if isinstance(each, str | int) else expression(each) for each in shape)
     return f"{kind}[{', '.join(sizes)}]" if shape else kind
 
 

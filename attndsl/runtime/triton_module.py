@@ -54,8 +54,9 @@ def require_triton() -> Any:
 
 
 def _code(source: str) -> str:
-    """A source without its docstring, which names the numbers that the pattern was bound to."""
-    return source.partition('\n"""\n')[2]
+    """A source without its docstring, if it has one: that names the numbers that the pattern was bound to."""
+    _, end, code = source.partition('\n"""\n')
+    return code if end and source.startswith('"""') else source
 
 
 def _write(source: str, key: str) -> Path:
