@@ -26,11 +26,9 @@ class Terms:
 
     def __init__(self, schedule: Schedule, sides: Sides, numbers: Sequence[int]) -> None:
         self.sides = sides
-        regions = (
-            [region for region in schedule.ir.regions if _has_tiles(schedule, region)] if numbers else []
-        )
-        if regions and len({region.terms for region in regions}) == 1 and len(regions) > 1:
-            regions = regions if _reads_tokens(regions[0]) else regions[:1]
+        regions = [region for region in schedule.ir.regions if numbers and _has_tiles(schedule, region)]
+        if len({region.terms for region in regions}) == 1 and not _reads_tokens(regions[0]):
+            regions = regions[:1]
         self.parts = {
             number: Predicate(
                 schedule.ir,

@@ -8,9 +8,8 @@ for all regions: what it says of positions are terms, which each region defines 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from math import prod
 
 from attndsl.ir.expr import Expr, InputAt, InputElement, Number
@@ -89,29 +88,23 @@ class BoundIR:
     pattern: PatternIR | None = field(default=None, compare=False, repr=False)
     parameters: Mapping[str, tuple[Number, ...]] = field(default_factory=dict, compare=False, repr=False)
 
+    mask_inputs: tuple[InputDeclaration, ...] = field(init=False, compare=False, repr=False)
+    """The inputs that decide which pairs are visible; others only weigh them."""
+    kernel_inputs: tuple[InputDeclaration, ...] = field(init=False, compare=False, repr=False)
+    """The inputs that decide about pairs: those of masks, and those of scores and weights."""
+
     def __post_init__(self) -> None:
-        """Inputs are sorted out now: graphs of torch cannot enter what computes them later."""
-        if self.inputs:
-            self.mask_inputs, self.kernel_inputs  # noqa: B018
+        """Sort the inputs out."""
+        masks = _read_by(region.visible for region in self.regions)
+        pairs = masks | _read_by(term for region in self.regions for term in region.terms)
+        object.__setattr__(self, "mask_inputs", tuple(each for each in self.inputs if each.name in masks))
+        object.__setattr__(self, "kernel_inputs", tuple(each for each in self.inputs if each.name in pairs))
 
-    @cached_property
-    def mask_inputs(self) -> tuple[InputDeclaration, ...]:
-        """The inputs that decide which pairs are visible; others only weigh them."""
-        read = {
-            leaf.name
-            for region in self.regions
-            for leaf in region.visible.leaves
-            if isinstance(leaf, InputAt)
-        }
-        return tuple(each for each in self.inputs if each.name in read)
 
-    @cached_property
-    def kernel_inputs(self) -> tuple[InputDeclaration, ...]:
-        """The inputs that decide about pairs: those of masks, and those of scores and weights."""
-        nodes = {node for region in self.regions for term in region.terms for node in term.mentioned}
-        read = {node.name for node in nodes if isinstance(node, InputAt | InputElement)}
-        read |= {each.name for each in self.mask_inputs}
-        return tuple(each for each in self.inputs if each.name in read)
+def _read_by(roots: Iterable[Expr]) -> set[str]:
+    """The names of the inputs that expressions read."""
+    nodes = (node for root in roots for node in root.mentioned)
+    return {node.name for node in nodes if isinstance(node, InputAt | InputElement)}
 
 
 def input_sizes(ir: BoundIR, name: str, dim: int = 0) -> tuple[int, ...]:
