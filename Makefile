@@ -17,7 +17,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 VENV := .venv
 RUN := $(VENV)/bin
-PYTEST := $(RUN)/python -m pytest -q -n auto --maxprocesses 4 $(PYTEST_ARGS)
+PYTEST := $(RUN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 GPU_ARGS ?=
 BENCH_JSON ?= benchmarks/measured/cpu.json
 

@@ -33,6 +33,6 @@ import sys, attndsl
 assert attndsl.__file__.startswith(sys.prefix), f"tests would run against {attndsl.__file__}"'
 
 echo "wheel test: running the tests against the installed wheel"
-"$work/venv/bin/python" -m pytest -q -n auto --maxprocesses 4 -m "not slow" -p no:cacheprovider \
+"$work/venv/bin/python" -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not slow" -p no:cacheprovider \
     --ignore tests/docs --ignore tests/properties --ignore tests/codegen/tile_runtime --ignore tests/fitting \
     --ignore tests/integrations --ignore tests/trace "$@"
