@@ -95,7 +95,7 @@ def eight_bit_call() -> tuple[torch.dtype, float]:
 def test_eight_bit_tensors_give_outputs_of_sixteen() -> None:
     dtype, error = interpreted(eight_bit_call)
     assert dtype == torch.bfloat16
-    assert error < 2**-8
+    assert error < 2**-7  # a unit in the last place of bfloat16: Triton's interpreter cuts off what is beyond
 
 
 def empty_calls() -> list[bool]:

@@ -25,8 +25,15 @@ needs_triton = pytest.mark.skipif(
 
 
 def interpreted(function: Callable[..., Result], *arguments: object) -> Result:
-    """The result of a function in the process that interprets."""
-    return _worker().submit(function, *arguments).result()
+    """The result of a function in the process that interprets, with the same random tensors in every run."""
+    return _worker().submit(_seeded, function, *arguments).result()
+
+
+def _seeded(function: Callable[..., Result], *arguments: object) -> Result:
+    import torch
+
+    torch.manual_seed(0)
+    return function(*arguments)
 
 
 @functools.cache
