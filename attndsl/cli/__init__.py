@@ -14,8 +14,10 @@ def main() -> int:
 
     0: fine. 1: the pattern or its data is wrong. 2: wrong usage. 130: interrupted.
     """
-    from attndsl.cli.app import app
-
+    try:
+        from attndsl.cli.app import app
+    except KeyboardInterrupt:  # later ones are the app's own affair
+        raise SystemExit(130) from None
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without Unicode gets `?`, not a traceback

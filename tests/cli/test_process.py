@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -60,8 +59,10 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
 @posix
 def test_an_interrupt_ends_quietly(tmp_path: Path) -> None:
     slow = [*COMMAND, "show", "causal", "--shape", "1000000", "--q-tile", "8", "--kv-tile", "8"]
-    process = subprocess.Popen([*slow, "-o", str(tmp_path / "a.png")], stderr=subprocess.PIPE)
-    time.sleep(2.5)
+    talkative = {**os.environ, "ATTNDSL_LOGS": "bind"}
+    process = subprocess.Popen([*slow, "-o", str(tmp_path / "a.png")], stderr=subprocess.PIPE, env=talkative)
+    assert process.stderr is not None
+    assert b"bind" in process.stderr.readline()  # from here on it works on the picture
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode in (130, 0)
