@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from attndsl.codegen.cpp_visible import PairFunction
 from attndsl.codegen.levels import Level
-from attndsl.codegen.scores import term_level
+from attndsl.codegen.scores import regions_with_tokens, term_level
 from attndsl.ir.bound import Region
 from attndsl.schedule.schedule import Schedule
 
@@ -21,22 +21,14 @@ RESULTS: dict[Level, str] = {
 
 def print_term(schedule: Schedule, number: int) -> str:
     """The C++ function `find_term_<number>`, and one for each region where these differ."""
-    ir, level = schedule.ir, term_level(schedule.ir, number)
-    regions = [region for region in ir.regions if _has_tiles(schedule, region)]
+    level, regions = term_level(schedule.ir, number), regions_with_tokens(schedule.ir)
     if len({region.terms[number] for region in regions}) == 1 or level != "pair":
         return _function(schedule, number, regions[0], level, f"find_term_{number}")
     names = [f"find_term_{number}_in_{place}" for place in range(len(regions))]
-    parts = [_function(schedule, number, *each) for each in _with(regions, level, names)]
+    parts = [
+        _function(schedule, number, region, level, name) for region, name in zip(regions, names, strict=True)
+    ]
     return "\n".join([*parts, *_choice(schedule, number, regions, names)])
-
-
-def _with(regions: list[Region], level: Level, names: list[str]) -> Iterator[tuple[Region, Level, str]]:
-    yield from ((region, level, name) for region, name in zip(regions, names, strict=True))
-
-
-def _has_tiles(schedule: Schedule, region: Region) -> bool:
-    q, kv = schedule.ir.query_space.segments[region.query], schedule.ir.key_space.segments[region.key]
-    return bool(q.size and kv.size)
 
 
 def _function(schedule: Schedule, number: int, region: Region, level: Level, name: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from attndsl.codegen import tile_ir as tile
 from attndsl.codegen.levels import Level, level_of
-from attndsl.ir.bound import BoundIR
+from attndsl.ir.bound import BoundIR, Region
 from attndsl.ir.derivative import derivative
 from attndsl.ir.expr import PRODUCT, Apply, Const, Expr, Product, Term
 from attndsl.ir.pattern import PLAIN as PLAIN_WEIGHTING
@@ -91,6 +91,12 @@ def term_level(ir: BoundIR, number: int) -> Level:
     if len(ir.regions) > 1 and len({region.terms[number] for region in ir.regions}) > 1:
         return "pair"
     return levels.pop()
+
+
+def regions_with_tokens(ir: BoundIR) -> list[Region]:
+    """The regions that have pairs of tokens, so that tiles lie in them."""
+    q, k = ir.query_space.segments, ir.key_space.segments
+    return [region for region in ir.regions if q[region.query].size and k[region.key].size]
 
 
 def _apply(op: str, *operands: tile.Expression) -> tile.Expression:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from attndsl.codegen import tile_ir as tile
 from attndsl.codegen.levels import Level
+from attndsl.codegen.scores import regions_with_tokens
 from attndsl.codegen.triton_expression import cast_text
 from attndsl.codegen.triton_layout import recommented
 from attndsl.codegen.triton_predicate import Predicate
@@ -26,7 +27,7 @@ class Terms:
 
     def __init__(self, schedule: Schedule, sides: Sides, numbers: Sequence[int]) -> None:
         self.sides = sides
-        regions = [region for region in schedule.ir.regions if numbers and _has_tiles(schedule, region)]
+        regions = regions_with_tokens(schedule.ir) if numbers else []
         if len({region.terms for region in regions}) == 1 and not _reads_tokens(regions[0]):
             regions = regions[:1]
         self.parts = {
@@ -96,11 +97,6 @@ class Terms:
         assert places is not None
         for axis in part.axes("q" if tokens.side == "q" else "k"):
             yield from tokens.coordinate_lines(places[tokens.side == "kv"], axis, part.fragile)
-
-
-def _has_tiles(schedule: Schedule, region: Region) -> bool:
-    q, kv = schedule.ir.query_space.segments[region.query], schedule.ir.key_space.segments[region.key]
-    return bool(q.size and kv.size)
 
 
 def _reads_tokens(region: Region) -> bool:
