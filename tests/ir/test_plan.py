@@ -21,7 +21,7 @@ def plan_of(lists: Lists, queries: int = 5, keys: int = 7, q_block: int = 2, kv_
 def test_a_plan_of_runs_as_a_mask() -> None:
     mask = plan_of([[0, 2], [], [1]]).to_mask()
     assert mask.shape == (1, 1, 5, 7)
-    assert ["".join(".#"[cell] for cell in row) for row in mask[0, 0]] == [
+    assert ["".join(".#"[int(cell)] for cell in row) for row in mask[0, 0]] == [
         "###...#",
         "###...#",
         ".......",
