@@ -1,20 +1,21 @@
-"""Blocks: a partition of the tokens of a segment into boxes, declared by `blocks b of n by size`."""
+"""Blocks of an axis: `blocks b of n by size`, which derived tensors and routes speak of."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from attndsl.ir.expr import Expr
+from attndsl.source import Span
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """`blocks b of (t, y, x) by (2, 8, 8)`: boxes of tokens, numbered row-major; edges may cut the last ones.
+    """Block number i holds the tokens whose coordinate on `axis` runs from i * size; the last may be short.
 
-    axes: of one segment. An axis of that segment which is not named is not cut: blocks extend over all of
-    it. sizes: tokens per block along each of the axes, integers known at bind.
+    size: an integer known at bind, and a `Const` of the bound pattern.
     """
 
     name: str
-    axes: tuple[str, ...]
-    sizes: tuple[Expr, ...]
+    axis: str
+    size: Expr
+    span: Span | None = field(default=None, compare=False, repr=False)
