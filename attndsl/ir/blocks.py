@@ -1,4 +1,4 @@
-"""Blocks of an axis: `blocks b of n by size`, which derived tensors and routes speak of."""
+"""Blocks of tokens: `blocks b of n by size`, which derived tensors and routes speak of."""
 
 from __future__ import annotations
 
@@ -10,12 +10,26 @@ from attndsl.source import Span
 
 @dataclass(frozen=True)
 class Blocks:
-    """Block number i holds the tokens whose coordinate on `axis` runs from i * size; the last may be short.
+    """`blocks b of (t, y, x) by (2, 8, 8)`: boxes of tokens, numbered row-major; edges may cut the last ones.
 
-    size: an integer known at bind, and a `Const` of the bound pattern.
+    axes: of one segment. An axis of that segment which is not named is not cut: blocks extend over all of
+    it. sizes: tokens per block along each of the axes, integers known at bind, and `Const` in a bound
+    pattern.
     """
 
     name: str
-    axis: str
-    size: Expr
+    axes: tuple[str, ...]
+    sizes: tuple[Expr, ...]
     span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def axis(self) -> str:
+        """The axis of blocks along a single one."""
+        (axis,) = self.axes
+        return axis
+
+    @property
+    def size(self) -> Expr:
+        """Tokens per block of blocks along a single axis."""
+        (size,) = self.sizes
+        return size
