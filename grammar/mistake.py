@@ -39,7 +39,8 @@ class Mistake:
 ANYTHING = ("ANYTHING",)
 LINE_START = ("CLAUSE", "STATEMENT", "DEFINITION")
 CLAUSE_WORD = (
-    r"(?:space|let|require|input|attend|score|weight|gate|decay|normalize|blocks|route|branch|combine)\b"
+    r"(?:space|let|require|input|attend|score|scale|feature|weight|gate|decay|normalize|blocks|route|branch"
+    r"|combine)\b"
 )
 RESERVED_WORD = (
     r"(?:pattern|def|return|let|require|attend|if|else|and|or|not|all|any|in|true|false"

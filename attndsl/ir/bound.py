@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
+from typing import Literal
 
 from attndsl.ir.expr import Expr, InputAt, InputElement, Number
 from attndsl.ir.ops import Scalar
@@ -67,6 +68,21 @@ class InputDeclaration:
 
 
 @dataclass(frozen=True)
+class LinearForm:
+    """How a pattern whose weights are products is computed.
+
+    algorithm: 'recurrence' (a state carried over chunks of tokens), 'sums' (over all keys), or 'tiles' (all
+    visible pairs). documents: the input whose change from one token to the next resets the state. obstacle:
+    why it is tiles, and span where the text says so; empty where tiles were asked for.
+    """
+
+    algorithm: Literal["recurrence", "sums", "tiles"]
+    documents: str | None = None
+    obstacle: str = field(default="", compare=False)
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class BoundIR:
     """One attention pattern with all numbers. `name` carries the parameters: `gna_w18x24x24_s16x8x8`.
 
@@ -84,6 +100,10 @@ class BoundIR:
     weighting: Weighting = PLAIN
     low_rank: tuple[tuple[str, str], ...] = ()
     """Pairs of inputs, of queries and of keys, whose dot products are added to the scaled product."""
+    computed: tuple[InputDeclaration, ...] = ()
+    """Inputs that calls compute: the sums of a decay's logarithms."""
+    linear: LinearForm | None = None
+    """How linear weights are computed; None for all other weights."""
     spans: Mapping[Expr, Span] = field(default_factory=dict, compare=False, repr=False)
     pattern: PatternIR | None = field(default=None, compare=False, repr=False)
     parameters: Mapping[str, tuple[Number, ...]] = field(default_factory=dict, compare=False, repr=False)
@@ -97,8 +117,9 @@ class BoundIR:
         """Sort the inputs out."""
         masks = _read_by(region.visible for region in self.regions)
         pairs = masks | _read_by(term for region in self.regions for term in region.terms)
-        object.__setattr__(self, "mask_inputs", tuple(each for each in self.inputs if each.name in masks))
-        object.__setattr__(self, "kernel_inputs", tuple(each for each in self.inputs if each.name in pairs))
+        inputs = (*self.inputs, *self.computed)
+        object.__setattr__(self, "mask_inputs", tuple(each for each in inputs if each.name in masks))
+        object.__setattr__(self, "kernel_inputs", tuple(each for each in inputs if each.name in pairs))
 
 
 def _read_by(roots: Iterable[Expr]) -> set[str]:
@@ -109,7 +130,7 @@ def _read_by(roots: Iterable[Expr]) -> set[str]:
 
 def input_sizes(ir: BoundIR, name: str, dim: int = 0) -> tuple[int, ...]:
     """The sizes of a declared input without its batch; 0 for those of the caller's choice. dim: of values."""
-    declared = next(each for each in ir.inputs if each.name == name)
+    declared = next(each for each in (*ir.inputs, *ir.computed) if each.name == name)
     known = {
         "tokens": ir.query_space.size, "query": ir.query_space.size, "key": ir.key_space.size,
         "heads": ir.heads, "kv_heads": ir.kv_heads, "dim": dim,
@@ -118,11 +139,11 @@ def input_sizes(ir: BoundIR, name: str, dim: int = 0) -> tuple[int, ...]:
 
 
 def needs_more(ir: BoundIR) -> bool:
-    """Whether more than a kernel is needed: sinks, gates, low-rank biases, or weights that have no LSE."""
+    """Whether more is needed than a kernel of the pairs: feature maps, sinks, gates, ..., or no softmax."""
     return bool(ir.low_rank) or ir.weighting.needs_more
 
 
 def pairs_only(ir: BoundIR) -> BoundIR:
-    """What kernels compute of a pattern: no sink, no gate, no low-rank biases, and the inputs of the rest."""
-    weighting = replace(ir.weighting, sink=None, gate=None)
-    return replace(ir, weighting=weighting, low_rank=(), inputs=ir.kernel_inputs)
+    """What kernels compute of a pattern: its pairs alone, and the inputs that these need."""
+    weighting = replace(ir.weighting, sink=None, gate=None, scale=None, feature=None, decay=None)
+    return replace(ir, weighting=weighting, low_rank=(), inputs=ir.kernel_inputs, computed=(), linear=None)

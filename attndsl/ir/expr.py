@@ -264,6 +264,33 @@ class Product(Expr):
 
 
 @dataclass(frozen=True, eq=False)
+class Channel(Expr):
+    """The channel of a query or key that a feature map is applied to."""
+
+    @property
+    def type(self) -> Scalar:
+        return "real"
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelSoftmax(Expr):
+    """The softmax of a query or key over its channels, at the channel at work."""
+
+    @property
+    def type(self) -> Scalar:
+        return "real"
+
+
+@dataclass(frozen=True, eq=False)
+class HeadDim(Expr):
+    """`dim` in a scale: the number of channels of queries, known when tensors come."""
+
+    @property
+    def type(self) -> Scalar:
+        return "int"
+
+
+@dataclass(frozen=True, eq=False)
 class LowRank(Expr):
     """`dot(bq, bk)`: the dot product of two declared inputs, one row per query and one per key."""
 
@@ -308,6 +335,8 @@ class Apply(Expr):
 
 BOUND_NODES = (Const, Position, Head, Table, InputAt, InputElement, Apply)
 PRODUCT = Product()
+CHANNEL = Channel()
+CHANNEL_SOFTMAX = ChannelSoftmax()
 TRUE = Const(True)
 FALSE = Const(False)
 

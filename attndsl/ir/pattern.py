@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from attndsl.ir.blocks import Blocks
+from attndsl.ir.derived import Derived
 from attndsl.ir.expr import PRODUCT, Apply, Expr, InputAt, LowRank
 from attndsl.ir.ops import Scalar
 from attndsl.source import Span
@@ -17,13 +19,17 @@ from attndsl.source import Span
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number (or array) that bind takes. shape: () or one of ('axes',), ('heads',), (n,)."""
+    """A number (or array) that bind takes. shape: () or one of ('axes',), ('heads',), (n,).
+
+    choices: names to choose from; the number is then the place of the chosen one.
+    """
 
     name: str
     kind: Scalar
     shape: tuple[str | int, ...] = ()
     default: Expr | None = None
     span: Span | None = field(default=None, compare=False, repr=False)
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,12 +74,25 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Decay:
+    """What weights lose per step of an axis, as its natural logarithm; an input is read at the step's token.
+
+    axis: its name, after bind its number.
+    """
+
+    log: Expr
+    axis: str | int
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class Weighting:
     """What a pattern does with the pairs that it lets through.
 
     score: of a pair, over `Product`. weight: of a pair, over `Product`, which stands for the score; None is
     exp. normalize: whether weights are divided by their sum. sink: a logit that is added to that sum as
-    exp(sink). gate: what the output is multiplied by.
+    exp(sink). gate: what the output is multiplied by. scale: of products, over `HeadDim`; None is
+    dim ** -0.5. feature: of queries and keys before their products, over `Channel`. decay: of weights.
     """
 
     score: Expr = PRODUCT
@@ -81,11 +100,15 @@ class Weighting:
     normalize: Literal["sum", "none"] = "sum"
     sink: Expr | None = None
     gate: Expr | None = None
+    scale: Expr | None = None
+    feature: Expr | None = None
+    decay: Decay | None = None
 
     @property
     def expressions(self) -> tuple[Expr, ...]:
         """All its expressions."""
-        found = (self.score, self.weight, self.sink, self.gate)
+        decay = self.decay.log if self.decay else None
+        found = (self.score, self.weight, self.sink, self.gate, self.scale, self.feature, decay)
         return tuple(each for each in found if each is not None)
 
     @property
@@ -97,7 +120,13 @@ class Weighting:
     @property
     def needs_more(self) -> bool:
         """Whether something is left to do around the kernel of the pairs."""
-        return self.sink is not None or self.gate is not None or not self.is_softmax
+        around = (self.sink, self.gate, self.scale, self.feature, self.decay)
+        return any(each is not None for each in around) or not self.is_softmax
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether weights are the scaled products themselves."""
+        return self.score is PRODUCT and self.weight is PRODUCT
 
     @property
     def is_softmax(self) -> bool:
@@ -132,6 +161,12 @@ class PatternIR:
     weighting: Weighting = PLAIN
     cross: bool = False
     """Whether queries and keys live in different spaces."""
+    blocks: tuple[Blocks, ...] = ()
+    derived: tuple[Derived, ...] = ()
+    branches: tuple[PatternIR, ...] = ()
+    """Complete patterns, each after those whose outputs it takes; the spaces are those of the whole pattern."""
+    combine: Expr | None = None
+    """What joins the outputs of the branches."""
     documentation: str = field(default="", compare=False, repr=False)
     spans: Mapping[Expr, Span] = field(default_factory=dict, compare=False, repr=False)
 
@@ -139,10 +174,11 @@ class PatternIR:
     def mask_inputs(self) -> frozenset[str]:
         """The names of the inputs that decide which pairs are visible."""
         leaves = (leaf for arm in self.arms for leaf in arm.visible.leaves)
-        return frozenset(leaf.name for leaf in leaves if isinstance(leaf, InputAt))
+        own = frozenset(leaf.name for leaf in leaves if isinstance(leaf, InputAt))
+        return own.union(*(branch.mask_inputs for branch in self.branches))
 
     @property
     def needs_more(self) -> bool:
         """See `ir.bound.needs_more`."""
         low_rank = any(isinstance(leaf, LowRank) for leaf in self.weighting.score.leaves)
-        return low_rank or self.weighting.needs_more
+        return low_rank or self.weighting.needs_more or bool(self.branches or self.derived)

@@ -6,16 +6,20 @@ from collections.abc import Callable, Sequence
 from functools import singledispatch
 
 from attndsl.ir.bound import BoundIR, InputDeclaration, Region, Space
+from attndsl.ir.combine import BranchOutput, Identity, Joint, Projected
 from attndsl.ir.expr import (
     PRODUCT,
     Apply,
     AxisVariable,
+    Channel,
+    ChannelSoftmax,
     Const,
     Element,
     Expr,
     Extent,
     FlatIndex,
     Head,
+    HeadDim,
     InputAt,
     InputElement,
     LowRank,
@@ -29,7 +33,7 @@ from attndsl.ir.expr import (
     WholeInput,
 )
 from attndsl.ir.ops import COMPARISONS, OPS
-from attndsl.ir.pattern import Input, Parameter, PatternIR, SegmentShape, Weighting
+from attndsl.ir.pattern import Decay, Input, Parameter, PatternIR, SegmentShape, Weighting
 
 AxisNames = Callable[[Position], str]
 PRECEDENCE = {
@@ -148,9 +152,40 @@ def _(node: Product) -> str:
     return "s"
 
 
-@leaf.register
-def _(node: WholeInput) -> str:
+@leaf.register(WholeInput)
+@leaf.register(BranchOutput)
+def _(node: WholeInput | BranchOutput) -> str:
     return node.name
+
+
+@leaf.register
+def _(node: Joint) -> str:
+    return f"joint({', '.join(node.names)})"
+
+
+@leaf.register
+def _(node: Identity) -> str:
+    return "identity"
+
+
+@leaf.register
+def _(node: Projected) -> str:
+    return f"project({', '.join([expression(node.value), node.weight, *filter(None, [node.bias])])})"
+
+
+@leaf.register
+def _(node: Channel) -> str:
+    return "channel"
+
+
+@leaf.register
+def _(node: ChannelSoftmax) -> str:
+    return "softmax(channels)"
+
+
+@leaf.register
+def _(node: HeadDim) -> str:
+    return "dim"
 
 
 @leaf.register
@@ -183,11 +218,19 @@ def pattern_text(ir: PatternIR) -> str:
 
 
 def _weighting(given: Weighting) -> list[str]:
-    lines = [f"    score {expression(given.score)}"] if given.score is not PRODUCT else []
+    lines = [f"    scale {expression(given.scale)}"] if given.scale is not None else []
+    lines += [f"    feature {expression(given.feature)}"] if given.feature is not None else []
+    lines += [f"    score {expression(given.score)}"] if given.score is not PRODUCT else []
     lines += [f"    weight {expression(given.weight)}"] if given.weight is not None else []
+    lines += [_decay(given.decay)] if given.decay is not None else []
     sink = f" + exp({expression(given.sink)})" if given.sink is not None else ""
     lines += [f"    normalize {given.normalize}{sink}"] if given.normalize == "none" or sink else []
     return lines + ([f"    gate {expression(given.gate)}"] if given.gate is not None else [])
+
+
+def _decay(decay: Decay) -> str:
+    axis = decay.axis if isinstance(decay.axis, str) else f"axis{decay.axis}"
+    return f"    decay exp({expression(decay.log)}) per step of {axis}"
 
 
 def _input(each: Input | InputDeclaration) -> str:
@@ -197,8 +240,16 @@ def _input(each: Input | InputDeclaration) -> str:
 
 def _parameter(parameter: Parameter) -> str:
     shape = f"[{parameter.shape[0]}]" if parameter.shape else ""
-    default = f" = {expression(parameter.default)}" if parameter.default is not None else ""
+    default = f" = {_default(parameter)}" if parameter.default is not None else ""
+    if parameter.choices:
+        return f"{parameter.name}: {' | '.join(parameter.choices)}{default}"
     return f"{parameter.name}: {parameter.kind}{shape}{default}"
+
+
+def _default(parameter: Parameter) -> str:
+    if parameter.choices and isinstance(parameter.default, Const):
+        return parameter.choices[int(parameter.default.value)]
+    return expression(parameter.default) if parameter.default is not None else ""
 
 
 def _shapes(segments: Sequence[SegmentShape]) -> str:

@@ -17,6 +17,8 @@ from attndsl.passes import values
 from attndsl.passes.bind_expr import QUERY_HEADS_PER_KV_HEAD, Numbers, bind_expr
 from attndsl.passes.bind_weights import bind_weighting
 from attndsl.passes.bound_name import bound_name
+from attndsl.passes.decays import decay_kind, sum_of_steps, with_decay
+from attndsl.passes.linear_form import linear_form
 from attndsl.passes.ranges import check_ranges
 from attndsl.stages import report
 
@@ -39,7 +41,8 @@ def bind(
         _check(requirement, numbers, head_count)
     places = [(q, k) for q in range(len(query.segments)) for k in range(len(key.segments))]
     local = [_local(query.segments[q], key.segments[k], numbers) for q, k in places]
-    weighting, terms, low_rank = bind_weighting(pattern.weighting, local)
+    kind, sums = decay_kind(pattern.weighting.decay, pattern.inputs), sum_of_steps(pattern.inputs)
+    weighting, terms, low_rank = bind_weighting(with_decay(pattern.weighting, kind, sums), local)
     regions = tuple(
         _region(pattern, *place, each, own) for place, each, own in zip(places, local, terms, strict=True)
     )
@@ -53,11 +56,13 @@ def bind(
         inputs=tuple(_input(each, numbers) for each in pattern.inputs),
         weighting=weighting,
         low_rank=low_rank,
+        computed=(_input(sums, numbers),) if kind == "token" else (),
         spans=numbers.bound_spans,
         pattern=pattern,
         parameters=_parameter_values(pattern, numbers),
     )
     _check_low_rank(ir)
+    ir = replace(ir, linear=linear_form(pattern.weighting, ir))
     check_ranges(ir)
     report("bind", ir.name, lambda: f"{query.size:,} queries, {key.size:,} keys, {head_count} heads")
     return ir
@@ -155,6 +160,7 @@ def _parameter(
     elif parameter.default is not None:
         default = _default(parameter.default, parameter, numbers)
         value = float(default.value) if parameter.kind == "real" else default.value
+        value = parameter.choices[int(value)] if parameter.choices else value
     else:
         raise AttnBindError(
             "A0401",

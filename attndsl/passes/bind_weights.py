@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from attndsl.diagnostics import AttnBindError
 from attndsl.ir.expr import (
+    CHANNEL,
     PRODUCT,
     Apply,
     Const,
@@ -21,7 +22,7 @@ from attndsl.ir.expr import (
     LowRank,
     Term,
 )
-from attndsl.ir.pattern import Weighting
+from attndsl.ir.pattern import Decay, Weighting
 from attndsl.passes.bind_expr import Numbers, bind_expr
 from attndsl.passes.rewrite import rebuild, rewrite
 from attndsl.passes.simplify import simplify_node
@@ -42,8 +43,21 @@ def bind_weighting(
         weight=terms.replaced(given.weight) if given.weight is not None else None,
         sink=bind_expr(given.sink, regions[0]) if given.sink is not None else None,
         gate=bind_expr(given.gate, regions[0]) if given.gate is not None else None,
+        scale=bind_expr(given.scale, regions[0]) if given.scale is not None else None,
+        feature=_feature(given.feature, regions[0]) if given.feature is not None else None,
+        decay=_decay(given.decay, regions[0]) if given.decay is not None else None,
     )
     return weighting, [tuple(own) for own in terms.found], low_rank
+
+
+def _feature(given: Expr, numbers: Numbers) -> Expr | None:
+    bound = bind_expr(given, numbers)
+    return None if bound is CHANNEL else bound
+
+
+def _decay(given: Decay, numbers: Numbers) -> Decay:
+    axis = numbers.segments["q"].axes.index(str(given.axis))
+    return replace(given, log=bind_expr(given.log, numbers), axis=axis)
 
 
 class _Terms:

@@ -17,7 +17,8 @@ def bound_name(pattern: PatternIR, numbers: Numbers) -> str:
     for parameter in pattern.parameters:
         elements = numbers.arrays.get(parameter.name) or (numbers.scalars[parameter.name],)
         if parameter.default is None or elements != _default_elements(parameter, elements):
-            parts.append(prefixes[parameter.name] + _spell(elements))
+            spelled = parameter.choices[int(elements[0].value)] if parameter.choices else _spell(elements)
+            parts.append(prefixes[parameter.name] * (not parameter.choices) + spelled)
     name = "_".join(parts)
     return name if len(name) <= 60 else f"{name[:50]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 

@@ -20,6 +20,7 @@ from attndsl.ir.expr import (
 )
 from attndsl.ir.pattern import Arm, Parameter, PatternIR, SegmentShape
 from attndsl.passes import types
+from attndsl.passes.resolve_choices import check_choices, chosen
 from attndsl.passes.resolve_expr import Definition, Resolver, parameter_vector
 from attndsl.passes.resolve_inputs import declared_input, kind_of
 from attndsl.passes.resolve_weights import weighting
@@ -30,7 +31,6 @@ from attndsl.syntax import ast
 ClauseType = TypeVar("ClauseType", bound=ast.Clause)
 RESERVED = ("shape", "heads", "kv_heads", "key_shape", "q", "k", "s", "head", "kv_head", "rank")
 LATER = {
-    ast.Decay: "decay",
     ast.Blocks: "blocks",
     ast.Route: "route",
     ast.Branch: "branch",
@@ -99,7 +99,7 @@ def _refuse_later_clauses(pattern: ast.Pattern) -> None:
                 "A0901",
                 f"`{word}` is part of the language but is not compiled yet",
                 span=clause.span,
-                help="masks, scores, weights, normalisers and gates are compiled so far; remove this clause",
+                help="remove this clause",
             )
 
 
@@ -162,7 +162,11 @@ def _pattern_scope(pattern: ast.Pattern, resolver: Resolver) -> Scope:
             raise AttnNameError(
                 "A0207", f"`{name}` has a meaning of its own", span=span, help="choose another name"
             )
-    values: dict[str, Value] = {each.name: _parameter_value(each) for each in pattern.parameters}
+    choosing = [each for each in pattern.parameters if each.type and each.type.choices]
+    resolver.choices |= {each.name: check_choices(each) for each in choosing}
+    values: dict[str, Value] = {
+        each.name: _parameter_value(each) for each in pattern.parameters if each not in choosing
+    }
     return Scope(values, {each.name: each for each in lets})
 
 
@@ -186,6 +190,8 @@ def _parameter_value(parameter: ast.Parameter) -> Value:
 
 def _parameter(parameter: ast.Parameter, resolver: Resolver, scope: Scope) -> Parameter:
     assert parameter.type is not None
+    if parameter.type.choices:
+        return chosen(parameter)
     kind = kind_of(parameter.type, parameter.span)
     default: Expr | None = None
     if parameter.default is not None:

@@ -73,6 +73,7 @@ class Resolver:
     functions: Mapping[str, Definition]
     spaces: Mapping[Side, tuple[SegmentShape, ...]]
     inputs: dict[str, Input]
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
     spans: dict[Expr, Span] = field(default_factory=dict)
     requirements: list[Requirement] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
@@ -163,6 +164,11 @@ class Resolver:
             return AttnNameError(
                 "A0202", misuse, span=node.span, help=f"write `{node.name}[q]` or `{node.name}[k]`"
             )
+        if node.name in self.choices:
+            return AttnNameError(
+                "A0202", f"`{node.name}` is a choice of names, not a number", span=node.span,
+                help=f"choices name feature maps: `feature {node.name}`",
+            )  # fmt: skip
         if node.name in scope.axis_variables:
             misuse = f"`{node.name}` is an axis, not a number"
         if misuse:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, TypeVar, cast
 
 from attndsl.diagnostics import AttnNameError, AttnTypeError
-from attndsl.ir.expr import (
-    PRODUCT,
-    Apply,
-    Expr,
-    FlatIndex,
-    InputAt,
-    InputElement,
-    LowRank,
-    Position,
-    WholeInput,
-)
+from attndsl.ir.expr import PRODUCT, Apply, Const, Expr, Position, WholeInput
 from attndsl.ir.pattern import Input, Weighting
-from attndsl.passes import types
+from attndsl.passes import resolve_products
+from attndsl.passes.clause_values import number, refuse_tokens
 from attndsl.passes.resolve_expr import Resolver
 from attndsl.passes.scope import Scope
 from attndsl.source import Span
@@ -29,9 +21,11 @@ ClauseType = TypeVar("ClauseType", bound=ast.Clause)
 
 
 def weighting(clauses: Sequence[ast.Clause], resolver: Resolver, scope: Scope) -> Weighting:
-    """The meaning of `score`, `weight`, `normalize` and `gate`; each may stand once."""
+    """The meaning of the clauses between the mask and the output; each may stand once."""
     score, weight = _only(clauses, ast.Score, "score"), _only(clauses, ast.Weight, "weight")
     normalize, gate = _only(clauses, ast.Normalize, "normalize"), _only(clauses, ast.Gate, "gate")
+    scale, feature = _only(clauses, ast.Scale, "scale"), _only(clauses, ast.Feature, "feature")
+    decay = _only(clauses, ast.Decay, "decay")
     kind, sink = _normalizer(normalize, resolver, scope) if normalize else ("sum", None)
     return Weighting(
         score=_of_pair(score, "score", resolver, scope) if score else PRODUCT,
@@ -39,6 +33,9 @@ def weighting(clauses: Sequence[ast.Clause], resolver: Resolver, scope: Scope) -
         normalize=kind,
         sink=sink,
         gate=_gate(gate, resolver, scope) if gate else None,
+        scale=resolve_products.scale(scale, resolver, scope) if scale else None,
+        feature=resolve_products.feature(feature, resolver, scope) if feature else None,
+        decay=resolve_products.decay(decay, resolver, scope) if decay else None,
     )
 
 
@@ -54,7 +51,7 @@ def _only(clauses: Sequence[ast.Clause], kind: type[ClauseType], word: str) -> C
 def _of_pair(clause: ast.Score | ast.Weight, word: str, resolver: Resolver, scope: Scope) -> Expr:
     """A number about a pair, in which `s` has a meaning."""
     inner = replace(scope, values={**scope.values, "s": PRODUCT})
-    value = _number(resolver.expr(clause.value, inner), f"`{word}`", clause.value.span)
+    value = number(resolver.expr(clause.value, inner), f"`{word}`", clause.value.span)
     for leaf in value.leaves:
         if isinstance(leaf, Position) and isinstance(leaf.axis, str):
             _check_axis(leaf, leaf.axis, resolver, clause.value.span)
@@ -77,16 +74,6 @@ def _weight(clause: ast.Weight, resolver: Resolver, scope: Scope) -> Expr | None
     return None if value is Apply("exp", (PRODUCT,)) else value
 
 
-def _number(value: object, what: str, span: Span | None) -> Expr:
-    single = types.scalar(cast(Expr, value), what, span)
-    if single.type == "bool":
-        raise AttnTypeError(
-            "A0301", f"{what} needs a number", span=span, note="this is a truth value",
-            help="write `1.0 if condition else 0.0`; which pairs are visible is for `attend` to say",
-        )  # fmt: skip
-    return single
-
-
 def _normalizer(
     clause: ast.Normalize, resolver: Resolver, scope: Scope
 ) -> tuple[Literal["sum", "none"], Expr | None]:
@@ -105,25 +92,28 @@ def _normalizer(
 
 
 def _sink(extra: ast.Expr, resolver: Resolver, scope: Scope) -> Expr:
-    value = _number(resolver.expr(extra, scope), "`normalize`", extra.span)
-    if not (isinstance(value, Apply) and value.op == "exp"):
-        raise AttnTypeError(
-            "A0323", "only an exponential can be added to the sum of weights", span=extra.span,
-            help="write `normalize sum + exp(logit[head])`",
-        )  # fmt: skip
-    _refuse_tokens(value, "what is added to the sum", resolver, extra.span)
-    return value.args[0]
+    value = number(resolver.expr(extra, scope), "`normalize`", extra.span)
+    refuse_tokens(value, "what is added to the sum", resolver, extra.span)
+    match value:
+        case Apply("exp", (logit,)):
+            return logit
+        case Const(float(constant)) if constant > 0:
+            return Const(math.log(constant))
+    raise AttnTypeError(
+        "A0323", "only an exponential or a positive number can be added to the sum of weights",
+        span=extra.span, help="write `normalize sum + exp(logit[head])`, or `normalize sum + 1e-6`",
+    )  # fmt: skip
 
 
 def _gate(clause: ast.Gate, resolver: Resolver, scope: Scope) -> Expr:
     """In a gate an input's name alone stands for its element at the query, head and channel at work."""
     whole = {each.name: WholeInput(each.name, each.kind) for each in resolver.inputs.values()}
-    value = _number(
+    value = number(
         resolver.expr(clause.value, replace(scope, values={**scope.values, **whole})),
         "`gate`",
         clause.value.span,
     )
-    _refuse_tokens(value, "a gate", resolver, clause.value.span)
+    refuse_tokens(value, "a gate", resolver, clause.value.span)
     for leaf in value.leaves:
         if isinstance(leaf, WholeInput):
             _check_gate_input(resolver.inputs[leaf.name], resolver.spans.get(leaf, clause.value.span))
@@ -137,14 +127,3 @@ def _check_gate_input(declared: Input, span: Span | None) -> None:
             note="the gate multiplies the output, [heads, query, dim]",
             help="declare it over some of `query`, `heads` and `dim`",
         )  # fmt: skip
-
-
-def _refuse_tokens(value: Expr, what: str, resolver: Resolver, span: Span | None) -> None:
-    for node in value.mentioned:
-        if isinstance(node, Position | FlatIndex | InputAt | LowRank) or (
-            isinstance(node, InputElement) and any(isinstance(i, FlatIndex) for i in node.indices)
-        ):
-            raise AttnTypeError(
-                "A0324", f"{what} cannot speak of positions", span=resolver.spans.get(node, span),
-                help="use declared inputs, parameters and `head`",
-            )  # fmt: skip

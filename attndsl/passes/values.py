@@ -57,7 +57,20 @@ def as_list(value: object) -> list[object]:
     return [value]
 
 
+def _choice(parameter: Parameter, value: object) -> Const:
+    """The place of a name that the parameter chooses from."""
+    if value in parameter.choices:
+        return Const(parameter.choices.index(str(value)))
+    names = ", ".join(f"{each!r}" for each in parameter.choices)
+    raise AttnBindError(
+        "A0420", f"`{parameter.name}` must be one of {names}", span=parameter.span,
+        note=f"{_shorten(value)} given", help=f"pass {parameter.name}={parameter.choices[0]!r}",
+    )  # fmt: skip
+
+
 def _element(parameter: Parameter, value: object) -> Const:
+    if parameter.choices:
+        return _choice(parameter, value)
     if isinstance(value, np.generic | np.ndarray):
         value = value.item() if value.size == 1 else value
     if _fits(parameter.kind, value):
@@ -99,6 +112,8 @@ def _shorten(value: object) -> str:
 
 def example(parameter: Parameter) -> str:
     """A value that the parameter would take, for help texts."""
+    if parameter.choices:
+        return repr(parameter.choices[0])
     one = {"int": "8", "real": "0.5", "bool": "True"}[parameter.kind]
     return f"({one}, ...)" if parameter.shape else one
 

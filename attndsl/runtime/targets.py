@@ -83,9 +83,10 @@ def register(target: Target, name: str, *parts: object) -> str:
 
 def describe(ir: BoundIR) -> str:
     """A text that differs between patterns which differ."""
-    nodes = {node for region in ir.regions for node in topological(region.visible, *region.terms)}
+    roots = [root for region in ir.regions for root in (region.visible, *region.terms)]
+    nodes = set(topological(*roots, *ir.weighting.expressions))
     tables = sorted({(node.name, node.values) for node in nodes if isinstance(node, Table)})
-    return f"{bound_text(ir)}\n{tables}\n{ir.inputs}"
+    return f"{bound_text(ir)}\n{tables}\n{ir.inputs}\n{ir.linear}"
 
 
 def mask_inputs_of(ir: BoundIR) -> frozenset[str]:

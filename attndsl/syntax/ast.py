@@ -178,10 +178,14 @@ class Quantified(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Type(Node):
-    """`int`, `real[heads]`, `bool[axes]`, `int[3]`, `gate[query, head, dim]`."""
+    """`int`, `real[heads]`, `bool[axes]`, `int[3]`, `real[query, heads, dim]`, or a choice: `elu1 | relu`.
+
+    kind: the word; 'choice' where `choices` has the names to choose from.
+    """
 
     kind: str
     shape: tuple[str | int | Expr, ...] = ()
+    choices: tuple[str, ...] = ()
 
     @property
     def plain_shape(self) -> tuple[str | int, ...]:
@@ -221,6 +225,14 @@ class Space(Clause):
 
     role: str
     segments: tuple[SpaceSegment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Derived(Clause):
+    """`key mean(k in b)`, `value gather`, `query transposed(q)`; role is 'query', 'key' or 'value'."""
+
+    role: str
+    value: Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +283,20 @@ class Score(Clause):
 
 
 @dataclass(frozen=True, slots=True)
+class Scale(Clause):
+    """`scale expr`: what products are multiplied by unless the caller says."""
+
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Feature(Clause):
+    """`feature name`: the function that queries and keys go through before their products."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decay(Clause):
     """`decay expr per step of axis`."""
 
@@ -302,16 +328,16 @@ class Normalize(Clause):
 
 @dataclass(frozen=True, slots=True)
 class Blocks(Clause):
-    """`blocks b of n by block`: fixed blocks of an axis, the candidates of routing."""
+    """`blocks b of n by size`, `blocks b of (y, x) by (8, 8)`: a partition of the tokens into boxes."""
 
     name: str
-    axis: str
-    size: Expr
+    axes: tuple[str, ...]
+    sizes: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RouteStep(Node):
-    """One phrase of a route: its word (`score`, `among`, `select`, `always`) and expression.
+    """One phrase of a route: its word (`score`, `among`, `select`, `prefer`, `always`) and expression.
 
     `per` holds the names after `select expr per query, head`.
     """

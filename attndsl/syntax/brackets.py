@@ -14,8 +14,8 @@ from attndsl.syntax.failure import Failure
 
 _CLOSING = {"(": ")", "[": "]"}
 _LINE_WORD = re.compile(
-    r"(?:pattern|def|return|space|let|require|input|attend|score|weight|gate|decay|normalize|blocks|route|branch"
-    r"|combine)\b"
+    r"(?:pattern|def|return|space|let|require|input|attend|score|scale|feature|weight|gate|decay|normalize"
+    r"|blocks|route|branch|combine)\b"
 )
 
 

@@ -23,6 +23,10 @@ class ClauseBuilder(ExpressionBuilder):
         """`int[axes]`."""
         return ast.Type(str(kind), tuple(map(self._dimension, shape)), span=self._place(meta))
 
+    def choice(self, meta: Meta, *names: Token) -> ast.Type:
+        """`elu1 | relu`."""
+        return ast.Type("choice", choices=tuple(map(str, names)), span=self._place(meta))
+
     def space(self, meta: Meta, role: Token | None, *segments: ast.SpaceSegment) -> ast.Space:
         """`space video(t, h, w) ++ text(n)`."""
         return ast.Space(str(role) if role else "both", segments, span=self._place(meta))
@@ -34,6 +38,13 @@ class ClauseBuilder(ExpressionBuilder):
     def variadic_segment(self, meta: Meta, name: Token, axes: Token) -> ast.SpaceSegment:
         """`tokens(axes...)`."""
         return ast.SpaceSegment(str(name), (str(axes),), variadic=True, span=self._place(meta))
+
+    def derived(self, meta: Meta, role: Token, value: ast.Expr) -> ast.Derived:
+        """`key mean(k in b)`."""
+        span = self._place(meta)
+        kept = (node for node in self._routing_only if node.operator == "." or _start(node) < span.start)
+        self._routing_only = list(kept)
+        return ast.Derived(str(role), value, span=span)
 
     def let(self, meta: Meta, name: Token, value: ast.Expr) -> ast.Let:
         """`let end = expr`."""
@@ -71,6 +82,14 @@ class ClauseBuilder(ExpressionBuilder):
         """`score expr`."""
         return ast.Score(value, span=self._place(meta))
 
+    def scale(self, meta: Meta, value: ast.Expr) -> ast.Scale:
+        """`scale expr`."""
+        return ast.Scale(value, span=self._place(meta))
+
+    def feature(self, meta: Meta, name: Token) -> ast.Feature:
+        """`feature name`."""
+        return ast.Feature(str(name), span=self._place(meta))
+
     def weight(self, meta: Meta, value: ast.Expr) -> ast.Weight:
         """`weight expr`."""
         return ast.Weight(value, span=self._place(meta))
@@ -87,9 +106,19 @@ class ClauseBuilder(ExpressionBuilder):
         """`normalize none`, `normalize sum + exp(logit)`."""
         return ast.Normalize(str(kind), extra, span=self._place(meta))
 
-    def blocks(self, meta: Meta, name: Token, axis: Token, size: ast.Expr) -> ast.Blocks:
+    def blocks(
+        self, meta: Meta, name: Token, axes: tuple[str, ...], sizes: tuple[ast.Expr, ...]
+    ) -> ast.Blocks:
         """`blocks b of n by size`."""
-        return ast.Blocks(str(name), str(axis), size, span=self._place(meta))
+        return ast.Blocks(str(name), axes, sizes, span=self._place(meta))
+
+    def block_axes(self, meta: Meta, *axes: Token) -> tuple[str, ...]:
+        """`n`, or `(t, y, x)`."""
+        return tuple(map(str, axes))
+
+    def block_sizes(self, meta: Meta, *sizes: ast.Expr) -> tuple[ast.Expr, ...]:
+        """One size per axis."""
+        return sizes
 
     def route(self, meta: Meta, *steps: ast.RouteStep) -> ast.Route:
         """`route score ...` and the phrases below it."""

@@ -6,7 +6,7 @@ grammar does not need. Comments are not part of the tree and are lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
 from attndsl.syntax import ast
@@ -59,6 +59,8 @@ def _(node: ast.Parameter) -> str:
 
 @to_text.register
 def _(node: ast.Type) -> str:
+    if node.choices:
+        return " | ".join(node.choices)
     sizes = (to_text(size) if isinstance(size, ast.Expr) else str(size) for size in node.shape)
     return node.kind + (f"[{', '.join(sizes)}]" if node.shape else "")
 
@@ -105,11 +107,17 @@ def _(node: ast.Arm) -> str:
 
 
 @to_text.register(ast.Score)
+@to_text.register(ast.Scale)
 @to_text.register(ast.Weight)
 @to_text.register(ast.Gate)
 @to_text.register(ast.Combine)
-def _(node: ast.Score | ast.Weight | ast.Gate | ast.Combine) -> str:
+def _(node: ast.Score | ast.Scale | ast.Weight | ast.Gate | ast.Combine) -> str:
     return f"{type(node).__name__.lower()} {to_text(node.value)}"
+
+
+@to_text.register
+def _(node: ast.Feature) -> str:
+    return f"feature {node.name}"
 
 
 @to_text.register
@@ -124,7 +132,7 @@ def _(node: ast.Normalize) -> str:
 
 @to_text.register
 def _(node: ast.Blocks) -> str:
-    return f"blocks {node.name} of {node.axis} by {to_text(node.size)}"
+    return f"blocks {node.name} of {_tuple(node.axes)} by {_tuple([*map(to_text, node.sizes)])}"
 
 
 @to_text.register
@@ -142,6 +150,10 @@ def _(node: ast.RouteStep) -> str:
 @to_text.register
 def _(node: ast.Branch) -> str:
     return _block(f"branch {node.name}:", "", map(to_text, node.clauses))
+
+
+def _tuple(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 
 
 def _list(nodes: Iterable[ast.Node]) -> str:

@@ -16,7 +16,10 @@ from attndsl.syntax.characters import unknown_character
 from attndsl.syntax.expectation import in_words
 from attndsl.syntax.failure import Failure
 
-_CLAUSES = ["space", "let", "require", "input", "attend", "score", "weight", "gate", "decay", "normalize"]
+_CLAUSES = [
+    "space", "let", "require", "input", "attend", "score", "scale", "feature", "weight", "gate", "decay",
+    "normalize",
+]  # fmt: skip
 _LINES = {
     "CLAUSE": ("a clause", [*_CLAUSES, "blocks", "route", "branch", "combine"]),
     "STATEMENT": ("a line of a function", ["let", "require", "return"]),
