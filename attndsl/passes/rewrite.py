@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from attndsl.ir.combine import Projected
 from attndsl.ir.expr import Apply, Element, Expr, InputElement, Quantified, Table, topological
 
 
@@ -22,6 +23,8 @@ def rebuild(node: Expr, children: tuple[Expr, ...]) -> Expr:
             return InputElement(node.name, children, node.kind)
         case Quantified():
             return Quantified(node.kind, node.variable, children[0])
+        case Projected():
+            return Projected(children[0], node.weight, node.bias)
     raise TypeError(f"{type(node).__name__} has no operands")
 
 
