@@ -120,7 +120,7 @@ CLAUSES = (
     Mistake(
         "A0149",
         "a route has no phrase `{found}`",
-        "its phrases begin with `score`, `among`, `select` or `always`",
+        "its phrases begin with `score`, `among`, `select`, `prefer` or `always`",
         text=r"[A-Za-z_]\w*",
         expected=("PHRASE",),
     ),

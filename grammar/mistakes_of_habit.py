@@ -63,7 +63,7 @@ OTHER_LANGUAGES = (
         "there is no operator `{found}`",
         "compare with each value: `x == a or x == b`",
         text=r"in\b|not\s+in\b",
-        expected=("OPERATOR",),
+        expected=("OPERATOR", "_NEWLINE", "_ELSE", "COMMA", "RPAR", "RSQB"),
     ),
     Mistake(
         "A0119",

@@ -71,11 +71,10 @@ class ExpressionBuilder(Transformer_NonRecursive[Token, ast.File]):
         """`left = 2`."""
         return ast.Argument(str(name), value, span=self._place(meta))
 
-    def membership(self, meta: Meta, member: Token, operator: Token, group: Token) -> ast.Binary:
+    def membership(self, meta: Meta, member: ast.Expr, operator: Token, group: Token) -> ast.Binary:
         """`k in b`, an argument."""
-        left = self._bounded(ast.Name(str(member), span=self._token_place(member)))
         right = self._bounded(ast.Name(str(group), span=self._token_place(group)))
-        return self._binary(meta, left, str(operator), right)
+        return self._binary(meta, member, str(operator), right)
 
     def unary(self, meta: Meta, operator: Token, operand: ast.Expr) -> ast.Unary:
         """`-x`, `not x`."""

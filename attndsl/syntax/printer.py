@@ -6,6 +6,7 @@ grammar does not need. Comments are not part of the tree and are lost.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
@@ -13,6 +14,7 @@ from attndsl.syntax import ast
 from attndsl.syntax.print_expressions import argument_text, expression_text
 
 _STEP = "    "
+_SPACE = re.compile(r"space\b")
 
 
 @singledispatch
@@ -74,6 +76,13 @@ def _(node: ast.Space) -> str:
 @to_text.register
 def _(node: ast.SpaceSegment) -> str:
     return f"{node.name}({', '.join(node.axes)}{'...' if node.variadic else ''})"
+
+
+@to_text.register
+def _(node: ast.Derived) -> str:
+    value = to_text(node.value)
+    # The word `space` after `query` or `key` would begin another clause.
+    return f"{node.role} ({value})" if _SPACE.match(value) else f"{node.role} {value}"
 
 
 @to_text.register

@@ -12,7 +12,7 @@ from attndsl.syntax.literals import LARGEST_INTEGER, read_documentation
 T = TypeVar("T")
 
 CLAUSE_WORDS = (
-    "space query key input score weight gate decay per step of normalize blocks by route among select always "
+    "space query key value input score weight gate decay per step of normalize blocks by route among select prefer always "
     "branch combine axis"
 )
 RESERVED = (
@@ -102,11 +102,15 @@ leaves = st.one_of(
 )
 expressions: st.SearchStrategy[ast.Expr] = st.recursive(leaves, composed, max_leaves=12)
 
-members = st.builds(ast.Binary, st.just("in"), st.builds(ast.Name, names), st.builds(ast.Name, names))
+members = st.builds(ast.Binary, st.just("in"), expressions, st.builds(ast.Name, names))
 routing_expressions = st.one_of(
     expressions,
     st.builds(ast.Binary, st.just("."), expressions, expressions),
     st.builds(ast.Call, names, tuples(st.builds(ast.Argument, st.none(), members), least=1)),
+)
+
+pooling_expressions = st.one_of(
+    expressions, st.builds(ast.Call, names, tuples(st.builds(ast.Argument, st.none(), members), least=1))
 )
 
 types = st.builds(ast.Type, names, tuples(st.one_of(names, st.integers(1, LARGEST_INTEGER))))
@@ -120,7 +124,7 @@ segments = st.one_of(
 arms = st.builds(ast.Arm, names, names, expressions)
 only_arms = st.builds(ast.Arm, st.none(), st.none(), expressions)
 steps = st.one_of(
-    st.builds(ast.RouteStep, st.sampled_from(["score", "among", "always"]), routing_expressions),
+    st.builds(ast.RouteStep, st.sampled_from(["score", "among", "prefer", "always"]), routing_expressions),
     st.builds(ast.RouteStep, st.just("select"), routing_expressions, tuples(names)),
 )
 lets = st.builds(ast.Let, names, expressions)
@@ -129,6 +133,7 @@ clauses: st.SearchStrategy[ast.Clause] = st.one_of(
     st.builds(ast.Space, st.sampled_from(["both", "query", "key"]), tuples(segments, least=1)),
     lets,
     requires,
+    st.builds(ast.Derived, st.sampled_from(["query", "key", "value"]), pooling_expressions),
     st.builds(ast.Input, names, types),
     st.builds(ast.Attend, st.tuples(only_arms)),
     st.builds(lambda first, rest: ast.Attend(first + rest), tuples(arms, least=1), tuples(only_arms, most=1)),
@@ -137,7 +142,9 @@ clauses: st.SearchStrategy[ast.Clause] = st.one_of(
     st.builds(ast.Gate, expressions),
     st.builds(ast.Decay, expressions, names),
     st.builds(ast.Normalize, names),
-    st.builds(ast.Blocks, names, names, expressions),
+    st.integers(1, 3).flatmap(
+        lambda rank: st.builds(ast.Blocks, names, st.tuples(*[names] * rank), st.tuples(*[expressions] * rank))
+    ),
     st.builds(ast.Route, tuples(steps, least=1)),
     st.builds(ast.Combine, expressions),
 )

@@ -130,7 +130,8 @@ CLAUSES = {
     "gate a": ast.Gate(A),
     "decay a per step of n": ast.Decay(A, "n"),
     "normalize none": ast.Normalize("none"),
-    "blocks b of n by 2": ast.Blocks("b", "n", TWO),
+    "blocks b of n by 2": ast.Blocks("b", ("n",), (TWO,)),
+    "blocks b of (n, m) by (2, a)": ast.Blocks("b", ("n", "m"), (TWO, A)),
     "route among a": ast.Route((ast.RouteStep("among", A),)),
     ROUTE: ast.Route(
         (
