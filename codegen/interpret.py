@@ -6,7 +6,7 @@ the denotation tests schedule and algorithm, and comparing a printed kernel with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from typing import Any
@@ -49,7 +49,7 @@ def interpret(
         rows = {name: _of_batch(schedule, name, value, batch) for name, value in (inputs or {}).items()}
         refined = schedule.refine(rows) if schedule.ir.mask_inputs else schedule
         own = {name: value[batch] for name, value in (*tensors.items(), *outputs.items())}
-        _Kernel(program, refined, own, rows, arguments, sizes, dtype).run()
+        Interpreter(program, refined, own, rows, arguments, sizes, dtype).run()
     return outputs
 
 
@@ -68,7 +68,7 @@ def _allocate(tensor: tile.Tensor, schedule: Schedule, batches: int, sizes: Size
 
 
 @dataclass
-class _Kernel:
+class Interpreter:
     """The state of one program on one batch element. tensors: [heads or kv heads, tokens, channels] by name.
 
     head: the query head at work; where the program owns kv, one that shares the owner's kv head.
@@ -87,6 +87,7 @@ class _Kernel:
     residual: int = 0
 
     def run(self) -> None:
+        """Every head and owner tile."""
         group = self._group if self.program.owner == "kv" else 1
         for head in range(0, self.schedule.ir.heads, group):
             for owner in range(len(self._tiles(self.program.owner)[1])):
@@ -100,7 +101,7 @@ class _Kernel:
                 case tile.Assign(name, value):
                     self.variables[name] = self._value(value)
                 case tile.Store(tensor, value):
-                    self._head_of(tensor)[self.tokens[tensor.side]] = self._value(value)
+                    self._head_of(tensor)[self._rows_of(tensor)] = self._value(value)
                 case tile.Add(tensor, value, factor):
                     rows = self._head_of(tensor)
                     rows[self.tokens[tensor.side]] += self._value(value) * self._value(factor)
@@ -124,6 +125,10 @@ class _Kernel:
         """The tensor at the head at work, [tokens, channels]."""
         head: Array = self.tensors[tensor.name][self.head if tensor.side == "q" else self.head // self._group]
         return head
+
+    def _rows_of(self, tensor: tile.Tensor) -> Any:
+        """Which rows of a head are those of the tile at hand."""
+        return slice(None) if tensor.rows else self.tokens[tensor.side]
 
     def _map(self) -> BlockMap:
         block_map = self.schedule.maps[int(self.schedule.map_of_head[self.head])]
@@ -159,7 +164,8 @@ class _Kernel:
 
     @_value.register
     def _(self, expression: tile.Load) -> Any:
-        return self._head_of(expression.tensor)[self.tokens[expression.tensor.side]].astype(self.dtype)
+        tensor = expression.tensor
+        return self._head_of(tensor)[self._rows_of(tensor)].astype(self.dtype)
 
     @_value.register
     def _(self, expression: tile.Visible) -> Any:
@@ -197,6 +203,26 @@ class _Kernel:
             right.T if expression.transpose_right else right
         )
 
+    @_value.register
+    def _(self, expression: tile.Relabel) -> Any:
+        return self._value(expression.value)
+
+    @_value.register
+    def _(self, expression: tile.Pairs) -> Any:
+        query, key = (np.arange(len(self.tokens[side])) for side in ("q", "kv"))
+        return RELATIONS[expression.relation](query[:, None], key[None, :], expression.half)
+
+    @_value.register
+    def _(self, expression: tile.Scan) -> Any:
+        value = self._value(expression.value)
+        block = expression.block or len(value)
+        parts = [value[first : first + block] for first in range(0, len(value), block)]
+        return np.concatenate([_running_sum(part, expression.kind) for part in parts])
+
+    @_value.register
+    def _(self, expression: tile.Total) -> Any:
+        return self._value(expression.value).sum(axis=0)
+
     def _type(self, expression: tile.Elementwise) -> Any:
         return bool if expression.op in TRUTHS else self.dtype
 
@@ -227,6 +253,22 @@ class _Kernel:
             raise TypeError(f"{type(node).__name__} does not belong into bound IR")
 
         return evaluate(root, leaf)
+
+
+RELATIONS: dict[str, Callable[[Array, Array, int], Array]] = {
+    "up_to": lambda query, key, half: key <= query,
+    "before": lambda query, key, half: key < query,
+    "same": lambda query, key, half: key == query,
+    "halves": lambda query, key, half: (key // half + 1 == query // half) & (query // half % 2 == 1),
+}
+"""The relations of `Pairs`, of numbers inside a chunk."""
+
+
+def _running_sum(rows: Array, kind: str) -> Array:
+    if kind == "through":
+        return np.cumsum(rows, axis=0)
+    later = np.cumsum(rows[:0:-1], axis=0)[::-1]
+    return np.concatenate([later, np.zeros_like(rows[:1])])
 
 
 def _coordinates(space: Space, tokens: Array) -> tuple[Array, ...]:

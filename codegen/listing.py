@@ -15,20 +15,22 @@ def print_program(program: tile.Program) -> str:
     outputs = ", ".join(map(_declare, program.outputs))
     arguments = "".join(f", {argument.name}" for argument in program.arguments)
     head = f"program {program.name}({tensors}{arguments}) -> {outputs}"
+    chunked = any(isinstance(statement, tile.ForChunks) for statement in program.body)
+    owners = "query head" if chunked else f"{program.owner} tile"
     body = _lines(program.body, depth=2)
-    return "\n".join([head, f"    for each {program.owner} tile:", *body]) + "\n"
+    return "\n".join([head, f"    for each {owners}:", *body]) + "\n"
 
 
 def _declare(tensor: tile.Tensor) -> str:
     columns = f", {tensor.columns}" if tensor.columns else ""
-    return f"{tensor.name}[{tensor.side}{columns}]"
+    return f"{tensor.name}[{tensor.rows or tensor.side}{columns}]"
 
 
 def _lines(statements: Iterable[tile.Statement], depth: int) -> Iterator[str]:
     for statement in statements:
         text = "    " * depth + _statement(statement)
         yield f"{text}  # {statement.comment}" if statement.comment else text
-        if isinstance(statement, (tile.ForVisited, tile.ForHeads)):
+        if isinstance(statement, tile.ForVisited | tile.ForHeads | tile.ForChunks):
             yield from _lines(statement.body, depth + 1)
 
 
@@ -60,6 +62,11 @@ def _(statement: tile.ForVisited) -> str:
 @_statement.register
 def _(statement: tile.ForHeads) -> str:
     return "for each query head of the kv head:"
+
+
+@_statement.register
+def _(statement: tile.ForChunks) -> str:
+    return f"for each chunk{', the last one first' if statement.reverse else ''}:"
 
 
 @singledispatch
@@ -124,6 +131,27 @@ def _(expression: tile.Dot) -> str:
     left = _operand(expression.left) + ("^T" if expression.transpose_left else "")
     right = _operand(expression.right) + ("^T" if expression.transpose_right else "")
     return f"{left} @ {right}"
+
+
+@_expression.register
+def _(expression: tile.Relabel) -> str:
+    return _expression(expression.value)
+
+
+@_expression.register
+def _(expression: tile.Pairs) -> str:
+    return f"halves({expression.half})" if expression.half else expression.relation
+
+
+@_expression.register
+def _(expression: tile.Scan) -> str:
+    block = f", block={expression.block}" if expression.block else ""
+    return f"sum_{expression.kind}({_expression(expression.value)}{block})"
+
+
+@_expression.register
+def _(expression: tile.Total) -> str:
+    return f"total({_expression(expression.value)})"
 
 
 def _operand(expression: tile.Expression) -> str:

@@ -34,11 +34,17 @@ SCALAR = Shape()
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor `[batch, heads, tokens, columns]`, or `[batch, heads, tokens]` if `columns` is None."""
+    """A tensor `[batch, heads, tokens, columns]`, or `[batch, heads, tokens]` if `columns` is None.
+
+    slotted: it has a row for each slot of each tile instead, where a token may be in several tiles.
+    rows: what its rows run over instead: a state is `[batch, heads, head_dim, value_dim]`.
+    """
 
     name: str
     side: Side
     columns: Dimension | None = None
+    slotted: bool = False
+    rows: Dimension | None = None
 
 
 @dataclass(frozen=True)
@@ -108,14 +114,14 @@ class Full(Expression):
 
 @dataclass(frozen=True)
 class Load(Expression):
-    """The rows of a tensor that are tokens of the current tile of the tensor's side."""
+    """The rows of a tensor that are tokens of the current tile of its side; all, where no row is a token."""
 
     tensor: Tensor
 
     @property
     def shape(self) -> Shape:
         """[tokens of the tile, columns of the tensor]."""
-        return Shape(self.tensor.side, self.tensor.columns)
+        return Shape(self.tensor.rows or self.tensor.side, self.tensor.columns)
 
 
 @dataclass(frozen=True)
@@ -221,6 +227,83 @@ def _transposed(value: Expression, transpose: bool) -> Shape:
 
 
 @dataclass(frozen=True)
+class Relabel(Expression):
+    """The same value, its rows taken as queries or as keys: in `ForChunks` they are the same tokens."""
+
+    value: Expression
+    rows: Side
+
+    @property
+    def shape(self) -> Shape:
+        """[rows, columns of the value]."""
+        return Shape(self.rows, self.value.shape.columns)
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """The value."""
+        return (self.value,)
+
+
+@dataclass(frozen=True)
+class Pairs(Expression):
+    """Whether a query and a key of one chunk stand in a relation, bool [q, kv]; known without any data.
+
+    up_to: the key is not after the query. before: it is before. same: they are one token. halves: the chunk
+    divided into blocks of `2 * half` tokens, the query lies in the second half and the key in the first half
+    of one block; over half = 1, 2, 4 .. these are all pairs of `before`, each once.
+    """
+
+    relation: Literal["up_to", "before", "same", "halves"]
+    half: int = 0
+
+    @property
+    def shape(self) -> Shape:
+        """[q, kv]."""
+        return Shape("q", "kv")
+
+
+@dataclass(frozen=True)
+class Scan(Expression):
+    """Running sums over the rows, which are tokens of a chunk; columns do not mix.
+
+    through: row i is the sum of the rows up to i, with i. after: the sum of the rows after i, without i.
+    block: sums start anew in every block of so many rows; 0: one block is the whole chunk. Sums of steps are
+    formed so, never as differences: that is exact for steps of very different size, even infinite ones.
+    """
+
+    value: Expression
+    kind: Literal["through", "after"]
+    block: int = 0
+
+    @property
+    def shape(self) -> Shape:
+        """As the value."""
+        return self.value.shape
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """The value."""
+        return (self.value,)
+
+
+@dataclass(frozen=True)
+class Total(Expression):
+    """The sum of all rows: one number per column of a tile, as a row vector; a scalar of a row vector."""
+
+    value: Expression
+
+    @property
+    def shape(self) -> Shape:
+        """[columns of the value]."""
+        return Shape(self.value.shape.columns)
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        """The value."""
+        return (self.value,)
+
+
+@dataclass(frozen=True)
 class Statement:
     """A step of a program. comment: what it does, in words. span: the part of the text it comes from."""
 
@@ -268,11 +351,24 @@ class ForHeads(Statement):
 
 
 @dataclass(frozen=True)
+class ForChunks(Statement):
+    """Runs the body for every chunk of a head's tokens, one after the other; for programs that own q.
+
+    The queries and keys of the body are the same tokens: those of the chunk, where the query head and its kv
+    head have them. reverse: the last chunk first. Tokens that a short last chunk lacks read as 0.
+    """
+
+    body: tuple[Statement, ...]
+    reverse: bool = False
+
+
+@dataclass(frozen=True)
 class Program:
     """One kernel: `body` runs for every head and tile of `owner`, in any order, on any number of processors.
 
     A program that owns q runs for each query head, one that owns kv for each kv head; there, what belongs to
-    queries stands inside `ForHeads`. Where a program has `Add`, the tiles of a head run one after another.
+    queries stands inside `ForHeads`. Where a program has `Add`, the tiles of a head run one after another. A
+    program with `ForChunks` runs once for each query head, and reads and writes tokens inside it only.
     """
 
     name: str
