@@ -14,6 +14,9 @@ from attndsl.syntax.build_clauses import ClauseBuilder
 from attndsl.syntax.literals import read_documentation
 
 
+IN = "where blocks are pooled: after `query`, `key`, `value` and `route`"
+
+
 @dataclass(frozen=True, slots=True)
 class _Result(ast.Node):
     """`return expr`, before its function takes it apart."""
@@ -94,7 +97,7 @@ class TreeBuilder(ClauseBuilder):
             is_dot = node.operator == "."
             raise AttnSyntaxError(
                 "A0137",
-                f"`{node.operator}` has a meaning only {'after `q` or `k`' if is_dot else 'in a `route`'}",
+                f"`{node.operator}` has a meaning only {'after `q` or `k`' if is_dot else IN}",
                 span=node.span,
                 help="write a coordinate as `q.axis` or `k.axis`, a value per axis as `window[a]`"
                 if is_dot

@@ -21,7 +21,7 @@ _CLAUSES = [
     "normalize",
 ]  # fmt: skip
 _LINES = {
-    "CLAUSE": ("a clause", [*_CLAUSES, "blocks", "route", "branch", "combine"]),
+    "CLAUSE": ("a clause", [*_CLAUSES, "query", "key", "value", "blocks", "route", "branch", "combine"]),
     "STATEMENT": ("a line of a function", ["let", "require", "return"]),
     "DEFINITION": ("a definition", ["pattern", "def"]),
 }

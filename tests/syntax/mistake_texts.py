@@ -120,7 +120,7 @@ CLAUSES = {
     "space_with_empty_axes": PATTERN + "space tokens()\n",
     "space_with_extent": PATTERN + "space tokens(1024)\n",
     "space_with_one_plus": PATTERN + "space video(t, h) + text(n)\n",
-    "query_without_space": PATTERN + "query tokens(n)\n",
+    "value_without_expression": PATTERN + "value\n",
     "input_without_type": PATTERN + "input doc\n",
     "decay_without_axis": PATTERN + "decay 0.5\n",
     "blocks_without_axis": PATTERN + "blocks b by 64\n",
