@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Literal
 
-from attndsl.ir.expr import Expr, InputAt, InputElement, Number
+from attndsl.ir.expr import Expr, InputAt, InputElement, Number, WholeInput
 from attndsl.ir.ops import Scalar
 from attndsl.ir.pattern import PLAIN, PatternIR, Weighting
 from attndsl.source import Span
@@ -128,8 +128,19 @@ def _read_by(roots: Iterable[Expr]) -> set[str]:
     return {node.name for node in nodes if isinstance(node, InputAt | InputElement)}
 
 
+def decay_inputs(ir: BoundIR) -> frozenset[str]:
+    """The names of the inputs that the decay reads, whose `dim` are the channels of keys."""
+    leaves = ir.weighting.decay.log.leaves if ir.weighting.decay else ()
+    return frozenset(leaf.name for leaf in leaves if isinstance(leaf, WholeInput | InputElement))
+
+
+def decays_by_channel(ir: BoundIR) -> bool:
+    """Whether channels of keys decay on their own."""
+    return any("dim" in each.shape for each in ir.inputs if each.name in decay_inputs(ir))
+
+
 def input_sizes(ir: BoundIR, name: str, dim: int = 0) -> tuple[int, ...]:
-    """The sizes of a declared input without its batch; 0 for those of the caller's choice. dim: of values."""
+    """The sizes of a declared input without its batch; 0 for those of the caller's choice. dim: of `dim`."""
     declared = next(each for each in (*ir.inputs, *ir.computed) if each.name == name)
     known = {
         "tokens": ir.query_space.size, "query": ir.query_space.size, "key": ir.key_space.size,

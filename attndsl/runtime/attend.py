@@ -15,8 +15,11 @@ from torch.autograd import forward_ad
 
 from attndsl.diagnostics import AttnCallError
 from attndsl.runtime import transforms
-from attndsl.runtime.checks import EIGHT_BIT, check_inputs, check_scale, check_tensors
-from attndsl.runtime.finish import finished, with_low_rank
+from attndsl.runtime.checks import EIGHT_BIT, check_inputs, check_tensors, scale_of
+from attndsl.runtime.decays import with_sums_of_steps
+from attndsl.runtime.finish import featured, finished, gated, with_low_rank
+from attndsl.runtime.linear import linear_attention
+from attndsl.runtime.linear_obstacles import refuse_slow_tiles
 from attndsl.runtime.operators import attention
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.targets import Target
@@ -46,10 +49,16 @@ def attend(
             "A0619", f"the weights of `{ir.name}` are no softmax, so they have no log-sum-exp",
             help="leave out return_lse",
         )  # fmt: skip
-    checked = check_inputs(ir, inputs, len(q), v.shape[3])
-    q, k, scale = with_low_rank(ir, q, k, check_scale(scale, q.shape[3]), checked)
-    own = {each.name: inputs[each.name] for each in ir.kernel_inputs}
-    out, lse = _pairs(target, q, k, v, scale, True, own, shape)
+    checked = check_inputs(ir, inputs, len(q), v.shape[3], q.shape[3])
+    factor = scale_of(ir, scale, q.shape[3])
+    q, k = featured(ir, q, k)
+    if ir.linear is not None and ir.linear.algorithm != "tiles":
+        return gated(ir, linear_attention(ir, q, k, v, factor, checked).out, checked)
+    refuse_slow_tiles(ir)
+    given = with_sums_of_steps(ir, dict(inputs), checked, q)
+    q, k, factor = with_low_rank(ir, q, k, factor, checked)
+    own = {each.name: given[each.name] for each in ir.kernel_inputs}
+    out, lse = _pairs(target, q, k, v, factor, True, own, shape)
     out, lse = finished(ir, out, lse, checked)
     return (out, lse) if return_lse else out
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from attndsl.diagnostics import AttnCallError
-from attndsl.ir.bound import BoundIR, InputDeclaration, input_sizes
+from attndsl.ir.bound import BoundIR, InputDeclaration, decay_inputs, input_sizes
+from attndsl.ir.expr import Const, Expr, HeadDim
+from attndsl.passes.simplify import simplify, substitute
 
 SUPPORTED = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 EIGHT_BIT = torch.float8_e4m3fn
@@ -103,6 +105,16 @@ def _check_size(code: str, name: str, what: str, found: int, wanted: int, fix: s
         )
 
 
+def scale_of(ir: BoundIR, scale: Any, head_dim: int) -> float:
+    """The factor of q k^T: as given, else the pattern's, else head_dim**-0.5."""
+    if scale is None and ir.weighting.scale is not None:
+        dims: dict[Expr, Expr] = {
+            node: Const(head_dim) for node in ir.weighting.scale.leaves if isinstance(node, HeadDim)
+        }
+        return float(cast(Const, simplify(substitute(ir.weighting.scale, dims))).value)
+    return check_scale(scale, head_dim)
+
+
 def check_scale(scale: Any, head_dim: int) -> float:
     """The factor of q k^T: head_dim**-0.5 unless given."""
     if scale is None:
@@ -126,10 +138,13 @@ def check_kernel_inputs(ir: BoundIR, inputs: Mapping[str, Any], batch: int) -> d
     return {name: value.detach().contiguous() for name, value in checked.items()}
 
 
-def check_inputs(ir: BoundIR, inputs: Mapping[str, Any], batch: int, dim: int = 0) -> dict[str, torch.Tensor]:
+def check_inputs(
+    ir: BoundIR, inputs: Mapping[str, Any], batch: int, dim: int = 0, key_dim: int = 0
+) -> dict[str, torch.Tensor]:
     """The declared inputs, in order, as tensors of int64, float64 or bool, with gradients.
 
-    Each is as declared, or has a batch dimension before that. dim: the channels of values.
+    Each is as declared, or has a batch dimension before that. dim: the channels of values. key_dim: those of
+    keys, which decays run over.
     """
     known = ", ".join(each.name for each in ir.inputs) or "none"
     for name in inputs:
@@ -137,7 +152,10 @@ def check_inputs(ir: BoundIR, inputs: Mapping[str, Any], batch: int, dim: int = 
             raise AttnCallError(
                 "A0610", f"pattern `{ir.name}` has no input `{name}`", help=f"its inputs: {known}"
             )
-    return {each.name: _check_input(ir, each, inputs.get(each.name), batch, dim) for each in ir.inputs}
+    dims = {each.name: dim for each in ir.inputs} | dict.fromkeys(decay_inputs(ir), key_dim)
+    return {
+        each.name: _check_input(ir, each, inputs.get(each.name), batch, dims[each.name]) for each in ir.inputs
+    }
 
 
 def _check_input(ir: BoundIR, declared: InputDeclaration, value: Any, batch: int, dim: int) -> torch.Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from attndsl.ir.bound import BoundIR
-from attndsl.ir.expr import Expr, Head, InputElement, WholeInput
+from attndsl.ir.expr import Channel, ChannelSoftmax, Expr, Head, InputElement, WholeInput
 from attndsl.runtime.torch_expression import evaluate
 
 Inputs = Mapping[str, Tensor]
@@ -46,19 +46,46 @@ def _per_head(ir: BoundIR, name: str, value: Tensor, like: Tensor) -> Tensor:
     return value.to(like.dtype).expand(*like.shape[:3], value.shape[-1])
 
 
+def featured(ir: BoundIR, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    """Queries and keys after the feature map."""
+    feature = ir.weighting.feature
+    return (q, k) if feature is None else (_mapped(feature, q), _mapped(feature, k))
+
+
+def _mapped(feature: Expr, x: Tensor) -> Tensor:
+    def leaf(node: Expr, operands: Sequence[Any]) -> Any:
+        match node:
+            case Channel():
+                return x
+            case ChannelSoftmax():
+                return torch.softmax(x, dim=-1)
+        raise TypeError(f"{type(node).__name__} does not belong into a feature map")
+
+    return torch.as_tensor(evaluate(feature, leaf)).to(x.dtype).expand(x.shape)
+
+
 def finished(ir: BoundIR, out: Tensor, lse: Tensor, inputs: Inputs) -> tuple[Tensor, Tensor]:
-    """Output and log-sum-exp with the sink in the sum, and the gate on the output."""
+    """Output and log-sum-exp (or sum of weights) with the sink in the sum, and the gate on the output."""
     if ir.weighting.sink is not None:
-        logit = _per_query(ir, ir.weighting.sink, inputs, lse.unsqueeze(-1)).squeeze(-1)
-        total = torch.logaddexp(lse, logit.expand_as(lse))
-        out, lse = out * torch.exp(lse - total).unsqueeze(-1).to(out.dtype), total
-    if ir.weighting.gate is not None:
-        out = out * _per_query(ir, ir.weighting.gate, inputs, out)
-    return out, lse
+        logit = per_query(ir, ir.weighting.sink, inputs, lse.unsqueeze(-1)).squeeze(-1)
+        if ir.weighting.is_softmax:
+            total = torch.logaddexp(lse, logit.expand_as(lse))
+            share = torch.exp(lse - total)
+        else:
+            total = lse + logit.exp()
+            share = lse / total
+        out, lse = out * share.unsqueeze(-1).to(out.dtype), total
+    return gated(ir, out, inputs), lse
 
 
-def _per_query(ir: BoundIR, root: Expr, inputs: Inputs, like: Tensor) -> Tensor:
-    """A sink or gate, broadcastable to `like`, [batch, heads, queries, channels]."""
+def gated(ir: BoundIR, out: Tensor, inputs: Inputs) -> Tensor:
+    """The output after the gate."""
+    gate = ir.weighting.gate
+    return out if gate is None else out * per_query(ir, gate, inputs, out)
+
+
+def per_query(ir: BoundIR, root: Expr, inputs: Inputs, like: Tensor) -> Tensor:
+    """A sink, gate or decay, broadcastable to [batch, heads, queries, channels], in `like`'s type."""
 
     def leaf(node: Expr, operands: Sequence[Any]) -> Any:
         match node:
@@ -68,7 +95,7 @@ def _per_query(ir: BoundIR, root: Expr, inputs: Inputs, like: Tensor) -> Tensor:
                 return _element(inputs[name], list(operands), like.device)
             case WholeInput(name):
                 return _whole(ir, name, inputs[name])
-        raise TypeError(f"{type(node).__name__} does not belong into a sink or gate")
+        raise TypeError(f"{type(node).__name__} does not belong into a sink, gate or decay")
 
     return torch.as_tensor(evaluate(root, leaf), device=like.device).to(like.dtype)
 

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from attndsl.ir.bound import BoundIR
+from attndsl.ir.bound import BoundIR, decays_by_channel
 from attndsl.ir.evaluate import mask_rows
 from attndsl.ir.expr import PRODUCT, Head
-from attndsl.runtime.checks import check_inputs, check_scale, check_tensors, output_type
-from attndsl.runtime.finish import finished, with_low_rank
+from attndsl.runtime.checks import check_inputs, check_tensors, output_type, scale_of
+from attndsl.runtime.decays import decayed_products, with_sums_of_steps
+from attndsl.runtime.finish import featured, finished, with_low_rank
 from attndsl.runtime.torch_scores import on_rows
 
 CHUNK = 2**24
@@ -45,9 +46,10 @@ def reference(
     AttnCallError (A06xx).
     """
     check_tensors(ir, q, k, v)
-    factor = check_scale(scale, q.shape[-1])
-    checked = check_inputs(ir, inputs, len(q), v.shape[3])
-    q64, k64, factor = with_low_rank(ir, q.double(), k.double(), factor, checked)
+    checked = check_inputs(ir, inputs, len(q), v.shape[3], q.shape[3])
+    q64, k64 = featured(ir, q.double(), k.double())
+    q64, k64, factor = with_low_rank(ir, q64, k64, scale_of(ir, scale, q.shape[-1]), checked)
+    checked = with_sums_of_steps(ir, checked, checked, q64)
     parts = [
         checkpoint(
             _rows, ir, q64[:, :, rows], k64, v.double(), factor, rows.start, checked, use_reentrant=False
@@ -105,7 +107,10 @@ def _weighed_rows(
     inputs: Mapping[str, torch.Tensor],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Output and normaliser of a chunk of query rows whose weights are no softmax, float64."""
-    product = (grouped(ir, q) @ k.unsqueeze(2).mT).flatten(1, 2) * scale
+    if decays_by_channel(ir):
+        product = decayed_products(ir, q, k, start, inputs) * scale
+    else:
+        product = (grouped(ir, q) @ k.unsqueeze(2).mT).flatten(1, 2) * scale
     weights = on_rows(ir, ir.weighting.of_product, product, start, inputs)
     weights = torch.where(mask_of(ir, start, q.shape[2], len(q), inputs).to(q.device), weights, 0.0)
     sums = (grouped(ir, weights) @ v.unsqueeze(2)).flatten(1, 2)

@@ -1,0 +1,123 @@
+"""Attention in linear time, where `passes/linear_form.py` has proven that the pattern allows it.
+
+The recurrence carries a state [batch, heads, D, Dv] over chunks of tokens; a pattern whose weights are
+divided by their sum carries one more column, the sum of keys. Without causality there are two sums over all
+keys, which are products of matrices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from attndsl.diagnostics import AttnCallError
+from attndsl.ir.bound import BoundIR
+from attndsl.runtime.decays import log_decay
+from attndsl.runtime.documents import runs_of
+from attndsl.runtime.finish import per_query
+
+Inputs = Mapping[str, Tensor]
+HALF = (torch.bfloat16, torch.float16)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Output [batch, heads, Nq, Dv], and the state after the last token; None where there is none."""
+
+    out: Tensor
+    state: Tensor | None = None
+
+
+def linear_attention(
+    ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, scale: float, inputs: Inputs, state: Tensor | None = None
+) -> Linear:
+    """Attention by the pattern's linear form: 'recurrence' or 'sums'.
+
+    q, k: after feature maps. state: before the first token, as an earlier call returned it.
+    """
+    assert ir.linear is not None
+    kind = q.dtype
+    divides = ir.weighting.normalize == "sum"
+    if divides and kind in HALF:  # the sum of weights must not be rounded
+        q, k, v = q.float(), k.float(), v.float()
+    values = with_ones(v) if divides else v
+    if ir.linear.algorithm == "sums":
+        return Linear(_divided(ir, _sums(ir, q, k, values, scale), inputs).to(kind))
+    from attndsl.runtime.recurrence import recurrence
+
+    check_state(ir, state, q, values)
+    runs = runs_of(inputs[ir.linear.documents]) if ir.linear.documents else None
+    decay = log_decay(ir, inputs, q)
+    out, final = recurrence(q, k, values, decay, scale=scale, initial_state=state, runs=runs)
+    return Linear(_divided(ir, out, inputs).to(kind), final)
+
+
+def linear_step(
+    ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, scale: float, inputs: Inputs, state: Tensor | None
+) -> Linear:
+    """The same for one more token, in constant time and memory."""
+    from attndsl.runtime.recurrence import recurrence_step
+
+    values = with_ones(v) if ir.weighting.normalize == "sum" else v
+    check_state(ir, state, q, values)
+    if state is None:
+        wide = torch.float64 if q.dtype == torch.float64 else torch.float32
+        state = q.new_zeros((*q.shape[:2], q.shape[3], values.shape[3]), dtype=wide)
+    decay = log_decay(ir, inputs, q)
+    out, final = recurrence_step(
+        q.to(state.dtype), k.to(state.dtype), values.to(state.dtype), state, decay, scale
+    )
+    return Linear(_divided(ir, out, inputs).to(q.dtype), final)
+
+
+def with_ones(v: Tensor) -> Tensor:
+    """Values with one more channel of ones, whose weighted sum is the sum of weights."""
+    return torch.cat((v, torch.ones_like(v[..., :1])), dim=-1)
+
+
+def _sums(ir: BoundIR, q: Tensor, k: Tensor, values: Tensor, scale: float) -> Tensor:
+    """Q (k^T v): two products of matrices; sums over keys are at least float32."""
+    wide = q.dtype if q.dtype == torch.float64 else torch.float32
+    total = k.to(wide).mT @ values.to(wide)
+    grouped = q.to(wide).unflatten(1, (ir.kv_heads, ir.heads // ir.kv_heads))  # type: ignore[no-untyped-call]
+    out: Tensor = (grouped @ total.unsqueeze(2)).flatten(1, 2) * scale
+    return out
+
+
+def _divided(ir: BoundIR, out: Tensor, inputs: Inputs) -> Tensor:
+    """The weighted sum of values divided by the sum of weights, if that is the pattern's normaliser."""
+    if ir.weighting.normalize == "none":
+        return out
+    total = out[..., -1:]
+    if ir.weighting.sink is not None:
+        total = total + per_query(ir, ir.weighting.sink, inputs, out).exp()
+    empty = total == 0
+    return torch.where(empty, 0.0, out[..., :-1] / torch.where(empty, 1.0, total))
+
+
+def check_state(ir: BoundIR, state: Tensor | None, q: Tensor, values: Tensor) -> None:
+    """Refuse a state that does not fit with A0670."""
+    wanted = (*q.shape[:2], q.shape[3], values.shape[3])
+    if state is None:
+        return
+    if not isinstance(state, Tensor) or tuple(state.shape) != wanted or not state.is_floating_point():
+        found = f"{state.dtype} {tuple(state.shape)}" if isinstance(state, Tensor) else type(state).__name__
+        raise AttnCallError(
+            "A0670", f"the state of `{ir.name}` must be real, {wanted}; {found} given",
+            help="pass the state that an earlier call returned, or leave it out to start from 0",
+        )  # fmt: skip
+
+
+def one_token(ir: BoundIR) -> BoundIR:
+    """The pattern at a single token, for steps: its inputs are those that its masks do not read."""
+    segment = replace(ir.query_space.segments[0], extents=(1,) * len(ir.query_space.segments[0].axes))
+    space = replace(ir.query_space, segments=(segment,))
+    masks = {each.name for each in ir.mask_inputs}
+    inputs = tuple(each for each in ir.inputs if each.name not in masks)
+    assert ir.linear is not None
+    return replace(
+        ir, query_space=space, key_space=space, inputs=inputs, linear=replace(ir.linear, documents=None)
+    )

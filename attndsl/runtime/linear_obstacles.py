@@ -1,0 +1,37 @@
+"""What keeps a pattern with linear weights from linear time, said where it would hurt."""
+
+from __future__ import annotations
+
+from attndsl.diagnostics import AttnCallError
+from attndsl.ir.bound import BoundIR, decays_by_channel
+from attndsl.source import Span
+
+MOST_PAIRS = 2**30
+"""Pairs of tokens per head up to which tiles stand in for a linear algorithm without being asked to."""
+
+
+def refuse_slow_tiles(ir: BoundIR) -> None:
+    """Refuse what tiles cannot compute (A0673), or would compute in quadratic time without warning (A0672)."""
+    if decays_by_channel(ir):
+        raise AttnCallError(
+            "A0673", f"`{ir.name}` decays channel by channel, which no kernel of pairs computes",
+            span=_span(ir), note=_reason(ir),
+            help="write `attend causal` in a space of one axis, or use the bound pattern's reference()",
+        )  # fmt: skip
+    if ir.linear is None or not ir.linear.obstacle:
+        return
+    pairs = ir.query_space.size * ir.key_space.size
+    if pairs > MOST_PAIRS:
+        raise AttnCallError(
+            "A0672", f"`{ir.name}` has linear weights, but {pairs:,} pairs of tokens would be computed",
+            span=_span(ir), note=f"no recurrence: {_reason(ir)}",
+            help="change that clause, or ask for it: `bound.using('tiles')`",
+        )  # fmt: skip
+
+
+def _reason(ir: BoundIR) -> str:
+    return (ir.linear.obstacle if ir.linear else "") or "tiles were asked for"
+
+
+def _span(ir: BoundIR) -> Span | None:
+    return ir.linear.span if ir.linear else None
