@@ -9,8 +9,8 @@ channel, the sum over channels must stay a matrix product: the pairs of a chunk 
 blocks of 2, 4, 8 .. tokens, and the decay between two halves is split where they meet, into two factors that
 are at most 1.
 
-`forward` and `dq` walk forward in time, `dk_dv` backward, with the gradient of the state in the state's place.
-Products of a token with itself know no decay; they stay out of the shares `q_share` = q dq and
+`forward` and `dq` walk forward in time, `dk_dv` backward, with the gradient of the state in the state's
+place. Products of a token with itself know no decay; they stay out of the shares `q_share` = q dq and
 `k_share` = k dk, whose difference summed over all later tokens is the gradient of a step. Source: S. Yang et
 al., Gated Linear Attention, 2024 (arXiv:2312.06635), for chunks and the gradient of steps.
 """
