@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from attndsl import library
 from attndsl.diagnostics import AttnBindError, AttnNameError
-from attndsl.ir.bound import BoundIR, needs_more
+from attndsl.ir.bound import BoundIR, LinearForm, needs_more
 from attndsl.ir.evaluate import check_inputs, mask_rows
 from attndsl.ir.expr import Head, Symbol
 from attndsl.ir.pattern import Input, Parameter, PatternIR
@@ -232,19 +232,64 @@ class Bound:
         v: torch.Tensor,
         scale: float | None = None,
         return_lse: bool = False,
+        initial_state: torch.Tensor | None = None,
+        return_state: bool = False,
         **inputs: torch.Tensor,
     ) -> Any:
         """Attention of every query over the keys that the pattern lets it see.
 
         q: [batch, heads, Nq, D]; k: [batch, kv_heads, Nk, D]; v: [batch, kv_heads, Nk, Dv]. Returns the
         output [batch, heads, Nq, Dv] in q's type, and with return_lse also the natural log-sum-exp, float32
-        [batch, heads, Nq]. scale defaults to D**-0.5. inputs: declared inputs, [tokens] or [batch, tokens].
-        The backend follows the tensors' device; a kernel is compiled once per type and head size.
+        [batch, heads, Nq]. scale defaults to the pattern's, else D**-0.5. inputs: declared inputs, [tokens]
+        or [batch, tokens]. Recurrences take the state before the first token and return that after the last
+        one, float32 [batch, heads, D, Dv], or [batch, heads, D, Dv + 1] where weights are divided by their
+        sum. The backend follows the tensors' device; a kernel is compiled once per type and head size.
         Raises AttnCallError (A06xx) for tensors that do not fit.
         """
         from attndsl.runtime.attend import attend
+        from attndsl.runtime.stateful import attend_with_state
 
-        return attend(self, q, k, v, scale, return_lse, inputs)
+        if initial_state is None and not return_state:
+            return attend(self, q, k, v, scale, return_lse, inputs)
+        ir = self.for_tensors(q, k).ir
+        return attend_with_state(ir, q, k, v, scale, return_lse, initial_state, return_state, inputs)
+
+    def step(
+        self,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        state: torch.Tensor | None = None,
+        scale: float | None = None,
+        **inputs: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One more token of a recurrence, in constant time and memory: its output and the new state.
+
+        q: [batch, heads, 1, D]; k: [batch, kv_heads, 1, D]; v: [batch, kv_heads, 1, Dv]. state: as returned
+        by an earlier step or by a call with return_state; None at the first token of a text. inputs: those
+        that decays and gates read, for this token, as [batch, heads, 1]. Raises AttnCallError (A06xx).
+        """
+        from attndsl.runtime.stateful import step
+
+        return step(self.for_tensors(q, k).ir, q, k, v, scale, state, inputs)
+
+    @property
+    def algorithm(self) -> str:
+        """What computes it: 'recurrence' or 'sums', in linear time, or 'tiles', pair by pair of tokens."""
+        return self.ir.linear.algorithm if self.ir.linear else "tiles"
+
+    def using(self, algorithm: str) -> Bound:
+        """The same pattern by 'tiles', although its weights are linear. Raises AttnBindError A0421."""
+        if algorithm == "tiles":
+            linear = LinearForm("tiles") if self.ir.linear else None
+            return replace(self, ir=replace(self.ir, linear=linear), _schedules={}, _kernels={})
+        if algorithm == self.algorithm:
+            return self
+        raise AttnBindError(
+            "A0421",
+            f"`{self.name}` cannot be computed by {algorithm!r}",
+            help=f"it can by {self.algorithm!r}",
+        )
 
     @cached_property
     def rows(self) -> Rows:

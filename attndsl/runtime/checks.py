@@ -15,7 +15,7 @@ import torch
 
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR, InputDeclaration, decay_inputs, input_sizes
-from attndsl.ir.expr import Const, Expr, HeadDim
+from attndsl.ir.expr import Const, HeadDim
 from attndsl.passes.simplify import simplify, substitute
 
 SUPPORTED = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -108,10 +108,8 @@ def _check_size(code: str, name: str, what: str, found: int, wanted: int, fix: s
 def scale_of(ir: BoundIR, scale: Any, head_dim: int) -> float:
     """The factor of q k^T: as given, else the pattern's, else head_dim**-0.5."""
     if scale is None and ir.weighting.scale is not None:
-        dims: dict[Expr, Expr] = {
-            node: Const(head_dim) for node in ir.weighting.scale.leaves if isinstance(node, HeadDim)
-        }
-        return float(cast(Const, simplify(substitute(ir.weighting.scale, dims))).value)
+        known = simplify(substitute(ir.weighting.scale, {HeadDim(): Const(head_dim)}))
+        return float(cast(Const, known).value)
     return check_scale(scale, head_dim)
 
 

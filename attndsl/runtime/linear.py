@@ -8,7 +8,7 @@ keys, which are products of matrices.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -64,12 +64,11 @@ def linear_step(
     values = with_ones(v) if ir.weighting.normalize == "sum" else v
     check_state(ir, state, q, values)
     if state is None:
-        wide = torch.float64 if q.dtype == torch.float64 else torch.float32
-        state = q.new_zeros((*q.shape[:2], q.shape[3], values.shape[3]), dtype=wide)
+        kind = torch.float64 if q.dtype == torch.float64 else torch.float32
+        state = q.new_zeros((*q.shape[:2], q.shape[3], values.shape[3]), dtype=kind)
     decay = log_decay(ir, inputs, q)
-    out, final = recurrence_step(
-        q.to(state.dtype), k.to(state.dtype), values.to(state.dtype), state, decay, scale
-    )
+    wide = [each.to(state.dtype) for each in (q, k, values)]
+    out, final = recurrence_step(wide[0], wide[1], wide[2], state, decay, scale)
     return Linear(_divided(ir, out, inputs).to(q.dtype), final)
 
 
@@ -109,15 +108,3 @@ def check_state(ir: BoundIR, state: Tensor | None, q: Tensor, values: Tensor) ->
             "A0670", f"the state of `{ir.name}` must be real, {wanted}; {found} given",
             help="pass the state that an earlier call returned, or leave it out to start from 0",
         )  # fmt: skip
-
-
-def one_token(ir: BoundIR) -> BoundIR:
-    """The pattern at a single token, for steps: its inputs are those that its masks do not read."""
-    segment = replace(ir.query_space.segments[0], extents=(1,) * len(ir.query_space.segments[0].axes))
-    space = replace(ir.query_space, segments=(segment,))
-    masks = {each.name for each in ir.mask_inputs}
-    inputs = tuple(each for each in ir.inputs if each.name not in masks)
-    assert ir.linear is not None
-    return replace(
-        ir, query_space=space, key_space=space, inputs=inputs, linear=replace(ir.linear, documents=None)
-    )

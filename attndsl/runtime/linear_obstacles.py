@@ -11,7 +11,7 @@ MOST_PAIRS = 2**30
 
 
 def refuse_slow_tiles(ir: BoundIR) -> None:
-    """Refuse what tiles cannot compute (A0673), or would compute in quadratic time without warning (A0672)."""
+    """Refuse what tiles cannot compute (A0673), or what would silently take quadratic time (A0672)."""
     if decays_by_channel(ir):
         raise AttnCallError(
             "A0673", f"`{ir.name}` decays channel by channel, which no kernel of pairs computes",

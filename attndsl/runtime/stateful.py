@@ -1,0 +1,68 @@
+"""Calls of recurrences that take and return states, and steps of one token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from attndsl.diagnostics import AttnCallError
+from attndsl.ir.bound import BoundIR
+from attndsl.runtime.checks import check_inputs, check_tensors, scale_of
+from attndsl.runtime.finish import featured, gated
+from attndsl.runtime.linear import linear_attention, linear_step
+from attndsl.runtime.reference import Outputs
+
+
+def attend_with_state(
+    ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, scale: float | None, return_lse: bool,
+    initial_state: Tensor | None, return_state: bool, inputs: Mapping[str, Any],
+) -> Outputs:  # fmt: skip
+    """Output, and with return_state the state after the last token. Raises AttnCallError (A06xx)."""
+    _refuse_stateless(ir)
+    if return_lse:
+        raise AttnCallError(
+            "A0619", f"the weights of `{ir.name}` are no softmax, so they have no log-sum-exp",
+            help="leave out return_lse",
+        )  # fmt: skip
+    check_tensors(ir, q, k, v)
+    checked = check_inputs(ir, inputs, len(q), v.shape[3], q.shape[3])
+    factor = scale_of(ir, scale, q.shape[3])
+    found = linear_attention(ir, *featured(ir, q, k), v, factor, checked, initial_state)
+    out = gated(ir, found.out, checked)
+    return (out, found.state) if return_state else out
+
+
+def step(
+    ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, scale: float | None, state: Tensor | None,
+    inputs: Mapping[str, Any],
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The output of one more token, and the new state. Raises AttnCallError (A06xx)."""
+    _refuse_stateless(ir)
+    ir = one_token(ir)
+    check_tensors(ir, q, k, v)
+    checked = check_inputs(ir, inputs, len(q), v.shape[3], q.shape[3])
+    factor = scale_of(ir, scale, q.shape[3])
+    found = linear_step(ir, *featured(ir, q, k), v, factor, checked, state)
+    assert found.state is not None
+    return gated(ir, found.out, checked), found.state
+
+
+def one_token(ir: BoundIR) -> BoundIR:
+    """The pattern at a single token: its inputs are those that its mask does not read."""
+    segment = replace(ir.query_space.segments[0], extents=(1,) * len(ir.query_space.segments[0].axes))
+    space = replace(ir.query_space, segments=(segment,))
+    inputs = tuple(each for each in ir.inputs if each not in ir.mask_inputs)
+    return replace(ir, query_space=space, key_space=space, inputs=inputs)
+
+
+def _refuse_stateless(ir: BoundIR) -> None:
+    if ir.linear is None or ir.linear.algorithm != "recurrence":
+        why = f": {ir.linear.obstacle}" if ir.linear and ir.linear.obstacle else ""
+        raise AttnCallError(
+            "A0674", f"`{ir.name}` is no recurrence, so it has no state{why}",
+            span=ir.linear.span if ir.linear else None,
+            help="states need `weight s` and `attend causal` in a space of one axis",
+        )  # fmt: skip
