@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar, cast
 
 from attndsl.diagnostics import AttnNameError, AttnTypeError, AttnUnsupportedError
@@ -20,7 +21,17 @@ from attndsl.ir.expr import (
 )
 from attndsl.ir.pattern import Arm, Parameter, PatternIR, SegmentShape
 from attndsl.passes import types
+from attndsl.passes.resolve_blocks import resolve_blocks
+from attndsl.passes.resolve_branches import branches_of, with_branches
 from attndsl.passes.resolve_choices import check_choices, chosen
+from attndsl.passes.resolve_derived import (
+    Known,
+    Segments,
+    check_inputs,
+    check_transposed,
+    derived_tensors,
+    own_spaces,
+)
 from attndsl.passes.resolve_expr import Definition, Resolver, parameter_vector
 from attndsl.passes.resolve_inputs import declared_input, kind_of
 from attndsl.passes.resolve_weights import weighting
@@ -31,10 +42,7 @@ from attndsl.syntax import ast
 ClauseType = TypeVar("ClauseType", bound=ast.Clause)
 RESERVED = ("shape", "heads", "kv_heads", "key_shape", "q", "k", "s", "head", "kv_head", "rank")
 LATER = {
-    ast.Blocks: "blocks",
     ast.Route: "route",
-    ast.Branch: "branch",
-    ast.Combine: "combine",
 }
 
 
@@ -63,25 +71,56 @@ def _resolve_pattern(pattern: ast.Pattern, functions: Mapping[str, Definition]) 
     for each in _clauses(pattern, ast.Input):
         resolver.inputs[each.name] = declared_input(each, resolver, scope)
     parameters = tuple(_parameter(each, resolver, scope) for each in pattern.parameters)
-    for name in list(scope.lets):
-        if name not in scope.values:
-            resolver.let(scope.lets[name], scope)
-    for clause in _clauses(pattern, ast.Require):
-        resolver.require(clause, scope)
+    inputs = tuple(resolver.inputs.values())
+    blocks = resolve_blocks(pattern.clauses, resolver, scope)
+    whole = PatternIR(
+        pattern.name, parameters, query, key, inputs, (), (), cross=cross, blocks=blocks,
+        documentation=pattern.documentation,
+    )  # fmt: skip
+    if not (branches_of(pattern) or _clauses(pattern, ast.Combine)):
+        return _body(pattern, whole, resolver, scope, {})
+    _resolve_lets(pattern, resolver, scope)
+    return with_branches(pattern, whole, resolver, scope, _branch)
+
+
+def _branch(
+    branch: ast.Pattern, whole: PatternIR, resolver: Resolver, scope: Scope, outputs: Mapping[str, Segments]
+) -> PatternIR:
+    own = resolve_blocks(branch.clauses, resolver, scope)
+    return _body(branch, replace(whole, blocks=(*whole.blocks, *own)), resolver, scope, outputs)
+
+
+def _body(
+    pattern: ast.Pattern, whole: PatternIR, resolver: Resolver, scope: Scope, outputs: Mapping[str, Segments]
+) -> PatternIR:
+    """What a pattern, or a branch of one, says of pairs. outputs: the space of each branch's queries."""
+    known = Known(resolver.spaces, {each.name: each for each in whole.blocks}, outputs)
+    derived = derived_tensors(pattern.clauses, known)
+    resolver.other_axes = (*resolver.axes("q"), *resolver.axes("k"))
+    resolver.spaces = own_spaces(derived, known)
+    _resolve_lets(pattern, resolver, scope)
     arms = tuple(_arms(pattern, resolver, scope))
-    return PatternIR(
+    check_transposed(derived, arms, whole.cross)
+    found = replace(
+        whole,
         name=pattern.name,
-        parameters=parameters,
-        query_space=query,
-        key_space=key,
-        inputs=tuple(resolver.inputs.values()),
         requirements=tuple(dict.fromkeys(resolver.requirements)),
         arms=arms,
         weighting=weighting(pattern.clauses, resolver, scope),
-        cross=cross,
-        documentation=pattern.documentation,
+        derived=derived,
         spans=resolver.spans,
     )
+    check_inputs(found)
+    return found
+
+
+def _resolve_lets(pattern: ast.Pattern, resolver: Resolver, scope: Scope) -> None:
+    """The lets, also those that nothing uses, and the requirements."""
+    for clause in _clauses(pattern, ast.Let):
+        if clause.name not in scope.values:
+            resolver.let(clause, scope)
+    for each in _clauses(pattern, ast.Require):
+        resolver.require(each, scope)
 
 
 # ---------------------------------------------------------------- clauses
@@ -156,6 +195,7 @@ def _pattern_scope(pattern: ast.Pattern, resolver: Resolver) -> Scope:
     named = [(each.name, each.span) for each in pattern.parameters]
     named += [(each.name, each.span) for each in lets]
     named += [(each.name, each.span) for each in _clauses(pattern, ast.Input)]
+    named += [(each.name, each.span) for each in (*_clauses(pattern, ast.Blocks), *branches_of(pattern))]
     _refuse_repeats(named, "name", "A0205")
     for name, span in named:
         if name in RESERVED:

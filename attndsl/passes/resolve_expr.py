@@ -77,6 +77,8 @@ class Resolver:
     spans: dict[Expr, Span] = field(default_factory=dict)
     requirements: list[Requirement] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    other_axes: tuple[str, ...] = ()
+    """Axes that only `extent` speaks of: those of the tokens that blocks are made of."""
     steps: int = 0
 
     def expr(self, node: ast.Expr, scope: Scope) -> Value:
@@ -316,7 +318,7 @@ class Resolver:
         if isinstance(node, ast.Name):
             if node.name in scope.axis_variables:
                 return Extent(scope.axis_variables[node.name])
-            known = [*self.axes("q"), *self.axes("k")]
+            known = [*self.axes("q"), *self.axes("k"), *self.other_axes]
             if node.name in known:
                 return Extent(node.name)
             raise unknown_name("axis", node.name, [*known, *scope.axis_variables], node.span, "A0203")

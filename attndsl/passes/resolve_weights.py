@@ -116,11 +116,12 @@ def _gate(clause: ast.Gate, resolver: Resolver, scope: Scope) -> Expr:
     refuse_tokens(value, "a gate", resolver, clause.value.span)
     for leaf in value.leaves:
         if isinstance(leaf, WholeInput):
-            _check_gate_input(resolver.inputs[leaf.name], resolver.spans.get(leaf, clause.value.span))
+            check_gate_input(resolver.inputs[leaf.name], resolver.spans.get(leaf, clause.value.span))
     return value
 
 
-def _check_gate_input(declared: Input, span: Span | None) -> None:
+def check_gate_input(declared: Input, span: Span | None) -> None:
+    """Refuse an input that does not run over outputs with A0324."""
     if not set(declared.shape) <= {"query", "tokens", "heads", "dim"}:
         raise AttnTypeError(
             "A0324", f"a gate cannot read `{declared.name}` element by element", span=span,
