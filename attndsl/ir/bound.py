@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Literal
 
+from attndsl.ir.derived import Derivation, has_key_per_query_head
 from attndsl.ir.expr import Expr, InputAt, InputElement, Number, WholeInput
 from attndsl.ir.ops import Scalar
 from attndsl.ir.pattern import PLAIN, PatternIR, Weighting
@@ -104,6 +105,13 @@ class BoundIR:
     """Inputs that calls compute: the sums of a decay's logarithms."""
     linear: LinearForm | None = None
     """How linear weights are computed; None for all other weights."""
+    derived: Derivation | None = None
+    """The tensors that are made of those that the caller passes; the spaces above are those of the result."""
+    branches: tuple[BoundIR, ...] = ()
+    """Complete patterns, each after those whose outputs it takes; a pattern of branches has no regions."""
+    combine: Expr | None = None
+    branch: str = ""
+    """The name of this branch in its pattern."""
     spans: Mapping[Expr, Span] = field(default_factory=dict, compare=False, repr=False)
     pattern: PatternIR | None = field(default=None, compare=False, repr=False)
     parameters: Mapping[str, tuple[Number, ...]] = field(default_factory=dict, compare=False, repr=False)
@@ -151,10 +159,23 @@ def input_sizes(ir: BoundIR, name: str, dim: int = 0) -> tuple[int, ...]:
 
 def needs_more(ir: BoundIR) -> bool:
     """Whether more is needed than a kernel of the pairs: feature maps, sinks, gates, ..., or no softmax."""
-    return bool(ir.low_rank) or ir.weighting.needs_more
+    return bool(ir.low_rank or ir.branches or ir.derived) or ir.weighting.needs_more
 
 
 def pairs_only(ir: BoundIR) -> BoundIR:
     """What kernels compute of a pattern: its pairs alone, and the inputs that these need."""
     weighting = replace(ir.weighting, sink=None, gate=None, scale=None, feature=None, decay=None)
-    return replace(ir, weighting=weighting, low_rank=(), inputs=ir.kernel_inputs, computed=(), linear=None)
+    return replace(
+        ir, weighting=weighting, low_rank=(), inputs=ir.kernel_inputs, computed=(), linear=None,
+        derived=None,
+    )  # fmt: skip
+
+
+def with_heads(ir: BoundIR, heads: int, kv_heads: int) -> BoundIR:
+    """The same pattern for other head counts of the tensors that the caller passes."""
+    derived = replace(ir.derived, kv_heads=kv_heads) if ir.derived else None
+    wide = derived is not None and has_key_per_query_head(derived.tensors)
+    branches = tuple(with_heads(each, heads, kv_heads) for each in ir.branches)
+    return replace(
+        ir, heads=heads, kv_heads=heads if wide else kv_heads, derived=derived, branches=branches
+    )

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import singledispatch
 
 from attndsl.ir.bound import BoundIR, InputDeclaration, Region, Space
+from attndsl.ir.blocks import Blocks
 from attndsl.ir.combine import BranchOutput, Identity, Joint, Projected
+from attndsl.ir.derived import Derivation, Derived
 from attndsl.ir.expr import (
     PRODUCT,
     Apply,
@@ -209,12 +211,41 @@ def pattern_text(ir: PatternIR) -> str:
     else:
         lines.append(f"    space {_shapes(ir.query_space)}")
     lines += [f"    input {_input(each)}" for each in ir.inputs]
+    return "\n".join([*lines, *_body(ir, _own_blocks(ir, ()))])
+
+
+def _own_blocks(ir: PatternIR, shared: Sequence[Blocks]) -> list[Blocks]:
+    return [each for each in ir.blocks if each not in shared]
+
+
+def _body(ir: PatternIR, blocks: Sequence[Blocks]) -> list[str]:
+    """What a pattern says beside its parameters, inputs and spaces, or a branch of it."""
+    lines = [f"    {_blocks(each)}" for each in blocks]
+    lines += [f"    {_derived(each)}" for each in ir.derived]
     lines += [f'    require {expression(each.condition)}, "{each.message}"' for each in ir.requirements]
     for arm in ir.arms:
         head = "attend" if arm.query is None else f"attend {arm.query} -> {arm.key}:"
         lines.append(f"    {head} {expression(arm.visible)}")
     lines += _weighting(ir.weighting)
-    return "\n".join(lines)
+    for branch in ir.branches:
+        lines.append(f"    branch {branch.name}:")
+        lines += [f"    {line}" for line in _body(branch, _own_blocks(branch, ir.blocks))]
+    return lines + ([f"    combine {expression(ir.combine)}"] if ir.combine is not None else [])
+
+
+def _blocks(blocks: Blocks) -> str:
+    axes, sizes = ", ".join(blocks.axes), ", ".join(map(expression, blocks.sizes))
+    several = len(blocks.axes) > 1
+    return f"blocks {blocks.name} of {f'({axes}) by ({sizes})' if several else f'{axes} by {sizes}'}"
+
+
+def _derived(derived: Derived) -> str:
+    match derived.kind:
+        case "branch":
+            return f"{derived.role} {derived.of}"
+        case "transposed":
+            return f"{derived.role} transposed({derived.of})"
+    return f"{derived.role} {derived.kind}({derived.of} in {derived.blocks})"
 
 
 def _weighting(given: Weighting) -> list[str]:
@@ -272,7 +303,19 @@ def bound_text(ir: BoundIR) -> str:
             f"        term{number} {_pair(ir, region)}: {expression(term, names)}"
             for number, term in enumerate(region.terms)
         ]
+    lines += _derivation(ir.derived) if ir.derived else []
+    for branch in ir.branches:
+        lines.append(f"    branch {branch.branch}:")
+        lines += [f"        {line}" for line in bound_text(branch).splitlines()]
+    lines += [f"    combine {expression(ir.combine)}"] if ir.combine is not None else []
     return "\n".join(lines)
+
+
+def _derivation(derivation: Derivation) -> list[str]:
+    lines = [f"    {_blocks(each)}" for each in derivation.blocks]
+    spaces = _space(derivation.query_space), _space(derivation.key_space)
+    lines += [f"    made of queries {spaces[0]}, keys {spaces[1]}"]
+    return lines + [f"    {_derived(each)}" for each in derivation.tensors]
 
 
 def _space(space: Space) -> str:

@@ -14,12 +14,13 @@ from attndsl.ir.evaluate import evaluate
 from attndsl.ir.expr import Const, Element, Expr, Extent, Number, Side, Symbol
 from attndsl.ir.pattern import Arm, Input, Parameter, PatternIR, Requirement
 from attndsl.passes import values
+from attndsl.passes.bind_derived import Place, derived_place, own_inputs
 from attndsl.passes.bind_expr import QUERY_HEADS_PER_KV_HEAD, Numbers, bind_expr
 from attndsl.passes.bind_weights import bind_weighting
 from attndsl.passes.bound_name import bound_name
 from attndsl.passes.decays import decay_kind, sum_of_steps, with_decay
 from attndsl.passes.linear_form import linear_form
-from attndsl.passes.ranges import check_ranges
+from attndsl.passes.ranges import check_indices, check_ranges
 from attndsl.stages import report
 
 
@@ -37,8 +38,20 @@ def bind(
     query, key = _spaces(pattern, shape, key_shape, given)
     numbers = _numbers(pattern, query, key, head_count, kv_head_count)
     numbers = _parameters(pattern, given, numbers, head_count)
+    place = Place(query, key, head_count, kv_head_count, numbers, {})
+    ir = _bound(pattern, place, bound_name(pattern, numbers))
+    report("bind", ir.name, lambda: f"{query.size:,} queries, {key.size:,} keys, {head_count} heads")
+    return ir
+
+
+def _bound(pattern: PatternIR, place: Place, name: str, branch: str = "") -> BoundIR:
+    """A pattern, or a branch of that name, at the place of the tensors that the caller passes."""
     for requirement in pattern.requirements:
-        _check(requirement, numbers, head_count)
+        _check(requirement, place.numbers, place.heads)
+    if pattern.branches:
+        return _with_branches(pattern, place, name)
+    place = derived_place(pattern, place)
+    query, key, numbers = place.query, place.key, place.numbers
     places = [(q, k) for q in range(len(query.segments)) for k in range(len(key.segments))]
     local = [_local(query.segments[q], key.segments[k], numbers) for q, k in places]
     kind, sums = decay_kind(pattern.weighting.decay, pattern.inputs), sum_of_steps(pattern.inputs)
@@ -47,24 +60,50 @@ def bind(
         _region(pattern, *place, each, own) for place, each, own in zip(places, local, terms, strict=True)
     )
     ir = BoundIR(
-        name=bound_name(pattern, numbers),
+        name=name,
         query_space=query,
         key_space=key,
-        heads=head_count,
-        kv_heads=kv_head_count,
+        heads=place.heads,
+        kv_heads=place.kv_heads,
         regions=regions,
-        inputs=tuple(_input(each, numbers) for each in pattern.inputs),
+        inputs=tuple(_input(each, numbers) for each in own_inputs(pattern, bool(branch))),
         weighting=weighting,
         low_rank=low_rank,
         computed=(_input(sums, numbers),) if kind == "token" else (),
         spans=numbers.bound_spans,
         pattern=pattern,
         parameters=_parameter_values(pattern, numbers),
+        derived=place.derivation,
+        branch=branch,
     )
     _check_low_rank(ir)
     ir = replace(ir, linear=linear_form(pattern.weighting, ir))
     check_ranges(ir)
-    report("bind", ir.name, lambda: f"{query.size:,} queries, {key.size:,} keys, {head_count} heads")
+    return ir
+
+
+def _with_branches(pattern: PatternIR, place: Place, name: str) -> BoundIR:
+    """A pattern of branches: nothing but these, and what combines them."""
+    branches: list[BoundIR] = []
+    for each in pattern.branches:
+        outputs = {found.branch: found.query_space for found in branches}
+        branches.append(_bound(each, replace(place, outputs=outputs), f"{name}_{each.name}", each.name))
+    assert pattern.combine is not None
+    ir = BoundIR(
+        name=name,
+        query_space=place.query,
+        key_space=place.key,
+        heads=place.heads,
+        kv_heads=place.kv_heads,
+        regions=(),
+        inputs=tuple(_input(each, place.numbers) for each in pattern.inputs),
+        spans=place.numbers.bound_spans,
+        pattern=pattern,
+        parameters=_parameter_values(pattern, place.numbers),
+        branches=tuple(branches),
+        combine=bind_expr(pattern.combine, replace(place.numbers, spans=pattern.spans)),
+    )
+    check_indices(ir)
     return ir
 
 

@@ -7,14 +7,16 @@ fine in fact; the help then says how to write it so that it is plainly fine.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from attndsl.diagnostics import AttnBindError
 from attndsl.ir import intervals
-from attndsl.ir.bound import BoundIR, Region, input_sizes
-from attndsl.ir.expr import Apply, Expr, Head, InputAt, InputElement, Position, Table
+from attndsl.ir.bound import BoundIR, input_sizes
+from attndsl.ir.expr import Apply, Expr, Head, InputAt, InputElement, Position, Table, topological
 from attndsl.ir.intervals import LIMIT, Leaf, Strided, Value
+from attndsl.source import Span
 
 INPUT_RANGE = 2**31
 """Integer inputs are taken to lie within 32 bits; the call checks it."""
@@ -27,7 +29,21 @@ def check_ranges(ir: BoundIR) -> None:
         if query.size and key.size:
             leaf = leaf_ranges({"q": query.extents, "k": key.extents}, ir.heads)
             roots = [region.visible, *region.terms]
-            _check_region(region, intervals.evaluate_all(roots, leaf, unlimited=True), ir)
+            ranges = intervals.evaluate_all(roots, leaf, unlimited=True)
+            check_values(ranges, ranges, ir, ir.spans.get(region.visible))
+
+
+def check_indices(ir: BoundIR) -> None:
+    """Raise AttnBindError A0414 where what combines branches reads a table outside of it."""
+    leaf = leaf_ranges({}, ir.heads)
+    for node in topological(ir.combine) if ir.combine is not None else ():
+        if isinstance(node, Table):
+            ranges = intervals.evaluate_all([node.index], leaf, unlimited=True)
+            _check_index(node, node.index, len(node.values), ranges[node.index], ir)
+        if isinstance(node, InputElement):
+            for index, size in zip(node.indices, input_sizes(ir, node.name), strict=True):
+                ranges = intervals.evaluate_all([index], leaf, unlimited=True)
+                _check_index(node, index, size, ranges[index], ir)
 
 
 def leaf_ranges(extents: dict[str, tuple[int, ...]], heads: int) -> Leaf:
@@ -52,8 +68,11 @@ def _number(value: int) -> np.ndarray[tuple[int, ...], np.dtype[np.object_]]:
     return np.asarray(value, dtype=object)
 
 
-def _check_region(region: Region, ranges: dict[Expr, Value], ir: BoundIR) -> None:
-    for node in ranges:
+def check_values(
+    nodes: Iterable[Expr], ranges: Mapping[Expr, Value], ir: BoundIR, place: Span | None
+) -> None:
+    """Raise AttnBindError where one of the nodes may have no value. ranges: of all nodes below them."""
+    for node in nodes:
         if isinstance(node, Table):
             _check_index(node, node.index, len(node.values), ranges[node.index], ir)
         if isinstance(node, InputElement):
@@ -64,7 +83,7 @@ def _check_region(region: Region, ranges: dict[Expr, Value], ir: BoundIR) -> Non
         problem = _problem(node, [ranges[arg] for arg in node.args], ranges[node])
         if problem:
             raise AttnBindError(
-                "A0412", problem[0], span=ir.spans.get(node) or ir.spans.get(region.visible), help=problem[1]
+                "A0412", problem[0], span=ir.spans.get(node) or place, help=problem[1]
             )
 
 

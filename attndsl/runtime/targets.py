@@ -84,9 +84,10 @@ def register(target: Target, name: str, *parts: object) -> str:
 def describe(ir: BoundIR) -> str:
     """A text that differs between patterns which differ."""
     roots = [root for region in ir.regions for root in (region.visible, *region.terms)]
-    nodes = set(topological(*roots, *ir.weighting.expressions))
+    nodes = set(topological(*roots, *ir.weighting.expressions, *([ir.combine] if ir.combine else [])))
     tables = sorted({(node.name, node.values) for node in nodes if isinstance(node, Table)})
-    return f"{bound_text(ir)}\n{tables}\n{ir.inputs}\n{ir.linear}"
+    branches = "".join(f"\n{describe(branch)}" for branch in ir.branches)
+    return f"{bound_text(ir)}{branches}\n{tables}\n{ir.inputs}\n{ir.linear}"
 
 
 def mask_inputs_of(ir: BoundIR) -> frozenset[str]:
