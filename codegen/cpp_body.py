@@ -9,6 +9,7 @@ from attndsl.codegen.cpp_loops import print_row_loop
 from attndsl.codegen.cpp_sparse import sparse_products
 from attndsl.codegen.cpp_tiles import SIZES, Buffers, rows_of
 from attndsl.codegen.steps import (
+    Chunks,
     FillTerm,
     Gather,
     Heads,
@@ -87,7 +88,8 @@ class Body:
     def _step(self, step: Step) -> Iterator[str]:
         match step:
             case Scatter(tensor, source) if tensor.columns:
-                yield f"store_rows({rows_of(tensor, 'Element')}, {source.name});"
+                element = "float" if tensor.slotted else "Element"
+                yield f"store_rows({rows_of(tensor, element)}, {source.name});"
             case Scatter(tensor, source):
                 yield f"store_column({rows_of(tensor, 'float')}, {source.name});"
             case FillTerm(target, number):
@@ -194,7 +196,7 @@ def _share(steps: Sequence[Step], outside: set[str], shared: dict[str, str]) -> 
         later = outside.union(*map(reads, steps[number + 1 :]))
         if isinstance(step, RowLoop):
             _share_in_loop(step, later, shared)
-        elif isinstance(step, Visit | Heads):
+        elif isinstance(step, Visit | Heads | Chunks):
             carried = {target.name for target in targets(steps[:number])}
             _share(step.steps, later | carried, shared)
 

@@ -50,10 +50,13 @@ class Buffer:
 
 
 class Buffers:
-    """The buffers of a program. own: of the owner tile's rows. visited: of a visited tile's rows."""
+    """The buffers of a program. own: of the owner tile's rows. visited: of a visited tile's rows.
 
-    def __init__(self, steps: Sequence[Step]) -> None:
-        self._steps = list(inner_steps(steps))
+    float32: all factors of products are, and then left and right ones lie in memory as other tiles do.
+    """
+
+    def __init__(self, steps: Sequence[Step], float32: bool = False) -> None:
+        self._steps, self._float32 = list(inner_steps(steps)), float32
         visited = {step for step in _visited(steps) if isinstance(step, Gather)}
         gathers = [step for step in self._steps if isinstance(step, Gather)]
         self._forms = {
@@ -88,6 +91,8 @@ class Buffers:
             return
         uses = set(self._uses(gather.target))
         by_rows = sorted(uses - {"transposed"})
+        if self._float32 and by_rows:
+            by_rows = ["plain"]
         if by_rows not in ([], ["left"], ["right"], ["plain"], ["left", "right"]):
             raise TypeError(f"{gather.target} cannot be all of {', '.join(by_rows)}")
         form: Form = "either" if len(by_rows) > 1 else by_rows[0] if by_rows else "transposed"
@@ -112,6 +117,8 @@ class Buffers:
 def rows_of(tensor: tile.Tensor, element: str) -> str:
     """The rows of a tensor that are tokens of the tile at hand on its side."""
     head, tiling = ("head", "queries") if tensor.side == "q" else ("kv_head", "keys")
+    if tensor.slotted:
+        return f"slots_of<{element}>(call.tensors[{tensor.name}], call.{tiling}, {tensor.side}_tile)"
     return (
         f"rows_of<{element}>(call.tensors[{tensor.name}], batch, {head}, call.{tiling}, {tensor.side}_tile)"
     )

@@ -27,9 +27,11 @@ struct InputArgument {
 
 // The tiles of one side. tokens: [tiles][capacity], where numbers past a tile's count repeat its first token.
 // coordinates: [axes][tiles][capacity], the position of each of these tokens on each axis of its segment.
+// slots: [tiles][capacity], where what is computed for each of these tokens goes, if a token is in several tiles.
 struct Tiling {
     const int32_t *tokens, *counts, *coordinates;
     int64_t tiles, capacity;
+    const int32_t* slots;
     const int32_t* coordinate(int64_t axis, int64_t tile) const {
         return coordinates + (axis * tiles + tile) * capacity;
     }
@@ -54,7 +56,10 @@ struct Call {
     int64_t batches, heads, kv_heads;
     Tiling queries, keys;
     int64_t threads;
+    int64_t first_pair, pairs;      // the (batch, kv head) pairs to compute; all where pairs is 0
 };
+
+inline int64_t pairs_of(const Call& call) { return call.pairs ? call.pairs : call.batches * call.kv_heads; }
 
 // The rows of a tensor that are tokens of one tile.
 template <class Element>
@@ -63,6 +68,13 @@ ATTN_INLINE TokenRows<Element> rows_of(const TensorArgument& tensor, int64_t bat
     Element* data = static_cast<Element*>(tensor.data) + batch * tensor.batch_stride + head * tensor.head_stride;
     const int32_t* tokens = tiling.tokens + tile * tiling.capacity;
     return {data, tensor.token_stride, tensor.channel_stride, tokens, tiling.counts[tile]};
+}
+
+// The rows of a tensor [slots, channels] that are the slots of one tile.
+template <class Element>
+ATTN_INLINE TokenRows<Element> slots_of(const TensorArgument& tensor, const Tiling& tiling, int64_t tile) {
+    const int32_t* slots = tiling.slots + tile * tiling.capacity;
+    return {static_cast<Element*>(tensor.data), tensor.token_stride, tensor.channel_stride, slots, tiling.counts[tile]};
 }
 
 // One number per token: rows[r] = source[r].
@@ -133,7 +145,7 @@ int for_each_tile(const Call& call, Pack pack, Run run) {
     static const bool granted = Unit::request();
     if (!granted) return 2;
     const PairTiles own(call, owner), visited(call, owner == Side::queries ? Side::keys : Side::queries);
-    const int64_t pairs = call.batches * call.kv_heads, heads_per_pair = call.heads / call.kv_heads;
+    const int64_t pairs = pairs_of(call), heads_per_pair = call.heads / call.kv_heads;
     const int64_t packs = std::is_empty_v<Packed> ? 0 : visited.count(), runs = own.count();
     const int64_t pair_bytes = packs * int64_t{sizeof(Packed)};
     const int64_t group = pairs_at_once(pairs, runs, pair_bytes, call.threads);
@@ -146,15 +158,16 @@ int for_each_tile(const Call& call, Pack pack, Run run) {
     Scratch* scratch = workspace.take<Scratch>(call.threads);
     pipeline.progress = workspace.take<Progress>(pipeline.groups());
     for (int64_t number = 0; number < pipeline.groups(); ++number) pipeline.progress[number] = Progress();
-    const auto prepare = [&](int64_t pair, int64_t place, int64_t item) {
-        const int64_t head = visited.head(call, pair, item);
+    const auto prepare = [&](int64_t number, int64_t place, int64_t item) {
+        const int64_t pair = call.first_pair + number, head = visited.head(call, pair, item);
         pack(call, packed[place * packs + item], pair / call.kv_heads, head, item % visited.tiles);
     };
 #pragma omp parallel num_threads(static_cast<int>(call.threads))
     {
         const Unit unit;
         Scratch& scratch_of_thread = scratch[thread_number()];
-        work(pipeline, prepare, [&](int64_t pair, int64_t place, int64_t item) {
+        work(pipeline, prepare, [&](int64_t number, int64_t place, int64_t item) {
+            const int64_t pair = call.first_pair + number;
             const int64_t batch = pair / call.kv_heads, head = own.head(call, pair, item);
             const BlockMap& map = map_of(call, batch, owner == Side::queries ? head : head * heads_per_pair);
             run(call, packed + place * packs, scratch_of_thread, batch, head, map.order[item % own.tiles]);
@@ -172,7 +185,7 @@ int for_each_pair(const Call& call, Pack pack, Run run, Finish finish) {
     static const bool granted = Unit::request();
     if (!granted) return 2;
     const PairTiles own(call, owner), visited(call, owner == Side::queries ? Side::keys : Side::queries);
-    const int64_t pairs = call.batches * call.kv_heads, threads = call.threads < pairs ? call.threads : pairs;
+    const int64_t pairs = pairs_of(call), threads = call.threads < pairs ? call.threads : pairs;
     const int64_t bytes = visited.count() * int64_t{sizeof(Packed)} + int64_t{sizeof(Scratch)};
     Workspace workspace(threads * bytes + 2 * 64);
     if (!workspace.exists()) return 1;
@@ -184,7 +197,7 @@ int for_each_pair(const Call& call, Pack pack, Run run, Finish finish) {
         Scratch& scratch_of_thread = scratch[thread_number()];
         Packed* tiles = packed + thread_number() * visited.count();
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t pair = 0; pair < pairs; ++pair) {
+        for (int64_t pair = call.first_pair; pair < call.first_pair + pairs; ++pair) {
             const int64_t batch = pair / call.kv_heads;
             for (int64_t item = 0; item < visited.count(); ++item)
                 pack(call, tiles[item], batch, visited.head(call, pair, item), item % visited.tiles);

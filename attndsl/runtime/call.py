@@ -26,7 +26,7 @@ class CTiling(ctypes.Structure):
 
     _fields_ = (
         ("tokens", c_void_p), ("counts", c_void_p), ("coordinates", c_void_p),
-        ("tiles", c_int64), ("capacity", c_int64),
+        ("tiles", c_int64), ("capacity", c_int64), ("slots", c_void_p),
     )  # fmt: skip
 
 
@@ -47,6 +47,7 @@ class CCall(ctypes.Structure):
         ("maps", c_void_p), ("map_of_head", c_void_p), ("map_batch_stride", c_int64),
         ("batches", c_int64), ("heads", c_int64), ("kv_heads", c_int64),
         ("queries", CTiling), ("keys", CTiling), ("threads", c_int64),
+        ("first_pair", c_int64), ("pairs", c_int64),
     )  # fmt: skip
 
 
@@ -73,12 +74,13 @@ def block_maps(schedules: Sequence[Schedule], owner: Side = "q") -> Maps:
     firsts = np.cumsum([0, *(len(schedule.maps) for schedule in schedules[:-1])])
     of_head = [np.asarray(s.map_of_head) + first for s, first in zip(schedules, firsts, strict=True)]
     arrays: list[Array] = []
-    structs = (CBlockMap * len(maps))(*(_block_map(each, *counts, arrays) for each in maps))
+    structs = (CBlockMap * len(maps))(*(c_block_map(each, *counts, arrays) for each in maps))
     heads = len(of_head[0]) if len(schedules) > 1 else 0
     return Maps(structs, np.concatenate(of_head).astype(np.int32), heads, arrays)
 
 
-def _block_map(block_map: BlockMap, own_counts: Array, counts: Array, arrays: list[Array]) -> CBlockMap:
+def c_block_map(block_map: BlockMap, own_counts: Array, counts: Array, arrays: list[Array]) -> CBlockMap:
+    """One block map in C; the arrays that it points to are added to `arrays`."""
     order = block_map.order(own_counts, counts)
     members = (block_map.row_start, block_map.begin, block_map.end, block_map.residual, order)
     kept = [np.ascontiguousarray(member) for member in members]
