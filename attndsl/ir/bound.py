@@ -17,6 +17,7 @@ from attndsl.ir.derived import Derivation, has_key_per_query_head
 from attndsl.ir.expr import Expr, InputAt, InputElement, Number, WholeInput
 from attndsl.ir.ops import Scalar
 from attndsl.ir.pattern import PLAIN, PatternIR, Weighting
+from attndsl.ir.route import Route
 from attndsl.source import Span
 
 
@@ -112,6 +113,8 @@ class BoundIR:
     combine: Expr | None = None
     branch: str = ""
     """The name of this branch in its pattern."""
+    route: Route | None = None
+    """Which of the visible pairs are computed, chosen from the data."""
     spans: Mapping[Expr, Span] = field(default_factory=dict, compare=False, repr=False)
     pattern: PatternIR | None = field(default=None, compare=False, repr=False)
     parameters: Mapping[str, tuple[Number, ...]] = field(default_factory=dict, compare=False, repr=False)
@@ -159,7 +162,7 @@ def input_sizes(ir: BoundIR, name: str, dim: int = 0) -> tuple[int, ...]:
 
 def needs_more(ir: BoundIR) -> bool:
     """Whether more is needed than a kernel of the pairs: feature maps, sinks, gates, ..., or no softmax."""
-    return bool(ir.low_rank or ir.branches or ir.derived) or ir.weighting.needs_more
+    return bool(ir.low_rank or ir.branches or ir.derived or ir.route) or ir.weighting.needs_more
 
 
 def pairs_only(ir: BoundIR) -> BoundIR:
@@ -167,7 +170,7 @@ def pairs_only(ir: BoundIR) -> BoundIR:
     weighting = replace(ir.weighting, sink=None, gate=None, scale=None, feature=None, decay=None)
     return replace(
         ir, weighting=weighting, low_rank=(), inputs=ir.kernel_inputs, computed=(), linear=None,
-        derived=None,
+        derived=None, route=None,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from attndsl.ir.blocks import Blocks
 from attndsl.ir.derived import Derived
 from attndsl.ir.expr import PRODUCT, Apply, Expr, InputAt, LowRank
 from attndsl.ir.ops import Scalar
+from attndsl.ir.route import Route
 from attndsl.source import Span
 
 
@@ -167,6 +168,8 @@ class PatternIR:
     """Complete patterns, each after those whose outputs it takes; the spaces are those of the whole pattern."""
     combine: Expr | None = None
     """What joins the outputs of the branches."""
+    route: Route | None = None
+    """Which of the visible pairs are computed, chosen from the data."""
     documentation: str = field(default="", compare=False, repr=False)
     spans: Mapping[Expr, Span] = field(default_factory=dict, compare=False, repr=False)
 
@@ -181,4 +184,4 @@ class PatternIR:
     def needs_more(self) -> bool:
         """See `ir.bound.needs_more`."""
         low_rank = any(isinstance(leaf, LowRank) for leaf in self.weighting.score.leaves)
-        return low_rank or self.weighting.needs_more or bool(self.branches or self.derived)
+        return low_rank or self.weighting.needs_more or bool(self.branches or self.derived or self.route)

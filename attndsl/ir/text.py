@@ -36,6 +36,8 @@ from attndsl.ir.expr import (
 )
 from attndsl.ir.ops import COMPARISONS, OPS
 from attndsl.ir.pattern import Decay, Input, Parameter, PatternIR, SegmentShape, Weighting
+from attndsl.ir.route import RouteNode
+from attndsl.ir.text_route import route_lines, route_node
 
 AxisNames = Callable[[Position], str]
 PRECEDENCE = {
@@ -80,6 +82,8 @@ class _Printer:
                 return atom, f"{name}[{self.print(index, 0)}]"
             case InputElement(name, indices):
                 return atom, f"{name}[{', '.join(self.print(index, 0) for index in indices)}]"
+            case RouteNode():
+                return route_node(node, self.print)
             case Quantified(kind, variable, body):
                 return 0, f"{kind} axis {_variable(variable)}: {self.print(body, 0)}"
         return atom, leaf(node)
@@ -226,6 +230,7 @@ def _body(ir: PatternIR, blocks: Sequence[Blocks]) -> list[str]:
     for arm in ir.arms:
         head = "attend" if arm.query is None else f"attend {arm.query} -> {arm.key}:"
         lines.append(f"    {head} {expression(arm.visible)}")
+    lines += [f"    {line}" for line in route_lines(ir.route, expression)] if ir.route else []
     lines += _weighting(ir.weighting)
     for branch in ir.branches:
         lines.append(f"    branch {branch.name}:")
@@ -303,6 +308,8 @@ def bound_text(ir: BoundIR) -> str:
             f"        term{number} {_pair(ir, region)}: {expression(term, names)}"
             for number, term in enumerate(region.terms)
         ]
+    lines += [f"    {_blocks(each)}" for each in ir.route.blocks] if ir.route else []
+    lines += [f"    {line}" for line in route_lines(ir.route, expression)] if ir.route else []
     lines += _derivation(ir.derived) if ir.derived else []
     for branch in ir.branches:
         lines.append(f"    branch {branch.branch}:")

@@ -82,9 +82,7 @@ def check_values(
             continue
         problem = _problem(node, [ranges[arg] for arg in node.args], ranges[node])
         if problem:
-            raise AttnBindError(
-                "A0412", problem[0], span=ir.spans.get(node) or place, help=problem[1]
-            )
+            raise AttnBindError("A0412", problem[0], span=ir.spans.get(node) or place, help=problem[1])
 
 
 def _check_index(node: Table | InputElement, index: Expr, size: int, value: Value, ir: BoundIR) -> None:

@@ -34,6 +34,7 @@ from attndsl.passes.resolve_derived import (
 )
 from attndsl.passes.resolve_expr import Definition, Resolver, parameter_vector
 from attndsl.passes.resolve_inputs import declared_input, kind_of
+from attndsl.passes.resolve_route import resolve_route
 from attndsl.passes.resolve_weights import weighting
 from attndsl.passes.scope import BUILTIN_FUNCTIONS, BUILTIN_SYMBOLS, Scope, Value, unknown_name
 from attndsl.source import Span
@@ -41,9 +42,6 @@ from attndsl.syntax import ast
 
 ClauseType = TypeVar("ClauseType", bound=ast.Clause)
 RESERVED = ("shape", "heads", "kv_heads", "key_shape", "q", "k", "s", "head", "kv_head", "rank")
-LATER = {
-    ast.Route: "route",
-}
 
 
 def functions_of(file: ast.File, prelude: Mapping[str, Definition]) -> dict[str, Definition]:
@@ -64,7 +62,6 @@ def resolve(file: ast.File, prelude: Mapping[str, Definition]) -> list[PatternIR
 
 
 def _resolve_pattern(pattern: ast.Pattern, functions: Mapping[str, Definition]) -> PatternIR:
-    _refuse_later_clauses(pattern)
     query, key, cross = _spaces(pattern)
     resolver = Resolver(functions, {"q": query, "k": key}, {})
     scope = _pattern_scope(pattern, resolver)
@@ -108,6 +105,7 @@ def _body(
         arms=arms,
         weighting=weighting(pattern.clauses, resolver, scope),
         derived=derived,
+        route=resolve_route(pattern.clauses, whole.blocks, resolver, scope),
         spans=resolver.spans,
     )
     check_inputs(found)
@@ -128,18 +126,6 @@ def _resolve_lets(pattern: ast.Pattern, resolver: Resolver, scope: Scope) -> Non
 
 def _clauses(pattern: ast.Pattern, kind: type[ClauseType]) -> list[ClauseType]:
     return [clause for clause in pattern.clauses if isinstance(clause, kind)]
-
-
-def _refuse_later_clauses(pattern: ast.Pattern) -> None:
-    for clause in pattern.clauses:
-        if type(clause) in LATER:
-            word = LATER[type(clause)]
-            raise AttnUnsupportedError(
-                "A0901",
-                f"`{word}` is part of the language but is not compiled yet",
-                span=clause.span,
-                help="remove this clause",
-            )
 
 
 def _single(pattern: ast.Pattern, clauses: Sequence[ClauseType], word: str) -> ClauseType | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from attndsl.ir.combine import Projected
 from attndsl.ir.expr import Apply, Element, Expr, InputElement, Quantified, Table, topological
+from attndsl.ir.route import RouteNode
 
 
 def rebuild(node: Expr, children: tuple[Expr, ...]) -> Expr:
@@ -25,6 +26,8 @@ def rebuild(node: Expr, children: tuple[Expr, ...]) -> Expr:
             return Quantified(node.kind, node.variable, children[0])
         case Projected():
             return Projected(children[0], node.weight, node.bias)
+        case RouteNode():
+            return node.rebuilt(children)
     raise TypeError(f"{type(node).__name__} has no operands")
 
 

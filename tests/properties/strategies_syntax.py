@@ -102,7 +102,8 @@ leaves = st.one_of(
 )
 expressions: st.SearchStrategy[ast.Expr] = st.recursive(leaves, composed, max_leaves=12)
 
-members = st.builds(ast.Binary, st.just("in"), expressions, st.builds(ast.Name, names))
+groups = st.one_of(st.builds(ast.Name, names), st.builds(ast.Field, st.sampled_from("qk"), names))
+members = st.builds(ast.Binary, st.just("in"), expressions, groups)
 routing_expressions = st.one_of(
     expressions,
     st.builds(ast.Binary, st.just("."), expressions, expressions),

@@ -1,0 +1,162 @@
+"""What the values of a route stand for: one per token, one per block, or one for all, on each side.
+
+A map of scores has one row per query or block of queries, and one column per key or block of keys. The two sides
+of every operation must agree, so that nothing is stretched silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from attndsl.diagnostics import AttnTypeError
+from attndsl.ir.expr import Apply, Expr, FlatIndex, InputAt, Position, Side, topological
+from attndsl.ir.route import BlockIndex, Dot, OverHeads, Pool, Softmax, Vectors
+from attndsl.source import Span
+
+TOKEN = ""
+"""The grain of tokens; that of blocks is their name."""
+
+Place = Callable[[Expr], Span | None]
+
+
+@dataclass(frozen=True)
+class Grain:
+    """query, key: what a value has one of, None if it is the same for all. vector: whether it has channels."""
+
+    query: str | None = None
+    key: str | None = None
+    vector: bool = False
+
+    def of(self, side: Side) -> str | None:
+        """The grain of one side."""
+        return self.query if side == "q" else self.key
+
+
+def grains(root: Expr, place: Place) -> Mapping[Expr, Grain]:
+    """The grain of every node. Raises AttnTypeError A0341 to A0344 where operands do not fit together."""
+    found: dict[Expr, Grain] = {}
+    for node in topological(root):
+        found[node] = _grain(node, [found[child] for child in node.children], place)
+    return found
+
+
+def _grain(node: Expr, operands: list[Grain], place: Place) -> Grain:
+    match node:
+        case Vectors(name):
+            return Grain(query=TOKEN, vector=True) if name == "q" else Grain(key=TOKEN, vector=True)
+        case Position(side) | FlatIndex(side) | InputAt(_, side):
+            return Grain(query=TOKEN) if side == "q" else Grain(key=TOKEN)
+        case Pool():
+            return _pooled(node, operands[0], place)
+        case Dot():
+            return _of_dot(node, operands, place)
+        case Softmax():
+            return _of_softmax(node, operands, place)
+        case OverHeads():
+            return operands[0]
+    if any(each.vector for each in operands):
+        _refuse_vectors(node, place)
+    return Grain(
+        _joined(node, [each.query for each in operands], place),
+        _joined(node, [each.key for each in operands], place),
+        any(each.vector for each in operands),
+    )
+
+
+_OF_VECTORS = ("add", "sub", "mul", "div", "neg", "abs", "min", "max", "exp", "tanh", "sqrt", "select")
+
+
+def _refuse_vectors(node: Expr, place: Place) -> None:
+    if not (isinstance(node, Apply) and node.op in _OF_VECTORS):
+        raise AttnTypeError(
+            "A0342", "this needs a number, and a vector has many", span=place(node),
+            help="compare vectors by their product, `mean(k in b) . q`",
+        )  # fmt: skip
+
+
+def _joined(node: Expr, given: list[str | None], place: Place) -> str | None:
+    names = sorted({each for each in given if each is not None})
+    if len(names) > 1:
+        first, second = (
+            f"one value per block `{each}`" if each else "one per token" for each in names[::-1][:2]
+        )
+        pooled = names[-1]
+        raise AttnTypeError(
+            "A0341", f"this joins {first} with {second if names[0] else second}", span=place(node),
+            help=f"pool the finer one, as in `mean(k in {pooled})`",
+        )  # fmt: skip
+    return names[0] if names else None
+
+
+def _pooled(node: Pool, operand: Grain, place: Place) -> Grain:
+    touched = [side for side in node.sides if operand.of(side) is not None]
+    if not touched or (not node.blocks and len(touched) > 1):
+        raise AttnTypeError(
+            "A0343", f"there is nothing to take the {node.kind} of" if not touched else "this is a map of scores",
+            span=place(node),
+            help="pool what has one value per token: `mean(k in b)`, `mean(k)`; of a map: `sum(x in k.b)`",
+        )  # fmt: skip
+    if node.kind in ("stack", "stack_reversed") and not operand.vector:
+        raise AttnTypeError(
+            "A0342", f"`{node.kind}` is for vectors", span=place(node), help=f"write `{node.kind}(k in b)`"
+        )
+    grain = node.blocks or None
+    return Grain(
+        grain if "q" in touched else operand.query, grain if "k" in touched else operand.key, operand.vector
+    )
+
+
+def _of_dot(node: Dot, operands: list[Grain], place: Place) -> Grain:
+    for child, operand in zip(node.children, operands, strict=True):
+        if not operand.vector:
+            raise AttnTypeError(
+                "A0342", "`.` multiplies two vectors", span=place(child) or place(node), note="this is a number",
+                help="write `q . k`, or vectors made of them; numbers are multiplied by `*`",
+            )  # fmt: skip
+    return Grain(
+        _joined(node, [each.query for each in operands], place),
+        _joined(node, [each.key for each in operands], place),
+    )
+
+
+def _of_softmax(node: Softmax, operands: list[Grain], place: Place) -> Grain:
+    operand, condition = operands
+    if operand.vector or operand.key is None:
+        raise AttnTypeError(
+            "A0344", "`softmax` runs over keys", span=place(node),
+            help="give it scores of queries and keys, such as `softmax(scale * q . mean(k in b))`",
+        )  # fmt: skip
+    return Grain(
+        _joined(node, [operand.query, condition.query], place),
+        _joined(node, [operand.key, condition.key], place),
+    )
+
+
+def finest_block(root: Expr, side: Side) -> str | None:
+    """The blocks that an expression numbers on one side, where nothing else says what it has one of."""
+    names = sorted(
+        {node.blocks for node in root.mentioned if isinstance(node, BlockIndex) and node.side == side}
+    )
+    return names[0] if len(names) == 1 else None
+
+
+def operand_context(node: Pool, context: Grain) -> Grain:
+    """What the sides of a pool's operand stand for, given what those of the pool do."""
+    inner = grains(node.operand, lambda _: None)[node.operand]
+    query = inner.query if "q" in node.sides and inner.query is not None else context.query
+    key = inner.key if "k" in node.sides and inner.key is not None else context.key
+    return Grain(query, key)
+
+
+def in_contexts(root: Expr, context: Grain) -> Iterator[tuple[Expr, Grain]]:
+    """Every node with what the sides stand for where it is evaluated; inside a pool that is finer."""
+    seen: set[tuple[Expr, Grain]] = set()
+    stack = [(root, context)]
+    while stack:
+        node, where = stack.pop()
+        if (node, where) not in seen:
+            seen.add((node, where))
+            yield node, where
+            inner = operand_context(node, where) if isinstance(node, Pool) else where
+            stack.extend((child, inner) for child in node.children)
