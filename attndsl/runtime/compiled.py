@@ -96,7 +96,8 @@ class CompiledAttention:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The gradients of q, k and v; empty tensors for those that are not wanted."""
         factor, checked = self.check(saved.q, saved.k, saved.v, scale, inputs)
-        return self.kernels.backward(factor, checked, saved, out_gradient, lse_gradient, wanted)
+        of_log = self._of_logarithm(saved, lse_gradient)
+        return self.kernels.backward(factor, checked, saved, out_gradient, of_log, wanted)
 
     def input_gradients(
         self,
@@ -109,9 +110,14 @@ class CompiledAttention:
     ) -> dict[str, Tensor]:
         """The gradients of declared inputs by name, in their own types and shapes."""
         factor, checked = self.check(saved.q, saved.k, saved.v, scale, inputs)
-        given = out_gradient, lse_gradient
+        given = out_gradient, self._of_logarithm(saved, lse_gradient)
         found = input_gradients(self.schedule, saved, factor, checked, *given, wanted)
         return {name: found[name].to(inputs[name].dtype) for name in wanted}
+
+    def _of_logarithm(self, saved: Saved, lse_gradient: Tensor) -> Tensor:
+        """The gradient of the log-sum-exp; where weights are no softmax, from that of their sum."""
+        divides = not self.ir.weighting.is_softmax and self.ir.weighting.normalize == "sum"
+        return lse_gradient * saved.lse if divides else lse_gradient
 
     @cached_property
     def schedule(self) -> Schedule:

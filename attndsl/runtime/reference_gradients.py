@@ -64,5 +64,6 @@ def weights_and_gradients(
         total = weights.sum(-1, keepdim=True)
         factor = torch.where(total == 0, 0.0, 1 / torch.where(total == 0, 1.0, total))
         weights = weights * factor
-        dweights = (dweights - (weights * dweights).sum(-1, keepdim=True)) * factor
+        dlse = dlse.unsqueeze(-1).double()
+        dweights = (dweights - (weights * dweights).sum(-1, keepdim=True) + dlse) * factor
     return weights, dweights * torch.where(visible, chain, 0.0)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import attndsl
 
-Number: TypeAlias = int | float | bool
+Number: TypeAlias = int | float | bool | str
 
 
 def examples(pattern: str) -> dict[str, dict[str, Any]]:
@@ -28,7 +28,9 @@ def setting(word: str) -> tuple[str, Number | tuple[Number, ...]]:
 
 
 def number(text: str) -> Number:
-    """`true`, `false`, an integer or a real number."""
+    """`true`, `false`, an integer, a real number, or one of several names."""
+    if text[0].isalpha() and text not in ("true", "false"):
+        return text
     if text in ("true", "false"):
         return text == "true"
     return float(text) if "." in text else int(text)

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tests.patterns import decayed
+
 Inputs = dict[str, Tensor]
 Setting = dict[str, Any]
 
@@ -128,5 +130,5 @@ FORMULAS: dict[str, Callable[[Tensor, Tensor, Tensor, float, Setting, Inputs], T
         softcap,
         softplus_attention,
     )
-}
+} | decayed.FORMULAS
 """The formula of each pattern, by the pattern's name."""
