@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from attndsl.codegen import tile_ir as tile
@@ -184,16 +185,21 @@ def declaration(variable: tile.Variable) -> str:
 
 
 def shared_buffers(steps: Sequence[Step]) -> dict[str, str]:
-    """Tiles that may overwrite a tile of the same shape which nothing reads afterwards, with that tile."""
+    """Tiles that may overwrite a tile of the same shape which nothing uses afterwards, with that tile.
+
+    A tile that is computed in several steps has a place of its own.
+    """
     shared: dict[str, str] = {}
     gathered = {step.target for step in inner_steps(steps) if isinstance(step, Gather)}
+    counts = Counter(target.name for target in targets(steps))
     _share(steps, gathered, shared)
-    return shared
+    return {name: owner for name, owner in shared.items() if counts[name] == 1}
 
 
 def _share(steps: Sequence[Step], outside: set[str], shared: dict[str, str]) -> None:
     for number, step in enumerate(steps):
-        later = outside.union(*map(reads, steps[number + 1 :]))
+        after = steps[number + 1 :]
+        later = outside.union(*map(reads, after), (target.name for target in targets(after)))
         if isinstance(step, RowLoop):
             _share_in_loop(step, later, shared)
         elif isinstance(step, Visit | Heads | Chunks):

@@ -67,10 +67,11 @@ def _columns_body(block: Sequence[tile.Assign], kept: Collection[str]) -> Iterat
             operand = printer.vector(statement.value.tile)
             yield f"{name}_lanes = {_COMBINES[statement.value.kind].format(f'{name}_lanes', operand)};"
             continue
-        yield f"const Vector {name}_here = {printer.vector(statement.value)};{_comment(statement)}"
-        printer.names[name] = f"{name}_here"
+        here = f"{name}_here" if name not in printer.names else f"{printer.names[name]}_again"
+        yield f"const Vector {here} = {printer.vector(statement.value)};{_comment(statement)}"
+        printer.names[name] = here
         if name in kept:
-            yield f"store({name}.row(row) + column, {name}_here);"
+            yield f"store({name}.row(row) + column, {here});"
 
 
 def _row_vectors(block: Sequence[tile.Assign]) -> set[str]:
@@ -101,6 +102,8 @@ class _Vectors:
                 return f"broadcast({number_text(number)})"
             case tile.Visible():
                 return "load(visible.row(row) + column)"
+            case tile.Pairs(relation, half):
+                return f"pairs_{relation}{f'<{half}>' if half else ''}(row, column)"
             case tile.Elementwise(op, arguments) if ELEMENTWISE[op].symbol:
                 return f" {ELEMENTWISE[op].symbol} ".join(map(self._operand, arguments))
             case tile.Elementwise("not", (condition,)):
@@ -126,6 +129,8 @@ def scalar(value: tile.Expression) -> str:
             return name
         case tile.Elementwise(op, (left, right)) if ELEMENTWISE[op].symbol:
             return f"{scalar(left)} {ELEMENTWISE[op].symbol} {scalar(right)}"
+        case tile.Elementwise("exp2", (exponent,)):
+            return f"exp2(broadcast({scalar(exponent)}))[0]"
     raise TypeError(f"{type(value).__name__} is not a number")
 
 

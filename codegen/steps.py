@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Literal
 
 from attndsl.codegen import tile_ir as tile
 
@@ -88,7 +89,34 @@ class Heads:
     comment: str = ""
 
 
-Step = Gather | FillTerm | Scatter | Product | RowLoop | Visit | Heads
+@dataclass(frozen=True)
+class LoadState:
+    """Reads a tensor whose rows are no tokens, such as the state of a recurrence."""
+
+    target: tile.Variable
+    tensor: tile.Tensor
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Sums over the rows of a chunk's tile or row vector, column by column: `Scan`, or `Total`."""
+
+    target: tile.Variable
+    source: tile.Variable
+    kind: Literal["through", "after", "total"]
+    block: int = 0
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """The steps for every chunk of the tokens, one after the other."""
+
+    steps: tuple[Step, ...]
+    reverse: bool = False
+    comment: str = ""
+
+
+Step = Gather | FillTerm | Scatter | Product | RowLoop | Visit | Heads | LoadState | Sweep | Chunks
 
 
 def split(program: tile.Program) -> tuple[Step, ...]:
@@ -99,7 +127,7 @@ def split(program: tile.Program) -> tuple[Step, ...]:
 def inner_steps(steps: Iterable[Step]) -> Iterator[Step]:
     """All steps that are no loops over heads or visited tiles, in order."""
     for step in steps:
-        if isinstance(step, Visit | Heads):
+        if isinstance(step, Visit | Heads | Chunks):
             yield from inner_steps(step.steps)
         else:
             yield step
@@ -156,6 +184,8 @@ def _separate(statement: tile.Statement) -> Iterator[Step | tile.Assign]:
             yield Visit(_steps(body), statement.comment)
         case tile.ForHeads(body):
             yield Heads(_steps(body), statement.comment)
+        case tile.ForChunks(body, reverse):
+            yield Chunks(_steps(body), reverse, statement.comment)
         case tile.Store(tensor, tile.Variable() as source):
             yield Scatter(tensor, source)
         case tile.Store(tensor, value):
@@ -163,6 +193,8 @@ def _separate(statement: tile.Statement) -> Iterator[Step | tile.Assign]:
             rows = tile.Assign(name, value, comment=statement.comment, span=statement.span)
             yield from _separate_assignment(rows)
             yield Scatter(tensor, tile.Variable(name, value.shape))
+        case tile.Assign(name, tile.Load(tensor) as value) if tensor.rows:
+            yield LoadState(tile.Variable(name, value.shape), tensor)
         case tile.Assign(name, tile.Load(tensor)):
             yield Gather(name, tensor)
         case tile.Add(tensor, value):
@@ -220,6 +252,11 @@ def _extract(value: tile.Expression, name: str, parts: list[Step | tile.Assign])
         case tile.Term(number, shape):
             parts.append(FillTerm(tile.Variable(f"term_{number}", shape), number))
             return tile.Variable(f"term_{number}", shape)
+        case tile.Scan() | tile.Total():
+            return _sweep(value, name, parts)
+        case tile.Relabel(inner):
+            whole = _name(_extract(inner, name, parts), f"{name}_relabelled", parts)
+            return tile.Variable(whole.name, value.shape)
         case tile.Reduce(kind, operand):
             reduced = tile.Variable(f"{name}_of_tile", value.shape)
             rest = _extract(operand, name, parts)
@@ -230,6 +267,24 @@ def _extract(value: tile.Expression, name: str, parts: list[Step | tile.Assign])
             parts.append(Product(product, _factors(dot, parts)))
             return product
     return value
+
+
+def _sweep(value: tile.Scan | tile.Total, name: str, parts: list[Step | tile.Assign]) -> tile.Variable:
+    source = _name(_extract(value.value, name, parts), f"{name}_terms", parts)
+    target = tile.Variable(f"{name}_sums", value.shape)
+    if isinstance(value, tile.Total):
+        parts.append(Sweep(target, source, "total"))
+    else:
+        parts.append(Sweep(target, source, value.kind, value.block))
+    return target
+
+
+def _name(value: tile.Expression, name: str, parts: list[Step | tile.Assign]) -> tile.Variable:
+    """The value as a variable, which is assigned in `parts` if it is none yet."""
+    if isinstance(value, tile.Variable):
+        return value
+    parts.append(tile.Assign(name, value))
+    return tile.Variable(name, value.shape)
 
 
 def _mentions_visible(value: tile.Expression) -> bool:
@@ -266,7 +321,9 @@ def reads(step: Step) -> set[str]:
             return {variable.name for variable in variables(dot)} | accumulated | rescaled
         case RowLoop(assignments):
             return {variable.name for statement in assignments for variable in variables(statement.value)}
-        case Visit(steps) | Heads(steps):
+        case Sweep(_, source):
+            return {source.name}
+        case Visit(steps) | Heads(steps) | Chunks(steps):
             return set().union(*map(reads, steps))
     return set()
 
@@ -277,9 +334,9 @@ def targets(steps: Iterable[Step]) -> Iterator[tile.Variable]:
         match step:
             case Gather(name, tensor):
                 yield tile.Variable(name, tile.Load(tensor).shape)
-            case Product(target) | FillTerm(target):
+            case Product(target) | FillTerm(target) | LoadState(target) | Sweep(target):
                 yield target
             case RowLoop(assignments):
                 yield from (tile.Variable(s.name, s.value.shape) for s in assignments)
-            case Visit(inner) | Heads(inner):
+            case Visit(inner) | Heads(inner) | Chunks(inner):
                 yield from targets(inner)

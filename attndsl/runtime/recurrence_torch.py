@@ -37,7 +37,12 @@ def recurrence_in_torch(
 
 def _in_chunks(tensor: Tensor, size: int) -> Tensor:
     """[batch, heads, tokens, channels] as [batch, heads, chunks, size, channels], filled up with 0."""
-    return pad(tensor, (0, 0, 0, -tensor.shape[2] % size)).unflatten(2, (-1, size))
+    return _blocks(pad(tensor, (0, 0, 0, -tensor.shape[2] % size)), size)
+
+
+def _blocks(tensor: Tensor, size: int) -> Tensor:
+    """[.., tokens, channels] as [.., blocks, size, channels]."""
+    return tensor.reshape(*tensor.shape[:-2], -1, size, tensor.shape[-1])
 
 
 def _states(state: Tensor, kept: Tensor, added: Tensor) -> Iterator[Tensor]:
@@ -69,7 +74,7 @@ def _weights_by_levels(q: Tensor, k: Tensor, steps: Tensor) -> Tensor:
     weights = (q * k).sum(-1).diag_embed()
     half = 1
     while half < size:
-        blocks = steps.unflatten(-2, (-1, half))
+        blocks = _blocks(steps, half)
         queries = q * blocks.cumsum(-2).flatten(-3, -2).exp()
         keys = k * _after(blocks).flatten(-3, -2).exp()
         block = index // half

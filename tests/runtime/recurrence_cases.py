@@ -1,4 +1,4 @@
-"""The recurrence token by token in torch's float64, and tensors for it: the oracle of every implementation."""
+"""The recurrence token by token in torch's float64, and tensors for it: the oracle of all implementations."""
 
 from __future__ import annotations
 

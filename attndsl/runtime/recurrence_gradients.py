@@ -1,0 +1,88 @@
+"""The gradients of a recurrence, from what its backward kernels compute per query head.
+
+The gradient of a step is the sum over all pairs with the step between them. With the shares of queries and
+keys (`codegen/recurrence.py`), that is what queries from the step on share, minus what keys from it on share,
+and the final state counts as one more query. Source: S. Yang et al., Gated Linear Attention, 2024
+(arXiv:2312.06635).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from attndsl.runtime.recurrence_kernels import (
+    KeyGradients,
+    Problem,
+    QueryGradients,
+    run_dk_dv,
+    run_dq,
+)
+
+
+def gradients(
+    problem: Problem,
+    final_state: Tensor,
+    out_gradient: Tensor,
+    final_state_gradient: Tensor,
+    wanted: Sequence[bool],
+) -> list[Tensor]:
+    """Of q, k, v, the decay and the initial state; empty tensors for those that are not wanted."""
+    nothing = problem.q.new_empty(0)
+    wants_q, wants_k, wants_v, wants_decay, wants_state = wanted
+    if out_gradient.stride(3) != 1:  # as of expanded tensors: reading it often would be slow
+        out_gradient = out_gradient.contiguous()
+    found = [nothing] * 5
+    if wants_q or wants_decay:
+        of_queries = run_dq(problem, out_gradient)
+        found[0] = of_queries.q.to(problem.q.dtype) if wants_q else nothing
+    if wants_k or wants_v or wants_decay or wants_state:
+        of_keys = run_dk_dv(problem, out_gradient, final_state_gradient)
+        found[1] = _of_kv_heads(of_keys.k, problem.k) if wants_k else nothing
+        found[2] = _of_kv_heads(of_keys.v, problem.v) if wants_v else nothing
+        found[4] = of_keys.initial_state.contiguous() if wants_state else nothing
+    if wants_decay:
+        found[3] = _of_steps(problem, of_queries, of_keys, final_state, final_state_gradient)
+    return found
+
+
+def _of_kv_heads(gradient: Tensor, like: Tensor) -> Tensor:
+    """Summed over the query heads that share a kv head."""
+    batches, heads, *rest = like.shape
+    if gradient.shape[1] != heads:
+        gradient = gradient.reshape(batches, heads, -1, *rest).sum(2)
+    return gradient.to(like.dtype).contiguous()
+
+
+def _of_steps(
+    problem: Problem,
+    of_queries: QueryGradients,
+    of_keys: KeyGradients,
+    final_state: Tensor,
+    final_state_gradient: Tensor,
+) -> Tensor:
+    """Of the decay, in its shape. Sums are float64, as most of what is added cancels."""
+    assert problem.decay is not None
+    assert of_queries.share is not None
+    assert of_keys.share is not None
+    of_state = (final_state.double() * final_state_gradient).sum(-1)
+    if problem.kind == "token":
+        of_state = of_state.sum(-1)
+    shared = of_queries.share.double().sub_(of_keys.share)
+    shared[:, :, -1] += of_state
+    later = shared.flip(2).cumsum_(2).flip(2)
+    forgets = problem.decay.isneginf()
+    if forgets.any():
+        later -= _after_next(forgets, later)
+    return later.float()
+
+
+def _after_next(forgets: Tensor, later: Tensor) -> Tensor:
+    """The value at the next token that forgets all before it: nothing but rounding has summed up there."""
+    tokens = later.shape[2]
+    numbers = torch.arange(tokens, device=later.device).view(-1, *[1] * (later.ndim - 3))
+    places = torch.where(forgets, numbers, tokens).flip(2).cummin(2).values.flip(2)
+    ended = torch.cat([later, torch.zeros_like(later[:, :, :1])], 2)
+    return ended.gather(2, places)
