@@ -393,16 +393,24 @@ class Bound:
         q_tile: Extents | None = None,
         kv_tile: Extents | None = None,
         attention_share: float | None = None,
+        head_dim: int = 128,
+        batch: int = 1,
     ) -> Report:
         """Predicted density, tile and end-to-end speedup; nothing is run.
 
         attention_share: the fraction of the model's time that dense attention takes, for the end-to-end
-        figures.
+        figures. head_dim, batch: for the predicted times of patterns with linear weights.
         """
         from attndsl.simulate.report import simulate
 
         return simulate(
-            self.ir, device=device, q_tile=q_tile, kv_tile=kv_tile, attention_share=attention_share
+            self.ir,
+            device=device,
+            q_tile=q_tile,
+            kv_tile=kv_tile,
+            attention_share=attention_share,
+            head_dim=head_dim,
+            batch=batch,
         )
 
 

@@ -12,6 +12,7 @@ from attndsl.cli.problem import Problem, bind
 
 if TYPE_CHECKING:
     from attndsl.simulate.optimize import Optimization
+    from attndsl.simulate.report import Report
 
 
 def simulate(
@@ -29,6 +30,7 @@ def simulate(
     attention_share: Annotated[
         float | None, typer.Option(help="Share of the model's time that dense attention takes: 0.607.")
     ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Batch entries, for the times of linear weights.")] = 1,
     optimize: Annotated[
         bool, typer.Option("--optimize", help="Search tiles and strides near the request.")
     ] = False,
@@ -40,7 +42,8 @@ def simulate(
 ) -> None:
     """Predict the speedup of a pattern: tiles visited, and what that means end to end.
 
-    Tile counts depend on neither --head-dim nor --dtype, which all commands take.
+    Tile counts depend on neither --head-dim nor --dtype, which all commands take; times of linear weights
+    are for bfloat16.
     """
     problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)
     if vary and not optimize:
@@ -51,7 +54,10 @@ def simulate(
         "kv_tile": kv_tile,
         "attention_share": attention_share,
     }
-    result = _optimize(problem, request, vary) if optimize else problem.bound.simulate(**request)
+    if optimize:
+        result: Optimization | Report = _optimize(problem, request, vary)
+    else:
+        result = problem.bound.simulate(**request, head_dim=head_dim, batch=batch)
     if json:
         print_json(result.to_dict())
     else:

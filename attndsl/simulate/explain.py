@@ -15,6 +15,7 @@ from attndsl.simulate.explain_text import explanation_as_text
 from attndsl.simulate.optimize import candidate_tiles
 from attndsl.simulate.rebind import Values
 from attndsl.simulate.report import Report, report
+from attndsl.simulate.speedup import check_size
 from attndsl.simulate.suggest import suggestions
 from attndsl.simulate.text import plain
 
@@ -63,13 +64,13 @@ def explain(
     head_dim: int = 128,
 ) -> Explanation:
     """Explain the cost of a bound pattern. Tiles as for `simulate`. Raises AttnScheduleError (A05xx)."""
-    target = find_device(device)
+    target, head_dim = find_device(device), check_size("head_dim", head_dim)
     candidates = candidate_tiles(ir, target, q_tile, kv_tile)
     tiles = candidates[0]
     if q_tile is not None or kv_tile is not None:
         candidates = [tiles, *candidate_tiles(ir, target)]
     schedule = schedule_with(ir, tiles.q_tile, tiles.kv_tile, tiles.q_step, tiles.kv_step)
-    found = report(schedule, target, None)
+    found = report(schedule, target, None, head_dim)
     runs = sum(len(each.begin) for each in schedule.maps) / (
         len(schedule.maps) * max(schedule.q_tiling.tiles, 1)
     )

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from attndsl.simulate.choices import Choice, spelled
+from attndsl.simulate.linear_text import algorithm_section
 from attndsl.simulate.text import box, ranges, reasons, times
+from attndsl.simulate.units import large
 
 if TYPE_CHECKING:
     from attndsl.simulate.cost import Cost
@@ -19,15 +21,18 @@ NO_SETTING = "no setting near this one is perfectly block-sparse"
 
 
 def explanation_as_text(explanation: Explanation) -> str:
-    """Three short sections: work, tiles, partial tiles and what would avoid them."""
+    """Short sections: algorithm of linear weights; work; tiles; partial tiles and what would avoid them."""
     return "\n".join(_lines(explanation))
 
 
 def _lines(explanation: Explanation) -> Iterator[str]:
     report = explanation.report
     yield f"{report.name}: {report.tokens:,} tokens, {report.heads} head{'s' * (report.heads != 1)}"
+    if report.linear is not None:
+        yield ""
+        yield from algorithm_section(report.linear, report.device.name)
     yield ""
-    yield "work"
+    yield "work, pair by pair" if report.linear else "work"
     yield from _work(explanation)
     yield ""
     yield f"tiles on {report.device.name}"
@@ -49,7 +54,7 @@ def _work(explanation: Explanation) -> Iterator[str]:
         yield f"  {which}{_keys(alike, report.key_tokens)}"
     if len(costs) == 1 and costs[0].formula and costs[0].is_exact:
         yield f"  FLOPs: 4 * head_dim * heads * tokens * {_factor(costs[0].formula.mean_text)}"
-    total = f"{_large(explanation.flops)}FLOP forward"
+    total = f"{large(explanation.flops)}FLOP forward"
     yield f"  {total} with head_dim {explanation.head_dim}, all heads, batch 1: {report.density:.2%} of dense"
 
 
@@ -125,11 +130,3 @@ def _change(choice: Choice) -> str:
 
 def _factor(formula: str) -> str:
     return formula if formula.replace("_", "").isalnum() or formula.startswith("prod(") else f"({formula})"
-
-
-def _large(number: float) -> str:
-    """A number with a decimal prefix: `14.7 T`."""
-    for prefix, scale in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6)):
-        if number >= scale:
-            return f"{number / scale:.3g} {prefix}"
-    return f"{number:,.0f} "

@@ -18,10 +18,12 @@ from attndsl.simulate import devices
 from attndsl.simulate.blame import Blame, blame
 from attndsl.simulate.devices import Device
 from attndsl.simulate.inputs import is_data_dependent
+from attndsl.simulate.linear import LinearFigures, linear_figures
 from attndsl.simulate.notes import notes
 from attndsl.simulate.speedup import (
     HeadFigures,
     check_share,
+    check_size,
     dense_kv_tiles,
     end_to_end,
     head_figures,
@@ -40,7 +42,8 @@ class Report:
     visited pairs. Both are `inf` where nothing is visible. Tile counts are over one head where the heads
     do not differ, else over all. end_to_end_speedup: of a model that spends `attention_share` of its time
     in dense attention, by tile_speedup; None without a share. The same by tile_speedup_mean and by
-    flop_speedup.
+    flop_speedup. linear: how linear weights are computed, None for all other weights; all other figures are
+    those of tiles, whatever is used.
     """
 
     name: str
@@ -71,11 +74,22 @@ class Report:
     partial_because: tuple[Blame, ...]
     head_figures: tuple[HeadFigures, ...]
     notes: tuple[str, ...]
+    linear: LinearFigures | None = None
 
     @property
     def perfectly_block_sparse(self) -> bool:
         """Whether no visited tile is PARTIAL, so that the tile speedup can reach the FLOP speedup."""
         return self.partial_tiles == 0
+
+    @property
+    def algorithm(self) -> str:
+        """What computes the pattern: 'recurrence', 'sums' or 'tiles'."""
+        return self.linear.algorithm if self.linear else "tiles"
+
+    @property
+    def crossover_tokens(self) -> int | None:
+        """The least length from which on a form in linear time is predicted to be faster than tiles."""
+        return self.linear.crossover_tokens if self.linear else None
 
     def to_dict(self) -> dict[str, Any]:
         """Numbers, texts and lists only, for JSON; infinite speedups are None."""
@@ -92,15 +106,18 @@ def simulate(
     q_tile: Extents | None = None,
     kv_tile: Extents | None = None,
     attention_share: float | None = None,
+    head_dim: int = 128,
+    batch: int = 1,
 ) -> Report:
     """Predict the tile counts and speedups of a bound pattern.
 
     q_tile, kv_tile: tokens per axis of the main space; by default boxes of as many tokens as the device's
-    kernels take, in the shape that visits the fewest tiles. attention_share: from 0 to 1. Raises
-    AttnScheduleError (A05xx).
+    kernels take, in the shape that visits the fewest tiles. attention_share: from 0 to 1. head_dim, batch:
+    for the times of linear weights. Raises AttnScheduleError (A05xx).
     """
     target, share = devices.device(device), check_share(attention_share)
-    return report(_schedule(ir, target, q_tile, kv_tile), target, share)
+    sizes = check_size("head_dim", head_dim), check_size("batch", batch)
+    return report(_schedule(ir, target, q_tile, kv_tile), target, share, *sizes)
 
 
 def _schedule(ir: BoundIR, target: Device, q_tile: Extents | None, kv_tile: Extents | None) -> Schedule:
@@ -116,7 +133,9 @@ def _schedule(ir: BoundIR, target: Device, q_tile: Extents | None, kv_tile: Exte
     return schedule_with(ir, tiles.q_tile, tiles.kv_tile, tiles.q_step, tiles.kv_step)
 
 
-def report(schedule: Schedule, target: Device, share: float | None) -> Report:
+def report(
+    schedule: Schedule, target: Device, share: float | None, head_dim: int = 128, batch: int = 1
+) -> Report:
     """The prediction for a schedule."""
     ir, figures = schedule.ir, head_figures(schedule)
     density = sum(each.density * len(each.heads) for each in figures) / ir.heads
@@ -152,4 +171,5 @@ def report(schedule: Schedule, target: Device, share: float | None) -> Report:
         partial_because=blame(schedule),
         head_figures=figures,
         notes=notes(schedule),
+        linear=linear_figures(schedule, target, head_dim, batch),
     )

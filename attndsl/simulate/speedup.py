@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -56,6 +56,15 @@ def check_share(share: float | None) -> float | None:
             help="pass the part of the model's time that dense attention takes, from 0 to 1, such as 0.6",
         )
     return float(share)
+
+
+def check_size(name: str, size: int) -> int:
+    """A head size or a batch. Raises AttnScheduleError A0553 unless it is a whole number from 1 on."""
+    if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
+        raise AttnScheduleError(
+            "A0553", f"{name} is {size!r}", help=f"pass a whole number from 1 on, such as {name}=64"
+        )
+    return int(size)
 
 
 def dense_kv_tiles(keys: Tiling) -> int:

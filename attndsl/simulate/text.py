@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from attndsl.simulate.linear_text import algorithm_lines
+
 if TYPE_CHECKING:
     from attndsl.simulate.blame import Blame
     from attndsl.simulate.report import Report
@@ -25,13 +27,16 @@ def plain(value: Any) -> Any:
 
 def report_as_dict(report: Report) -> dict[str, Any]:
     """All figures of a report as JSON has them."""
-    own = ("device", "partial_because", "head_figures")
+    own = ("device", "partial_because", "head_figures", "linear")
     data = {name: getattr(report, name) for name in report.__dataclass_fields__ if name not in own}
     data |= {
         "device": report.device.name,
         "perfectly_block_sparse": report.perfectly_block_sparse,
         "partial_because": [blame_as_dict(each) for each in report.partial_because],
         "head_figures": [{**vars(each), "flop_speedup": each.flop_speedup} for each in report.head_figures],
+        "algorithm": report.algorithm,
+        "crossover_tokens": report.crossover_tokens,
+        "linear": report.linear.to_dict() if report.linear else None,
     }
     plain_data: dict[str, Any] = plain(data)
     return plain_data
@@ -68,6 +73,8 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"  end to end        {times(report.end_to_end_speedup)} {share}; by FLOPs {flop}"
     if len(report.head_figures) > 1:
         yield from _heads(report.head_figures)
+    if report.linear is not None:
+        yield from algorithm_lines(report.linear)
     yield from (f"  note: {note}" for note in report.notes)
 
 

@@ -95,6 +95,7 @@ REQUESTS: dict[str, Callable[[], object]] = {
     "density_of_data": lambda: DOCUMENT.schedule().density,
     "unknown_device": lambda: BOUND.simulate(device="b20"),
     "share_above_one": lambda: BOUND.simulate(attention_share=60.7),
+    "simulated_batch": lambda: BOUND.simulate(batch=0),
     "unknown_backend": lambda: BOUND.compile(backend="cuda", head_dim=16),
     "eight_bits_on_the_cpu": lambda: BOUND(**eight_bits()),
     "eight_bits_with_gradients": lambda: BOUND(**eight_bits(requires_grad=True)),

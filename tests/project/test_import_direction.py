@@ -28,7 +28,7 @@ MAY_SEE: dict[str, set[str]] = {
     "passes": LEAVES | {"syntax", "ir"},
     "library": LEAVES | {"syntax", "ir", "passes", "patterns"},
     "schedule": LEAVES | {"ir", "passes"},
-    "simulate": LEAVES | {"ir", "passes", "schedule"},
+    "simulate": LEAVES | {"ir", "passes", "schedule", "codegen"},
     "show": LEAVES | {"ir", "passes", "schedule", "simulate"},
     "codegen": LEAVES | {"ir", "schedule"},
     "runtime": LEAVES | {"ir", "passes", "schedule", "codegen"},

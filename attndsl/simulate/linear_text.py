@@ -1,0 +1,110 @@
+"""How linear weights are computed, as text for people: in predictions, and as a section of explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from attndsl.simulate.units import duration, large
+
+if TYPE_CHECKING:
+    from attndsl.simulate.linear import LinearFigures
+    from attndsl.simulate.linear_work import Work
+    from attndsl.source import Span
+
+DECAYS = {
+    "none": "nothing decays",
+    "head": "the decay is separable, one number per head",
+    "token": "the decay is separable, one number per head and token",
+    "channel": "the decay is separable, channel by channel",
+}
+CHANNELS = "tiles cannot compute decays of channels: calls are refused (A0673)"
+LONG_CALLS = "long calls are refused unless they ask for it: using('tiles') (A0672)"
+
+
+def algorithm_lines(found: LinearFigures) -> Iterator[str]:
+    """For predictions: what is used, the work of both algorithms, and the crossover."""
+    yield f"  algorithm         {_headline(found)}"
+    if found.linear:
+        chunks = f" in chunks of {found.chunk} tokens" if found.chunk else ""
+        yield f"    {found.proven:<15} {_work(found.linear)}{chunks}"
+    if found.quadratic:
+        yield f"    {'tiles':<15} {_work(found.quadratic)}"
+    if found.linear and found.quadratic:
+        yield f"    {'crossover':<15} {_crossover(found)}"
+    yield f"    {'for':<15} batch {found.batch}, head_dim {found.head_dim}, bfloat16, forward"
+
+
+def _headline(found: LinearFigures) -> str:
+    if found.algorithm == "tiles":
+        return f"tiles: {_why_tiles(found)}"
+    if not (found.linear and found.quadratic):
+        return f"{found.algorithm}: {CHANNELS}"
+    ratio = found.quadratic.seconds / found.linear.seconds
+    compared = f"{ratio:.3g}x as fast as" if ratio >= 1 else f"{1 / ratio:.3g}x slower than"
+    return f"{found.algorithm}, predicted {compared} tiles"
+
+
+def _why_tiles(found: LinearFigures) -> str:
+    if found.obstacle:
+        return f"{found.obstacle}{_at(found.obstacle_place)}"
+    return f"asked for; a {found.proven} is possible" if found.proven else "asked for"
+
+
+def _work(work: Work) -> str:
+    return f"{duration(work.seconds)}, {large(work.flops)}FLOP, {large(work.bytes)}B"
+
+
+def _crossover(found: LinearFigures) -> str:
+    if found.crossover_tokens is None:
+        return "tiles are faster at every length"
+    return f"linear time is faster from {found.crossover_tokens:,} tokens on"
+
+
+def algorithm_section(found: LinearFigures, device: str) -> Iterator[str]:
+    """For explanations: what was proven, or what prevents it."""
+    yield "algorithm"
+    if found.algorithm == "tiles":
+        yield "  tiles: every visible pair is computed, although the weights are linear"
+        yield f"    {'' if not found.obstacle else 'no linear time: '}{_why_tiles(found)}"
+        yield from _refused(found)
+        return
+    rows, columns = found.state or (0, 0)
+    size = f"{rows} x {columns} per head, {(found.state_bytes or 0) / 1024:,.4g} KiB"
+    kept = "a state" if found.algorithm == "recurrence" else "a sum over keys"
+    yield f"  {found.algorithm}: linear in tokens, {kept} of {size}"
+    yield from (f"    {line}" for line in _proof(found))
+    yield from (f"  {line}" for line in _compared(found, device))
+
+
+def _refused(found: LinearFigures) -> Iterator[str]:
+    if found.quadratic is None:
+        yield f"    {CHANNELS}"
+    elif found.obstacle:
+        yield f"    {LONG_CALLS}"
+
+
+def _proof(found: LinearFigures) -> Iterator[str]:
+    """What the algorithm rests on."""
+    causal = found.algorithm == "recurrence"
+    mask = "causal: no query sees a later key" if causal else "every query sees every key"
+    yield f"{mask}{_at(found.mask_place)}"
+    yield f"{DECAYS[found.decay]}{_at(found.decay_place)}"
+    if found.documents:
+        yield f"documents: a change of `{found.documents}` from one token to the next resets the state"
+
+
+def _compared(found: LinearFigures, device: str) -> Iterator[str]:
+    """Both algorithms in numbers."""
+    assert found.linear is not None
+    chunks = f" in chunks of {found.chunk} tokens" if found.chunk else ""
+    yield f"{large(found.linear.flops)}FLOP forward{chunks}: {duration(found.linear.seconds)} on {device}"
+    if found.quadratic is None:
+        yield CHANNELS
+        return
+    yield f"tiles would take {large(found.quadratic.flops)}FLOP: {duration(found.quadratic.seconds)}"
+    yield f"crossover: {_crossover(found)}"
+
+
+def _at(place: Span | None) -> str:
+    return f" ({place})" if place else ""
