@@ -26,6 +26,8 @@ kv_head: Traced = Traced(leaf("kv_head"))
 """The key/value head that serves the query head."""
 kv_heads: Traced = Traced(leaf("kv_heads"))
 """The number of key/value heads."""
+dim: Traced = Traced(leaf("dim", has_scope=True))
+"""The number of channels of queries, in a scale."""
 rank: Traced = Traced(leaf("rank"))
 """The number of axes of the main segment."""
 
@@ -202,6 +204,6 @@ def _documentation(name: str) -> tuple[str, inspect.Signature | None] | None:
 
 
 __all__ = [
-    "all_axes", "all_of", "any_axes", "any_of", "extent", "head", "heads", "kv_head", "kv_heads", "rank",
-    "require", "where",
+    "all_axes", "all_of", "any_axes", "any_of", "dim", "extent", "head", "heads", "kv_head", "kv_heads",
+    "rank", "require", "where",
 ]  # fmt: skip

@@ -48,7 +48,7 @@ def parse_settings(pattern: PatternIR, texts: dict[str, str]) -> dict[str, Value
 
     Raises AttnBindError A0403 for a value of a wrong type, AttnFileError for a file that cannot be used.
     """
-    kinds: dict[str, Scalar] = {each.name: each.kind for each in pattern.parameters}
+    kinds: dict[str, Scalar] = {each.name: each.kind for each in pattern.parameters if not each.choices}
     kinds |= {each.name: each.kind for each in pattern.inputs}
     kinds |= {segment.name: "int" for segment in (*pattern.query_space, *pattern.key_space)}
     return {name: _value(name, text, kinds[name]) if name in kinds else text for name, text in texts.items()}

@@ -21,7 +21,7 @@ MARK = "# Written by `attndsl stubs` from "
 HEAD = """{mark}{file}; edit that instead.
 {documentation}
 from collections.abc import Sequence as _Sequence
-from typing import Any as _Any
+from typing import Any as _Any{literal}
 
 from attndsl.importer.arrays import Array as _Array
 from attndsl.pipeline import Bound as _Bound
@@ -49,7 +49,10 @@ def stub(file: CheckedFile, name: str) -> str:
     """The text of the stub. name: the name of the `.attn` file."""
     spoken = [each for each in file.patterns if not iskeyword(each.name)]
     names = ", ".join(f'"{each.name}"' for each in spoken)
-    parts = [HEAD.format(mark=MARK, file=name, documentation=_quoted(file.documentation), names=names)]
+    chooses = any(parameter.choices for each in spoken for parameter in each.parameters)
+    literal = "\nfrom typing import Literal as _Literal" if chooses else ""
+    documentation = _quoted(file.documentation)
+    parts = [HEAD.format(mark=MARK, file=name, documentation=documentation, names=names, literal=literal)]
     parts += [_class(each) for each in spoken]
     if len(spoken) < len(file.patterns):
         parts.append(UNSPEAKABLE)
@@ -87,6 +90,8 @@ def _extents(segment: SegmentShape) -> str:
 
 
 def _parameter(parameter: Parameter) -> str:
+    if parameter.choices:
+        return _choice(parameter)
     one = TYPES[parameter.kind]
     declared = f"{one} | _Sequence[{one}] | _Array" if parameter.shape else one
     match parameter.default:
@@ -95,6 +100,14 @@ def _parameter(parameter: Parameter) -> str:
         case Const(value):
             return f"{parameter.name}: {declared} = {value!r}"
     return f"{parameter.name}: {declared} = ..."
+
+
+def _choice(parameter: Parameter) -> str:
+    names = ", ".join(f'"{name}"' for name in parameter.choices)
+    default = ""
+    if isinstance(parameter.default, Const):
+        default = f' = "{parameter.choices[int(parameter.default.value)]}"'
+    return f"{parameter.name}: _Literal[{names}]{default}"
 
 
 def _quoted(documentation: str) -> str:

@@ -13,8 +13,8 @@ from attndsl.ir.derived import Derivation, Derived, Role, has_key_per_query_head
 from attndsl.ir.expr import Const
 from attndsl.ir.pattern import Input, PatternIR
 from attndsl.ir.reads import inputs_read
+from attndsl.passes.bind_blocks import bind_blocks
 from attndsl.passes.bind_expr import Numbers
-from attndsl.passes.resolve_blocks import bind_blocks
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from attndsl.ir.expr import TRUE, Apply, Const, Expr, Side
 from attndsl.ir.intervals import UNKNOWN_NUMBER, Value
 from attndsl.ir.route import BlockIndex, Pool, Route, RouteNode, Rule
 from attndsl.ir.units import count_of_units, unit_of_token
+from attndsl.passes.bind_blocks import bind_blocks
 from attndsl.passes.bind_expr import Numbers, bind_expr
 from attndsl.passes.ranges import check_values, leaf_ranges
-from attndsl.passes.resolve_blocks import bind_blocks
 from attndsl.passes.route_grains import TOKEN, Grain, in_contexts, operand_context
 
 

@@ -1,16 +1,13 @@
-"""Resolution of `blocks b of n by size`, and what bind makes of it: sizes that are numbers."""
+"""Resolution of `blocks b of n by size`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import cast
 
-from attndsl.diagnostics import AttnBindError, AttnNameError, AttnTypeError
+from attndsl.diagnostics import AttnNameError, AttnTypeError
 from attndsl.ir.blocks import Blocks
-from attndsl.ir.expr import Const, Expr, FlatIndex, Head, InputAt, InputElement, Position
+from attndsl.ir.expr import FlatIndex, Head, InputAt, InputElement, Position
 from attndsl.passes import types
-from attndsl.passes.bind_expr import Numbers, bind_expr
 from attndsl.passes.resolve_expr import Resolver
 from attndsl.passes.scope import Scope, unknown_name
 from attndsl.syntax import ast
@@ -55,20 +52,3 @@ def _check_axes(clause: ast.Blocks, resolver: Resolver) -> None:
             "A0230", f"the axes of blocks `{clause.name}` are not those of one segment", span=clause.span,
             help="name axes of one segment, which only queries or only keys have where these differ",
         )  # fmt: skip
-
-
-def bind_blocks(blocks: Sequence[Blocks], numbers: Numbers) -> tuple[Blocks, ...]:
-    """The blocks with sizes that are numbers. Raises AttnBindError A0430 for sizes below 1."""
-    return tuple(
-        replace(each, sizes=tuple(_size(each, size, numbers) for size in each.sizes)) for each in blocks
-    )
-
-
-def _size(blocks: Blocks, size: Expr, numbers: Numbers) -> Const:
-    bound = cast(Const, bind_expr(size, numbers))
-    if bound.value < 1:
-        raise AttnBindError(
-            "A0430", f"blocks `{blocks.name}` would hold {bound.value} tokens along one axis", span=blocks.span,
-            help="choose numbers that make it 1 or more",
-        )  # fmt: skip
-    return bound

@@ -14,6 +14,7 @@ from attndsl.passes import resolve_products
 from attndsl.passes.clause_values import number, refuse_tokens
 from attndsl.passes.resolve_expr import Resolver
 from attndsl.passes.scope import Scope
+from attndsl.passes.simplify import simplify
 from attndsl.source import Span
 from attndsl.syntax import ast
 
@@ -96,7 +97,7 @@ def _sink(extra: ast.Expr, resolver: Resolver, scope: Scope) -> Expr:
     refuse_tokens(value, "what is added to the sum", resolver, extra.span)
     match value:
         case Apply("exp", (logit,)):
-            return logit
+            return simplify(logit)
         case Const(float(constant)) if constant > 0:
             return Const(math.log(constant))
     raise AttnTypeError(

@@ -1,4 +1,4 @@
-"""Annotations of parameters: `int`, `PerAxis[int]`, `PerHead[float]`, `tuple[int, int]`, `Input[int]`."""
+"""Annotations of parameters: `int`, `PerAxis[int]`, `PerHead[float]`, `tuple[int, int]`, `Input[int]`, ..."""
 
 from __future__ import annotations
 
@@ -72,6 +72,12 @@ def parameter_type(annotation: object) -> tuple[str, str | int | None] | None:
     if origin is tuple and len(set(arguments)) == 1 and arguments[0] in SCALARS:
         return SCALARS[arguments[0]], len(arguments)
     return None
+
+
+def choices(annotation: object) -> tuple[str, ...]:
+    """The names of `Literal["elu1", "relu"]`, which a parameter chooses from; none for other annotations."""
+    names = get_args(annotation) if get_origin(annotation) is Literal else ()
+    return names if all(isinstance(name, str) for name in names) else ()
 
 
 def input_type(annotation: object) -> syntax.Type | None:

@@ -29,7 +29,8 @@ class Attention:
     attend: the condition, or one per pair of segments. score: the score as a function of the scaled product.
     weight: the weight as a function of the score, exp if left out. decay: a factor per step of an axis, by
     the axis's name. normalize: 'none' leaves out the division by the sum of the weights. sink: a logit that
-    is added to that sum as exp(sink). gate: what the output is multiplied by.
+    is added to that sum as exp(sink). gate: what the output is multiplied by. scale: of products, over
+    `attndsl.lang.dim`. feature: the name of the feature map of queries and keys, or a parameter that chooses.
     """
 
     attend: Condition | Arms = True
@@ -39,6 +40,8 @@ class Attention:
     normalize: Literal["sum", "none"] = "sum"
     sink: Number | None = None
     gate: Number | None = None
+    scale: Number | None = None
+    feature: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,7 @@ def _check_weights(result: Attention, span: Span) -> None:
     right = {
         "score": (result.score is None or callable(result.score), "score=lambda s: s - distance"),
         "weight": (result.weight is None or callable(result.weight), "weight=lambda s: attndsl.lang.exp(s)"),
+        "feature": (result.feature is None or isinstance(result.feature, str), 'feature="elu1"'),
         "decay": (result.decay is None or isinstance(result.decay, Mapping), 'decay={"n": factor}'),
     }
     for name, (fits, example) in right.items():
@@ -81,6 +85,11 @@ def _check_weights(result: Attention, span: Span) -> None:
 
 def _weights(result: Attention, span: Span) -> Iterator[Clause]:
     s = Traced(leaf("s", has_scope=True))
+    if result.scale is not None:
+        yield _clause(result.scale, span, lambda value: syntax.Scale(value, span=span))
+    if result.feature is not None:
+        name = result.feature
+        yield Clause((), lambda: syntax.Feature(name, span=span))
     if result.score is not None:
         yield _clause(result.score(s), span, lambda value: syntax.Score(value, span=span))
     if result.weight is not None:

@@ -10,15 +10,15 @@ from typing import Any
 from attndsl.diagnostics import AttnError, AttnTraceError
 from attndsl.passes.scope import BUILTIN_SYMBOLS
 from attndsl.syntax import ast as syntax
-from attndsl.trace.annotations import SCALARS, input_type, parameter_type
+from attndsl.trace.annotations import SCALARS, choices, input_type, parameter_type
 from attndsl.trace.emit import Emitter, is_name
 from attndsl.trace.node import leaf
 from attndsl.trace.subject import Subject
 from attndsl.trace.value import Traced, operand
 
 TYPES = (
-    "write `int`, `float`, `bool`, `tuple[int, int]`, `attndsl.PerAxis[int]`, `attndsl.PerHead[float]` "
-    "or `attndsl.Input[int]`"
+    "write `int`, `float`, `bool`, `tuple[int, int]`, `attndsl.PerAxis[int]`, `attndsl.PerHead[float]`, "
+    "`attndsl.Input[int]` or `Literal['elu1', 'relu']`"
 )
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -26,11 +26,11 @@ POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR
 
 @dataclass
 class Signature:
-    """What a function takes. values: what it is called with after the two positions."""
+    """What a function takes. values: what it is called with after the two positions; a choice is its name."""
 
     parameters: list[syntax.Parameter] = field(default_factory=list)
     inputs: list[syntax.Input] = field(default_factory=list)
-    values: dict[str, Traced] = field(default_factory=dict)
+    values: dict[str, Traced | str] = field(default_factory=dict)
     positional: list[Traced] = field(default_factory=list)
 
 
@@ -66,6 +66,12 @@ def _add(parameter: inspect.Parameter, result: Signature, subject: Subject, name
             "A1002", f"`{name}` is no parameter of a pattern", span=span, help=f"read `attndsl.lang.{name}`"
         )
     annotation = _annotation(parameter, subject, names)
+    if names_to_choose := choices(annotation):
+        type_ = syntax.Type("choice", choices=names_to_choose, span=span)
+        default = None if parameter.default is inspect.Parameter.empty else syntax.Name(parameter.default)
+        result.parameters.append(syntax.Parameter(name, type_, default, span=span))
+        result.values[name] = name
+        return
     declared, data = parameter_type(annotation), _input(annotation, name, subject)
     if declared is None and data is None:
         problem = "has no type" if annotation is None else "has a type that parameters cannot have"

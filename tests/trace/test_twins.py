@@ -6,10 +6,11 @@ import pytest
 
 import attndsl
 from attndsl.ir.text import pattern_text
-from tests.trace import twins, twins_of_weights
+from tests.trace import twins, twins_of_recurrences, twins_of_weights
 
 SHIPPED = attndsl.patterns()
-TWINS = {name: twin for name, twin in (twins.TWINS | twins_of_weights.TWINS).items() if name in SHIPPED}
+ALL = twins.TWINS | twins_of_weights.TWINS | twins_of_recurrences.TWINS
+TWINS = {name: twin for name, twin in ALL.items() if name in SHIPPED}
 
 
 @pytest.mark.parametrize("name", TWINS)
