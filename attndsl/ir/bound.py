@@ -119,6 +119,11 @@ class BoundIR:
     pattern: PatternIR | None = field(default=None, compare=False, repr=False)
     parameters: Mapping[str, tuple[Number, ...]] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def over_channels(self) -> bool:
+        """Whether its tokens are the channels of what the caller passes."""
+        return self.derived is not None and self.derived.is_transposed
+
     mask_inputs: tuple[InputDeclaration, ...] = field(init=False, compare=False, repr=False)
     """The inputs that decide which pairs are visible; others only weigh them."""
     kernel_inputs: tuple[InputDeclaration, ...] = field(init=False, compare=False, repr=False)
@@ -163,6 +168,11 @@ def input_sizes(ir: BoundIR, name: str, dim: int = 0) -> tuple[int, ...]:
 def needs_more(ir: BoundIR) -> bool:
     """Whether more is needed than a kernel of the pairs: feature maps, sinks, gates, ..., or no softmax."""
     return bool(ir.low_rank or ir.branches or ir.derived or ir.route) or ir.weighting.needs_more
+
+
+def is_routed(ir: BoundIR) -> bool:
+    """Whether the data decide which pairs are computed, in the pattern or one of its branches."""
+    return ir.route is not None or any(each.route is not None for each in ir.branches)
 
 
 def pairs_only(ir: BoundIR) -> BoundIR:

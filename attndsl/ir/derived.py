@@ -24,8 +24,8 @@ POOLS = ("mean", "max", "sum")
 class Derived:
     """A tensor made of others.
 
-    kind: a pool ('mean', 'max', 'sum') of the tensor `of` ('q', 'k' or 'v') over `blocks`; 'transposed', whose
-    tokens are the channels of `of`; or 'branch', the output of the branch `of`.
+    kind: a pool ('mean', 'max', 'sum') of the tensor `of` ('q', 'k' or 'v') over `blocks`; 'transposed', where
+    the channels of `of` are the tokens; or 'branch', the output of the branch `of`.
     """
 
     role: Role
@@ -37,7 +37,7 @@ class Derived:
 
 @dataclass(frozen=True)
 class Derivation:
-    """The derived tensors of a bound pattern, and the spaces and key/value heads of those they are made of."""
+    """The derived tensors of a bound pattern, and the spaces and key/value heads of what they are made of."""
 
     query_space: Space
     key_space: Space
@@ -63,5 +63,5 @@ def outputs_of(tensors: Sequence[Derived]) -> tuple[str, ...]:
 
 def has_key_per_query_head(tensors: Sequence[Derived]) -> bool:
     """Whether keys or values have as many heads as queries: they are made of queries or of outputs."""
-    wide = [each for each in tensors if each.role != "query" and each.kind != "transposed"]
+    wide = (each for each in tensors if each.role != "query")
     return any(each.kind == "branch" or each.of == "q" for each in wide)

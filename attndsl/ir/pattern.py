@@ -165,7 +165,7 @@ class PatternIR:
     blocks: tuple[Blocks, ...] = ()
     derived: tuple[Derived, ...] = ()
     branches: tuple[PatternIR, ...] = ()
-    """Complete patterns, each after those whose outputs it takes; the spaces are those of the whole pattern."""
+    """Complete patterns, each after those whose outputs it takes; all have the spaces of the whole."""
     combine: Expr | None = None
     """What joins the outputs of the branches."""
     route: Route | None = None

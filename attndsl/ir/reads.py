@@ -10,7 +10,7 @@ from attndsl.ir.expr import Expr, InputAt, InputElement, LowRank, WholeInput
 
 
 def inputs_read(*parts: object) -> frozenset[str]:
-    """The names of the inputs that the expressions of these parts read; parts are IR nodes, or tuples of them."""
+    """The names of the inputs that the expressions of these parts read: of IR nodes, or tuples of them."""
     nodes = {node for part in parts for root in _expressions(part) for node in root.mentioned}
     return frozenset(name for node in nodes for name in _names(node))
 

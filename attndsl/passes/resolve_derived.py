@@ -9,8 +9,8 @@ from typing import Literal, cast
 from attndsl.diagnostics import AttnNameError, AttnTypeError
 from attndsl.ir.blocks import Blocks
 from attndsl.ir.derived import POOLS, ROLES, TENSORS, Derived, Role
-from attndsl.ir.expr import TRUE, Expr, FlatIndex, InputAt, InputElement, LowRank, Side, WholeInput
-from attndsl.ir.pattern import Arm, PatternIR, SegmentShape
+from attndsl.ir.expr import TRUE, Expr, FlatIndex, InputAt, InputElement, LowRank, Position, Side, WholeInput
+from attndsl.ir.pattern import Arm, PatternIR, SegmentShape, Weighting
 from attndsl.passes.scope import unknown_name
 from attndsl.source import Span
 from attndsl.syntax import ast
@@ -163,7 +163,9 @@ def _read_by_token(
     return ""
 
 
-def check_transposed(derived: Sequence[Derived], arms: Sequence[Arm], cross: bool) -> None:
+def check_transposed(
+    derived: Sequence[Derived], arms: Sequence[Arm], weighting: Weighting, cross: bool
+) -> None:
     """Channels have no order and no edges: they all see one another."""
     for each in derived:
         if each.kind == "transposed":
@@ -177,4 +179,10 @@ def check_transposed(derived: Sequence[Derived], arms: Sequence[Arm], cross: boo
                 raise AttnTypeError(
                     "A0345", "transposed queries and keys need one space", span=each.span,
                     help="write `space tokens(n)` in place of a `query space` and a `key space`",
+                )  # fmt: skip
+            nodes = {node for root in weighting.expressions for node in root.mentioned}
+            if weighting.feature or weighting.decay or any(isinstance(n, Position | FlatIndex) for n in nodes):
+                raise AttnTypeError(
+                    "A0345", "channels have no positions, steps or features", span=each.span,
+                    help="scores of channels speak of `s`, heads, parameters and inputs",
                 )  # fmt: skip

@@ -65,6 +65,10 @@ class AnyLength:
         check_kinds(q, k, k)
         return self._at(q, k, shape).around(q, k)
 
+    def branch(self, name: str, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> Target:
+        """See `Target`."""
+        return self._at(q, k, shape).branch(name, q, k)
+
     def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Sequence[int] = ()) -> Kernel:
         """The kernel for tensors of these types and sizes; a new length is bound first."""
         self.check_tensors(q, k, v)

@@ -14,13 +14,19 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from attndsl.diagnostics import AttnCallError
+from attndsl.ir.bound import BoundIR, is_routed
+from attndsl.ir.plan import Plan
 from attndsl.runtime import transforms
+from attndsl.runtime.branches import Output, run_branches
+from attndsl.runtime.channels import channel_attention
 from attndsl.runtime.checks import EIGHT_BIT, check_inputs, check_tensors, scale_of
 from attndsl.runtime.decays import with_sums_of_steps
+from attndsl.runtime.derived import Tensors, check_sources, derived_tensors
 from attndsl.runtime.finish import featured, finished, gated, with_low_rank
 from attndsl.runtime.linear import linear_attention
 from attndsl.runtime.linear_obstacles import refuse_slow_tiles
 from attndsl.runtime.operators import attention
+from attndsl.runtime.plans import no_route, plans_of
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.targets import Target
 
@@ -38,11 +44,48 @@ def attend(
     return_lse: bool,
     inputs: Mapping[str, Any],
     shape: Sequence[int] = (),
+    plan: Any = None,
 ) -> Outputs:
-    """Call a target's kernel. shape: extents of the space, where the target leaves them open."""
+    """Call a target's kernel.
+
+    shape: extents of the space, where the target leaves them open. plan: of routes; selected by default.
+    """
     ir = target.around(q, k, shape)
-    if ir is None:
+    if ir is None and plan is None:
         return _pairs(target, q, k, v, scale, return_lse, inputs, shape)
+    if ir is None:
+        raise no_route(target.key)
+    plans = plans_of(ir, q, k, v, scale, inputs, plan) if is_routed(ir) or plan is not None else {}
+    if ir.branches:
+
+        def run(branch: BoundIR, tensors: Tensors, wants_lse: bool, given: Mapping[str, Any]) -> Output:
+            own, dim = target.branch(branch.branch, q, k, shape), q.shape[3]
+            factor, chosen = scale_of(branch, scale, dim), plans.get(branch.branch)
+            found = _around(own, branch, tensors, factor, wants_lse, given, (), chosen)
+            return found if wants_lse else (found, None)
+
+        return run_branches(ir, q, k, v, inputs, return_lse, run)
+    if ir.derived is not None:
+        check_sources(ir, q, k, v)
+        scale = scale_of(ir, scale, q.shape[3])
+    tensors = derived_tensors(ir, q, k, v, {})
+    return _around(target, ir, tensors, scale, return_lse, inputs, shape, plans.get(""))
+
+
+def _around(
+    target: Target,
+    ir: BoundIR,
+    tensors: Tensors,
+    scale: float | None,
+    return_lse: bool,
+    inputs: Mapping[str, Any],
+    shape: Sequence[int],
+    plan: Plan | None,
+) -> Outputs:
+    """The pairs, and what is around them. tensors: those that are attended with. plan: of a route."""
+    if ir.over_channels:
+        return channel_attention(ir, tensors, scale, return_lse, inputs)
+    q, k, v = tensors
     check_tensors(ir, q, k, v)
     if return_lse and not ir.weighting.is_softmax:
         raise AttnCallError(
@@ -58,7 +101,12 @@ def attend(
     given = with_sums_of_steps(ir, dict(inputs), checked, q)
     q, k, factor = with_low_rank(ir, q, k, factor, checked)
     own = {each.name: given[each.name] for each in ir.kernel_inputs}
-    out, lse = _pairs(target, q, k, v, factor, True, own, shape)
+    if plan is not None:
+        from attndsl.runtime.routed import routed_attention  # which calls its kernels by `attend`
+
+        out, lse = routed_attention(ir, plan, q, k, v, factor, own)
+    else:
+        out, lse = _pairs(target, q, k, v, factor, True, own, shape)
     out, lse = finished(ir, out, lse, checked)
     return (out, lse) if return_lse else out
 

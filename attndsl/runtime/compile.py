@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from attndsl.runtime.cpu import CpuKernels
 from attndsl.runtime.kernels import ReferenceKernels
 from attndsl.runtime.triton_interpreter import interprets
 from attndsl.runtime.triton_kernels import compile_triton
+from attndsl.schedule.build import build
 from attndsl.schedule.schedule import Schedule
 
 BACKENDS = ("auto", "cpu", "triton", "reference")
@@ -57,6 +59,10 @@ def compile_attention(
             "A0701", f"there is no backend `{backend}`", help=f"use one of {', '.join(BACKENDS)}"
         )
     kind = parse_dtype(dtype)
+    if ir.branches:
+        return _of_branches(ir, backend, head_dim, value_dim, kind, device)
+    if ir.over_channels:
+        return _over_channels(ir, backend)
     if kind == EIGHT_BIT and backend != "triton":
         _refuse_eight_bits(backend, device)
     if backend == "cpu" and (kind not in FAST or device != "cpu"):
@@ -76,6 +82,30 @@ def compile_attention(
         if backend != "auto" or kind == EIGHT_BIT:
             raise
         _warn_once(f"no fast {device} kernels, the slow reference backend runs instead.\n{error}")
+    return CompiledAttention(ir, "reference", ReferenceKernels(ir))
+
+
+def _of_branches(
+    ir: BoundIR, backend: str, head_dim: int, value_dim: int, kind: torch.dtype, device: str
+) -> CompiledAttention:
+    """The kernels of each branch."""
+    parts = {
+        each.branch: compile_attention(
+            each, partial(build, each), backend=backend, head_dim=head_dim, value_dim=value_dim, dtype=kind,
+            device=device,
+        )
+        for each in ir.branches
+    }  # fmt: skip
+    names = ", ".join(sorted({each.backend for each in parts.values()}))
+    return CompiledAttention(ir, names, ReferenceKernels(ir), branches=parts)
+
+
+def _over_channels(ir: BoundIR, backend: str) -> CompiledAttention:
+    if backend not in ("auto", "reference"):
+        raise AttnBackendError(
+            "A0706", f"`{ir.name}` attends among channels, which products of matrices in torch compute",
+            help="leave out backend",
+        )  # fmt: skip
     return CompiledAttention(ir, "reference", ReferenceKernels(ir))
 
 

@@ -38,11 +38,20 @@ class Fit:
 class CompiledAttention:
     """Kernels for one pattern, head size and type: call it as `Bound.__call__`.
 
-    fit: None where any head size, type and device will do. key: its name in graphs.
+    fit: None where any head size, type and device will do. branches: the kernels of each branch, by name; the
+    pattern has none of its own then. key: its name in graphs.
     """
 
-    def __init__(self, ir: BoundIR, backend: str, kernels: Kernels, fit: Fit | None = None) -> None:
+    def __init__(
+        self,
+        ir: BoundIR,
+        backend: str,
+        kernels: Kernels,
+        fit: Fit | None = None,
+        branches: Mapping[str, CompiledAttention] | None = None,
+    ) -> None:
         self.ir = ir
+        self.branches = branches or {}
         self.backend = backend
         self.kernels = kernels
         self.fit = fit
@@ -63,6 +72,10 @@ class CompiledAttention:
     def around(self, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> BoundIR | None:
         """See `Target`."""
         return self.ir if needs_more(self.ir) else None
+
+    def branch(self, name: str, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> CompiledAttention:
+        """See `Target`."""
+        return self.branches[name]
 
     def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Sequence[int] = ()) -> CompiledAttention:
         """Itself, which refuses tensors that do not fit."""

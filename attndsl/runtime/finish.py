@@ -7,7 +7,7 @@ log-sum-exp where it must.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -66,6 +66,12 @@ def _mapped(feature: Expr, x: Tensor) -> Tensor:
 
 def finished(ir: BoundIR, out: Tensor, lse: Tensor, inputs: Inputs) -> tuple[Tensor, Tensor]:
     """Output and log-sum-exp (or sum of weights) with the sink in the sum, and the gate on the output."""
+    out, lse = with_sink(ir, out, lse, inputs)
+    return gated(ir, out, inputs), lse
+
+
+def with_sink(ir: BoundIR, out: Tensor, lse: Tensor, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    """Output and log-sum-exp (or sum of weights) with the sink in the sum."""
     if ir.weighting.sink is not None:
         logit = per_query(ir, ir.weighting.sink, inputs, lse.unsqueeze(-1)).squeeze(-1)
         if ir.weighting.is_softmax:
@@ -75,7 +81,7 @@ def finished(ir: BoundIR, out: Tensor, lse: Tensor, inputs: Inputs) -> tuple[Ten
             total = lse + logit.exp()
             share = lse / total
         out, lse = out * share.unsqueeze(-1).to(out.dtype), total
-    return gated(ir, out, inputs), lse
+    return out, lse
 
 
 def gated(ir: BoundIR, out: Tensor, inputs: Inputs) -> Tensor:
@@ -86,18 +92,24 @@ def gated(ir: BoundIR, out: Tensor, inputs: Inputs) -> Tensor:
 
 def per_query(ir: BoundIR, root: Expr, inputs: Inputs, like: Tensor) -> Tensor:
     """A sink, gate or decay, broadcastable to [batch, heads, queries, channels], in `like`'s type."""
+    leaf = leaf_per_query(ir, inputs, like.device)
+    return torch.as_tensor(evaluate(root, leaf), device=like.device).to(like.dtype)
+
+
+def leaf_per_query(ir: BoundIR, inputs: Inputs, device: torch.device) -> Callable[[Expr, Sequence[Any]], Any]:
+    """The values of what a sink, gate, decay or combination may read, for `torch_expression.evaluate`."""
 
     def leaf(node: Expr, operands: Sequence[Any]) -> Any:
         match node:
             case Head():
-                return torch.arange(ir.heads, device=like.device).view(1, -1, 1, 1)
+                return torch.arange(ir.heads, device=device).view(1, -1, 1, 1)
             case InputElement(name):
-                return _element(inputs[name], list(operands), like.device)
+                return _element(inputs[name], list(operands), device)
             case WholeInput(name):
                 return _whole(ir, name, inputs[name])
         raise TypeError(f"{type(node).__name__} does not belong into a sink, gate or decay")
 
-    return torch.as_tensor(evaluate(root, leaf), device=like.device).to(like.dtype)
+    return leaf
 
 
 def _element(value: Tensor, indices: list[Any], device: torch.device) -> Tensor:

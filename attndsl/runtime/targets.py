@@ -59,6 +59,9 @@ class Target(Protocol):
     def around(self, q: torch.Tensor, k: torch.Tensor, shape: Sequence[int] = ()) -> BoundIR | None:
         """The bound pattern, if more than a kernel is needed: see `ir.bound.needs_more`."""
 
+    def branch(self, name: str, q: torch.Tensor, k: torch.Tensor, shape: Sequence[int] = ()) -> Target:
+        """A branch of the pattern, where it has branches."""
+
     def kernel_for(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, shape: Sequence[int] = ()
     ) -> Kernel:

@@ -11,10 +11,12 @@ from torch import Tensor
 from attndsl.ir.expr import Apply, Const, Expr, Table, topological
 
 
-def evaluate(expr: Expr, leaf: Callable[[Expr, Sequence[Any]], Any]) -> Any:
+def evaluate(
+    expr: Expr, leaf: Callable[[Expr, Sequence[Any]], Any], real: torch.dtype = torch.float64
+) -> Any:
     """The value of an expression. leaf: of nodes that are neither numbers, operators nor tables.
 
-    leaf gets a node and the values of its operands.
+    leaf gets a node and the values of its operands. real: the type of tables of reals.
     """
     values: dict[Expr, Any] = {}
     for node in topological(expr):
@@ -27,10 +29,17 @@ def evaluate(expr: Expr, leaf: Callable[[Expr, Sequence[Any]], Any]) -> Any:
             case Apply(op):
                 values[node] = TORCH_OPS[op](*operands)
             case Table(_, entries, _):
-                values[node] = torch.tensor(entries)[operands[0]]
+                values[node] = _entry(entries, operands[0], real)
             case _:
                 values[node] = leaf(node, operands)
     return values[expr]
+
+
+def _entry(entries: Sequence[Any], index: Any, real: torch.dtype) -> Tensor:
+    kind = real if isinstance(entries[0], float) else None
+    device = index.device if isinstance(index, Tensor) else None
+    entry: Tensor = torch.tensor(entries, dtype=kind, device=device)[index]
+    return entry
 
 
 def _float(value: Any) -> Tensor:
