@@ -9,7 +9,7 @@ these two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 
 from attndsl import library
 from attndsl.diagnostics import AttnBindError, AttnNameError
-from attndsl.ir.bound import BoundIR, LinearForm, needs_more
+from attndsl.ir.bound import BoundIR, LinearForm, needs_more, with_heads
 from attndsl.ir.evaluate import check_inputs, mask_rows
 from attndsl.ir.expr import Head, Symbol
 from attndsl.ir.pattern import Input, Parameter, PatternIR
 from attndsl.ir.text import pattern_text
 from attndsl.passes.bind import bind
+from attndsl.passes.branch_spaces import refuse_channels, refuse_other_spaces, refuse_schedule
 from attndsl.runtime.targets import describe, mask_inputs_of, register
 from attndsl.source import Source
 from attndsl.syntax.files import read_source
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from attndsl.runtime.any_length import AnyLength
     from attndsl.runtime.compiled import CompiledAttention
+    from attndsl.ir.plan import Plan
     from attndsl.runtime.rows import Rows
     from attndsl.schedule.schedule import Schedule
     from attndsl.simulate.report import Report
@@ -170,21 +172,30 @@ class Bound:
     _kernels: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
     key: str = field(init=False, repr=False, compare=False)
     """Its name in graphs of torch."""
+    branches: Mapping[str, Bound] = field(init=False, repr=False, compare=False)
+    """The branches by name; each is a pattern of its own. Empty for patterns without branches."""
 
     def __post_init__(self) -> None:
         key = register(self, self.ir.name, "bound", describe(self.ir), self.any_heads)
         object.__setattr__(self, "key", key)
+        branches = {each.branch: Bound(each, self.any_heads) for each in self.ir.branches}
+        object.__setattr__(self, "branches", branches)
 
     @property
     def name(self) -> str:
         """The pattern's name with its parameters, such as `gna_w18x24x24_s16x8x8`."""
         return self.ir.name
 
-    def mask(self, **inputs: Any) -> NDArray[np.bool_]:
+    def mask(self, plan: Plan | None = None, **inputs: Any) -> NDArray[np.bool_]:
         """The mask, bool [heads or 1, Nq, Nk], by direct evaluation. inputs: arrays [tokens] by name.
 
-        Raises AttnBindError A0408 above 2**28 entries.
+        plan: of a pattern with a route, for one element of a batch; without it the mask holds all that the
+        route may choose from. Of a pattern of branches it is the union of their masks. Raises AttnBindError A0408 above 2**28 entries,
+        A0431 where tokens are channels or a branch attends among others.
         """
+        refuse_channels(self.ir)
+        if self.branches:
+            return self._union(inputs)
         heads = self.ir.heads if self.per_head else 1
         entries = heads * self.ir.query_space.size * self.ir.key_space.size
         if entries > LARGEST_MASK:
@@ -195,7 +206,18 @@ class Bound:
             )
         arrays = check_inputs(self.ir, inputs)
         rows = self.ir.query_space.size
-        return np.stack([mask_rows(self.ir, head, 0, rows, arrays) for head in range(heads)])
+        mask = np.stack([mask_rows(self.ir, head, 0, rows, arrays) for head in range(heads)])
+        return mask if plan is None else mask & plan.of_heads(self.ir.heads)[0]
+
+    def _union(self, inputs: Mapping[str, Any]) -> NDArray[np.bool_]:
+        """What some branch lets see."""
+        refuse_other_spaces(self.ir)
+        check_inputs(self.ir, inputs)
+        found = []
+        for branch in self.branches.values():
+            names = {each.name for each in branch.ir.inputs}
+            found.append(branch.mask(**{name: value for name, value in inputs.items() if name in names}))
+        return np.logical_or.reduce(np.broadcast_arrays(*found))
 
     @cached_property
     def per_head(self) -> bool:
@@ -204,6 +226,7 @@ class Bound:
 
     def schedule(self, q_tile: Extents | None = None, kv_tile: Extents | None = None) -> Schedule:
         """The block map; q_tile, kv_tile: tokens per axis, chosen by predicted cost if left out."""
+        refuse_schedule(self.ir)
         key = (_frozen(q_tile), _frozen(kv_tile))
         if key not in self._schedules:
             from attndsl.schedule.build import build
@@ -218,12 +241,34 @@ class Bound:
         v: torch.Tensor,
         scale: float | None = None,
         return_lse: bool = False,
+        plan: Plan | Mapping[str, Plan] | None = None,
         **inputs: torch.Tensor,
     ) -> Any:
         """The denotation in torch: float64 inside, differentiable, any device. Shapes as for `__call__`."""
         from attndsl.runtime.reference import reference
 
-        return reference(self.for_tensors(q, k).ir, q, k, v, scale=scale, return_lse=return_lse, **inputs)
+        ir = self.for_tensors(q, k).ir
+        return reference(ir, q, k, v, scale=scale, return_lse=return_lse, plan=plan, **inputs)
+
+    def plan(
+        self,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor | None = None,
+        scale: float | None = None,
+        **inputs: torch.Tensor,
+    ) -> Any:
+        """What the route selects on these tensors: a Plan; of a pattern with branches a dict of them by name.
+
+        Scores are computed in float32 (float64 for float64 tensors), without gradients. v: needed where the
+        route reads values. inputs: those that the route reads; others are ignored. Raises AttnCallError A0670
+        for a pattern without a route, A0671 for values that are missing, A06xx for tensors that do not fit.
+        """
+        from attndsl.runtime.plans import plans_of
+
+        ir = self.for_tensors(q, k).ir
+        plans = plans_of(ir, q, k, v, scale, inputs)
+        return dict(plans) if ir.branches else plans[""]
 
     def __call__(
         self,
@@ -234,6 +279,7 @@ class Bound:
         return_lse: bool = False,
         initial_state: torch.Tensor | None = None,
         return_state: bool = False,
+        plan: Plan | Mapping[str, Plan] | None = None,
         **inputs: torch.Tensor,
     ) -> Any:
         """Attention of every query over the keys that the pattern lets it see.
@@ -243,14 +289,15 @@ class Bound:
         [batch, heads, Nq]. scale defaults to the pattern's, else D**-0.5. inputs: declared inputs, [tokens]
         or [batch, tokens]. Recurrences take the state before the first token and return that after the last
         one, float32 [batch, heads, D, Dv], or [batch, heads, D, Dv + 1] where weights are divided by their
-        sum. The backend follows the tensors' device; a kernel is compiled once per type and head size.
-        Raises AttnCallError (A06xx) for tensors that do not fit.
+        sum. plan: of a pattern with a route, as `plan` returns it, selected from the tensors by default;
+        selection is not differentiated. The backend follows the tensors' device; a kernel is compiled once
+        per type and head size. Raises AttnCallError (A06xx) for tensors that do not fit.
         """
         from attndsl.runtime.attend import attend
         from attndsl.runtime.stateful import attend_with_state
 
         if initial_state is None and not return_state:
-            return attend(self, q, k, v, scale, return_lse, inputs)
+            return attend(self, q, k, v, scale, return_lse, inputs, plan=plan)
         ir = self.for_tensors(q, k).ir
         return attend_with_state(ir, q, k, v, scale, return_lse, initial_state, return_state, inputs)
 
@@ -308,7 +355,11 @@ class Bound:
 
     def around(self, q: torch.Tensor, k: torch.Tensor, shape: Sequence[int] = ()) -> BoundIR | None:
         """The bound pattern, if more than a kernel is needed: see `ir.bound.needs_more`."""
-        return self.for_tensors(q, k).ir if needs_more(self.ir) else None
+        return self._ir_for_tensors(q, k) if needs_more(self.ir) else None
+
+    def branch(self, name: str, q: torch.Tensor, k: torch.Tensor, shape: Sequence[int] = ()) -> Bound:
+        """See `Target`."""
+        return self.branches[name]
 
     def kernel_for(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, shape: Sequence[int] = ()
@@ -331,15 +382,19 @@ class Bound:
 
     def for_tensors(self, q: torch.Tensor, k: torch.Tensor) -> Bound:
         """This bound pattern, with the tensors' head counts where bind left them open."""
+        ir = self._ir_for_tensors(q, k)
+        return self if ir is self.ir else Bound(ir)
+
+    def _ir_for_tensors(self, q: torch.Tensor, k: torch.Tensor) -> BoundIR:
         shapes: list[Sequence[int]] = [getattr(tensor, "shape", ()) for tensor in (q, k)]
         if not self.any_heads or any(len(shape) != 4 or not shape[1] for shape in shapes):
-            return self
+            return self.ir
         heads, kv_heads = (int(shape[1]) for shape in shapes)
-        return self if heads % kv_heads else self.with_heads(heads, kv_heads)
+        return self.ir if heads % kv_heads else with_heads(self.ir, heads, kv_heads)
 
     def with_heads(self, heads: int, kv_heads: int) -> Bound:
         """The same mask for other head counts."""
-        return Bound(replace(self.ir, heads=heads, kv_heads=kv_heads))
+        return Bound(with_heads(self.ir, heads, kv_heads))
 
     def compile(
         self,

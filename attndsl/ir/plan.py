@@ -72,6 +72,11 @@ class Plan:
         """Bool [batch, heads, queries, keys]: which pairs of tokens are listed."""
         return self.rows_mask(0, self.queries)
 
+    def of_heads(self, heads: int) -> NDArray[np.bool_]:
+        """The mask of so many query heads, bool [batch, heads or 1, queries, keys]."""
+        mask = self.to_mask()
+        return mask if self.heads == 1 else mask.repeat(heads // self.heads, axis=1)
+
     def rows_mask(self, start: int, stop: int) -> NDArray[np.bool_]:
         """The mask of the queries from `start` to `stop`, bool [batch, heads, rows, keys]."""
         rows = unit_of_token(self.queries, self.q_block, self.q_units)[start:stop]

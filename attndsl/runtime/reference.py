@@ -13,12 +13,17 @@ import numpy as np
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from attndsl.ir.bound import BoundIR, decays_by_channel
+from attndsl.ir.bound import BoundIR, decays_by_channel, is_routed
 from attndsl.ir.evaluate import mask_rows
 from attndsl.ir.expr import PRODUCT, Head
+from attndsl.ir.plan import Plan
+from attndsl.runtime.branches import Output, run_branches
+from attndsl.runtime.channels import channel_attention
 from attndsl.runtime.checks import check_inputs, check_tensors, output_type, scale_of
 from attndsl.runtime.decays import decayed_products, with_sums_of_steps
+from attndsl.runtime.derived import Tensors, check_sources, derived_tensors
 from attndsl.runtime.finish import featured, finished, with_low_rank
+from attndsl.runtime.plans import Plans, plans_of
 from attndsl.runtime.torch_scores import on_rows
 
 CHUNK = 2**24
@@ -36,15 +41,62 @@ def reference(
     *,
     scale: float | None = None,
     return_lse: bool = False,
+    plan: Any = None,
     **inputs: Any,
 ) -> Outputs:
     """Attention of every query over the keys it sees; queries that see nothing give 0 and LSE -inf.
 
     q: [batch, heads, Nq, D]; k: [batch, kv_heads, Nk, D]; v: [batch, kv_heads, Nk, Dv]. Returns [batch,
     heads, Nq, Dv] in q's type, and with return_lse also the natural log-sum-exp [batch, heads, Nq], float64
-    for float64 tensors, else float32. inputs: declared inputs, [tokens] or [batch, tokens]. Raises
-    AttnCallError (A06xx).
+    for float64 tensors, else float32. plan: of routes, selected from the tensors by default. inputs:
+    declared inputs, [tokens] or [batch, tokens]. Raises AttnCallError (A06xx).
     """
+    plans = plans_of(ir, q, k, v, scale, inputs, plan) if is_routed(ir) or plan is not None else {}
+    if ir.branches:
+        return _of_branches(ir, q, k, v, scale, return_lse, inputs, plans)
+    if ir.derived is not None:
+        check_sources(ir, q, k, v)
+        scale = scale_of(ir, scale, q.shape[-1])
+    return _of_own(ir, derived_tensors(ir, q, k, v, {}), scale, return_lse, inputs, plans.get(""))
+
+
+def _of_branches(
+    ir: BoundIR,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    scale: float | None,
+    return_lse: bool,
+    inputs: Mapping[str, Any],
+    plans: Plans,
+) -> Outputs:
+    """The combination of the branches, float64 inside."""
+    check_tensors(ir, q, k, v)
+
+    def run(branch: BoundIR, tensors: Tensors, wants_lse: bool, given: Mapping[str, Any]) -> Output:
+        factor = scale_of(branch, scale, q.shape[-1])
+        found = _of_own(branch, tensors, factor, wants_lse, given, plans.get(branch.branch))
+        return found if wants_lse else (found, None)
+
+    found = run_branches(ir, q.double(), k.double(), v.double(), inputs, return_lse, run)
+    out, lse = found if return_lse else (found, None)
+    out = out.to(output_type(q.dtype))
+    return (out, lse if q.dtype == torch.float64 else lse.float()) if return_lse else out
+
+
+def _of_own(
+    ir: BoundIR,
+    tensors: Tensors,
+    scale: float | None,
+    return_lse: bool,
+    inputs: Mapping[str, Any],
+    plan: Plan | None,
+) -> Outputs:
+    """The same for a pattern without branches, on the tensors that are attended with."""
+    q, k, v = tensors
+    if ir.over_channels:
+        wide = q.double(), k.double(), v.double()
+        return channel_attention(ir, wide, scale, return_lse, inputs).to(output_type(q.dtype))
     check_tensors(ir, q, k, v)
     checked = check_inputs(ir, inputs, len(q), v.shape[3], q.shape[3])
     q64, k64 = featured(ir, q.double(), k.double())
@@ -52,8 +104,9 @@ def reference(
     checked = with_sums_of_steps(ir, checked, checked, q64)
     parts = [
         checkpoint(
-            _rows, ir, q64[:, :, rows], k64, v.double(), factor, rows.start, checked, use_reentrant=False
-        )
+            _rows, ir, q64[:, :, rows], k64, v.double(), factor, rows.start, checked, plan,
+            use_reentrant=False,
+        )  # fmt: skip
         for rows in row_chunks(q, k)
     ]
     out, lse = (torch.cat(each, dim=2) for each in zip(*parts, strict=True))
@@ -78,14 +131,15 @@ def _rows(
     scale: float,
     start: int,
     inputs: Mapping[str, torch.Tensor],
+    plan: Plan | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Output and LSE of a chunk of query rows, float64."""
     if not k.shape[2]:
         nothing = q[..., :0].sum(-1)
         return nothing.unsqueeze(-1).expand(*nothing.shape, v.shape[-1]), nothing - torch.inf
     if not ir.weighting.is_softmax:
-        return _weighed_rows(ir, q, k, v, scale, start, inputs)
-    scores = masked_scores(ir, q, k, scale, start, inputs)
+        return _weighed_rows(ir, q, k, v, scale, start, inputs, plan)
+    scores = masked_scores(ir, q, k, scale, start, inputs, plan)
     highest = scores.amax(-1, keepdim=True).detach()
     highest = torch.where(highest == -torch.inf, 0.0, highest)
     weights = torch.exp(scores - highest)
@@ -105,6 +159,7 @@ def _weighed_rows(
     scale: float,
     start: int,
     inputs: Mapping[str, torch.Tensor],
+    plan: Plan | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Output and normaliser of a chunk of query rows whose weights are no softmax, float64."""
     if decays_by_channel(ir):
@@ -112,7 +167,8 @@ def _weighed_rows(
     else:
         product = (grouped(ir, q) @ k.unsqueeze(2).mT).flatten(1, 2) * scale
     weights = on_rows(ir, ir.weighting.of_product, product, start, inputs)
-    weights = torch.where(mask_of(ir, start, q.shape[2], len(q), inputs).to(q.device), weights, 0.0)
+    visible = mask_of(ir, start, q.shape[2], len(q), inputs, plan).to(q.device)
+    weights = torch.where(visible, weights, 0.0)
     sums = (grouped(ir, weights) @ v.unsqueeze(2)).flatten(1, 2)
     if ir.weighting.normalize == "none":
         return sums, torch.ones_like(sums[..., 0])
@@ -133,19 +189,35 @@ def masked_scores(
     scale: float,
     start: int,
     inputs: Mapping[str, torch.Tensor],
+    plan: Plan | None = None,
 ) -> torch.Tensor:
     """[batch, heads, rows, Nk] of a chunk of query rows that begins at `start`; -inf where not visible."""
     scores = (grouped(ir, q) @ k.unsqueeze(2).mT).flatten(1, 2) * scale
     if ir.weighting.score is not PRODUCT:
         scores = on_rows(ir, ir.weighting.score, scores, start, inputs)
-    visible = mask_of(ir, start, q.shape[2], len(q), inputs).to(q.device)
+    visible = mask_of(ir, start, q.shape[2], len(q), inputs, plan).to(q.device)
     return scores.masked_fill(~visible, -torch.inf)
 
 
 def mask_of(
+    ir: BoundIR,
+    start: int,
+    rows: int,
+    batch: int,
+    inputs: Mapping[str, torch.Tensor],
+    plan: Plan | None = None,
+) -> torch.Tensor:
+    """[batch or 1, heads or 1, rows, Nk]: the pairs that the mask shows, and the plan lists if there is one."""
+    visible = _static_mask(ir, start, rows, batch, inputs)
+    if plan is None:
+        return visible
+    listed = torch.from_numpy(plan.rows_mask(start, start + rows))
+    return visible & listed.repeat_interleave(ir.heads // plan.heads, 1)
+
+
+def _static_mask(
     ir: BoundIR, start: int, rows: int, batch: int, inputs: Mapping[str, torch.Tensor]
 ) -> torch.Tensor:
-    """[batch or 1, heads or 1, rows, Nk]."""
     arrays = {each.name: inputs[each.name].detach().cpu().numpy() for each in ir.mask_inputs}
     heads = range(ir.heads if any(Head() in region.visible.leaves for region in ir.regions) else 1)
     batches = range(batch if any(array.ndim == 2 for array in arrays.values()) else 1)

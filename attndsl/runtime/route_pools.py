@@ -1,0 +1,42 @@
+"""Pooling in torch: units of tokens, or of blocks, become one value each."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def pooled(values: Tensor, members: Tensor | None, kind: str) -> Tensor:
+    """One value per unit. values: [batch, heads, places, channels]; those of each unit one after the other.
+
+    members: [units, most], -1 at places that are none; None for one unit of all places.
+    """
+    if members is None:
+        return reduced(values, kind, 2).unsqueeze(2)
+    units, most = members.shape
+    values = values.unflatten(2, (units, most))  # type: ignore[no-untyped-call]
+    exists = (members >= 0).view(1, 1, units, most, 1)
+    if bool(exists.all()):
+        return _stacked(values, kind) if kind.startswith("stack") else reduced(values, kind, 3)
+    if kind == "mean":
+        return torch.where(exists, values, 0).sum(3) / exists.sum(3)
+    neutral = {"max": -torch.inf, "min": torch.inf}.get(kind, 0.0)
+    values = torch.where(exists, values, neutral)
+    return _stacked(values, kind) if kind.startswith("stack") else reduced(values, kind, 3)
+
+
+def _stacked(values: Tensor, kind: str) -> Tensor:
+    """The channels of all places of a unit, one place after the other."""
+    return (values.flip(3) if kind == "stack_reversed" else values).flatten(3)
+
+
+def reduced(values: Tensor, kind: str, dim: int) -> Tensor:
+    """The mean, sum, largest or smallest along a dimension, which goes away."""
+    match kind:
+        case "mean":
+            return values.mean(dim)
+        case "sum":
+            return values.sum(dim)
+        case "max":
+            return values.amax(dim)
+    return values.amin(dim)
