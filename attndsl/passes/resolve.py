@@ -97,13 +97,14 @@ def _body(
     resolver.spaces = own_spaces(derived, known)
     _resolve_lets(pattern, resolver, scope)
     arms = tuple(_arms(pattern, resolver, scope))
-    check_transposed(derived, arms, whole.cross)
+    weights = weighting(pattern.clauses, resolver, scope)
+    check_transposed(derived, arms, weights, whole.cross)
     found = replace(
         whole,
         name=pattern.name,
         requirements=tuple(dict.fromkeys(resolver.requirements)),
         arms=arms,
-        weighting=weighting(pattern.clauses, resolver, scope),
+        weighting=weights,
         derived=derived,
         route=resolve_route(pattern.clauses, whole.blocks, resolver, scope),
         spans=resolver.spans,
