@@ -217,7 +217,7 @@ def videos() -> list[Twin]:
         Twin("stand_alone", "sasa_mask", {"shape": (6, 8), "window": 2}, mask_mods.stand_alone(8, 2)),
         Twin(
             "neighborhood", "generate_natten", {"shape": (6, 8), "window": (3, 5)},
-            video_mods.neighborhood((6, 8), (3, 5), flat), remark="odd windows",
+            video_mods.neighborhood((6, 8), (3, 5), flat), remark="odd windows, published for squares",
         ),
         Twin(
             "natten_tiled", "generate_tiled_natten", {"shape": (3, 2, 2, 4), "window": (3, 5)},
