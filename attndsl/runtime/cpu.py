@@ -107,14 +107,9 @@ class CpuKernels:
         return [program_of(self.ir, name) for name in names]
 
     def _has_heads_for_all_threads(self, batches: int) -> bool:
-        """Whether 5 products of tiles, each kv head on one thread, take less time than 7 on all threads."""
-        pairs = batches * self.ir.kv_heads
-        threads = threads_for(pairs)
-        rounds = -(-pairs // threads)
         tiles = self.schedule.q_tiling.tiles * self.ir.heads // self.ir.kv_heads
         numbers = padded(self.schedule.q_tiling.capacity) * (2 * self.head_dim + self.value_dim + 2)
-        fits = 4 * threads * tiles * numbers <= MOST_PACKED
-        return fits and 5 * rounds * threads_for(pairs * tiles) <= 7 * pairs
+        return heads_for_all_threads(batches * self.ir.kv_heads, tiles, numbers)
 
     def _run(self, kernel: Kernel, tensors: Mapping[str, Tensor], inputs: Inputs, scale: float) -> None:
         given = [tensors[name] for name in kernel.tensors]
@@ -177,6 +172,17 @@ class CpuKernels:
         if len(self._refined) > REFINED:
             self._refined.popitem(last=False)
         return known[owner]
+
+
+def heads_for_all_threads(pairs: int, tiles: int, numbers: int) -> bool:
+    """Whether 5 products of tiles, each kv head on one thread, take less time than 7 on all threads.
+
+    pairs: of batch elements and kv heads. tiles: of queries that share a kv head. numbers: packed per tile.
+    """
+    threads = threads_for(pairs)
+    rounds = -(-pairs // threads)
+    fits = 4 * threads * tiles * numbers <= MOST_PACKED
+    return fits and 5 * rounds * threads_for(pairs * tiles) <= 7 * pairs
 
 
 def _like(tensor: Tensor, wanted: bool) -> Tensor:

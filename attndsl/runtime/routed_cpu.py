@@ -24,7 +24,7 @@ from attndsl.ir.bound import BoundIR, input_sizes
 from attndsl.runtime.build import load_kernel
 from attndsl.runtime.call import Array, CBlockMap, CCall, c_block_map
 from attndsl.runtime.cpu import Kernel
-from attndsl.runtime.kernels import Inputs
+from attndsl.runtime.kernels import Inputs, Saved
 from attndsl.runtime.routed_mask import StaticMask
 from attndsl.runtime.routed_tiles import TokenTiles
 from attndsl.schedule.block_map import BlockMap
@@ -123,3 +123,10 @@ def c_maps(maps: Sequence[BlockMap], owners: TokenTiles, visited: TokenTiles) ->
     counts = owners.counts.astype(np.int64), visited.counts.astype(np.int64)
     structs = (CBlockMap * len(maps))(*(c_block_map(each, *counts, arrays) for each in maps))
     return CMaps(structs, arrays)
+
+
+def delta_of(ir: BoundIR, saved: Saved, out_gradient: Tensor, lse_gradient: Tensor) -> Tensor:
+    """As `codegen/backward.delta`."""
+    nothing = saved.lse == (-torch.inf if ir.weighting.is_softmax else 0.0)
+    products = (out_gradient.float() * saved.out.float()).sum(-1)
+    return (products - lse_gradient).masked_fill_(nothing, 0.0)

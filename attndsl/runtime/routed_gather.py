@@ -20,18 +20,24 @@ from attndsl.ir.bound import BoundIR
 from attndsl.ir.plan import Plan, as_numpy, unit_of_token
 from attndsl.runtime.call import CCall
 from attndsl.runtime.kernels import Inputs, Saved, Wanted
-from attndsl.runtime.routed_cpu import CMaps, Fit, c_maps, programs
+from attndsl.runtime.routed_cpu import CMaps, Fit, c_maps, delta_of, programs
 from attndsl.runtime.routed_mask import EMPTY
 from attndsl.runtime.routed_merge import add_up, join_of, merge
-from attndsl.runtime.routed_tiles import TokenTiles, UnitTiles, cut, cut_units, even_size, segment_of
+from attndsl.runtime.routed_tiles import (
+    KV_TILE,
+    Q_TILE,
+    TokenTiles,
+    UnitTiles,
+    cut,
+    cut_units,
+    even_size,
+    segment_of,
+)
 from attndsl.runtime.threads import threads_for
 from attndsl.schedule.block_map import FULL, BlockMap, block_map
 from attndsl.schedule.ragged import ragged
 
 Array = NDArray[Any]
-
-Q_TILE, KV_TILE = 32, 64
-"""The most tokens of a tile; see `schedule/cost.py`."""
 
 COARSE = 256
 """Queries in a row for which the static mask of a unit is decided together, unless units are larger."""
@@ -72,7 +78,7 @@ class GatheredKernels:
         self.programs.load("forward")
         out = torch.empty((*q.shape[:3], v.shape[3]), dtype=q.dtype)
         lse = torch.empty(q.shape[:3], dtype=torch.float32)
-        slots = self._most_slots(len(q))
+        slots = max(self._most_slots(len(q)), 1)  # without any, the totals would have no address
         parts, totals = torch.empty(slots, v.shape[3]), torch.empty(slots)
         for batch, head in np.ndindex(*q.shape[:2]):
             found = self._gather(batch, head)
@@ -224,13 +230,6 @@ class GatheredKernels:
 
     def _cut_units(self, size: int) -> UnitTiles:
         return cut_units(self.ir.key_space, self._unit, self.plan.key_units, size)
-
-
-def delta_of(ir: BoundIR, saved: Saved, out_gradient: Tensor, lse_gradient: Tensor) -> Tensor:
-    """As `codegen/backward.delta`."""
-    nothing = saved.lse == (-torch.inf if ir.weighting.is_softmax else 0.0)
-    products = (out_gradient.float() * saved.out.float()).sum(-1)
-    return (products - lse_gradient).masked_fill_(nothing, 0.0)
 
 
 def _slots(**tensors: Tensor) -> dict[str, Tensor]:

@@ -19,6 +19,9 @@ from attndsl.runtime.call import CTiling
 
 Array = NDArray[Any]
 
+Q_TILE, KV_TILE = 32, 64
+"""The most tokens of a tile of C++ kernels; see `schedule/cost.py`."""
+
 
 @dataclass(frozen=True, eq=False)
 class TokenTiles:
