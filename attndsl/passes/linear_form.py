@@ -90,8 +90,14 @@ def _is_causal(part: Expr, segment: Segment) -> bool:
             slack = 1
         case _:
             return False
-    found, wanted = _difference(large, small), _steps(segment.extents)
-    return found is not None and found == (wanted, slack)
+    found = _difference(large, small)
+    return found is not None and (_moving(found[0], segment), found[1]) == (_steps(segment.extents), slack)
+
+
+def _moving(factors: dict[Expr, int], segment: Segment) -> dict[Expr, int]:
+    """Without the coordinates on axes of one token, which are 0."""
+    fixed = {Position(side, axis) for side in ("q", "k") for axis, n in enumerate(segment.extents) if n == 1}
+    return {place: factor for place, factor in factors.items() if place not in fixed}
 
 
 def _steps(extents: Sequence[int]) -> dict[Expr, int]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR, decays_by_channel
+from attndsl.schedule.build import build
 from attndsl.source import Span
 
 MOST_PAIRS = 2**30
@@ -20,13 +23,20 @@ def refuse_slow_tiles(ir: BoundIR) -> None:
         )  # fmt: skip
     if ir.linear is None or not ir.linear.obstacle:
         return
-    pairs = ir.query_space.size * ir.key_space.size
-    if pairs > MOST_PAIRS:
+    if ir.query_space.size * ir.key_space.size > MOST_PAIRS and (pairs := _visited_pairs(ir)) > MOST_PAIRS:
         raise AttnCallError(
-            "A0672", f"`{ir.name}` has linear weights, but {pairs:,} pairs of tokens would be computed",
+            "A0672", f"`{ir.name}` has linear weights, but would visit {pairs:.1e} pairs of tokens per head",
             span=_span(ir), note=f"no recurrence: {_reason(ir)}",
             help="change that clause, or ask for it: `bound.using('tiles')`",
         )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _visited_pairs(ir: BoundIR) -> int:
+    """Pairs of tokens in the tiles that one head visits, the most of any."""
+    schedule = build(ir)
+    tile = schedule.q_tiling.capacity * schedule.kv_tiling.capacity
+    return max(each.visited_tiles for each in schedule.maps) * tile
 
 
 def _reason(ir: BoundIR) -> str:

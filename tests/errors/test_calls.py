@@ -51,6 +51,38 @@ def test_mistake_in_the_tensors(name: str, golden: Callable[[str, str], None]) -
     golden(f"errors/{name}.txt", caught.value.render() + "\n")
 
 
+LINEAR = "pattern p:\n    space tokens(n)\n    attend {mask}\n    weight s\n    normalize none\n"
+CAUSAL = attndsl.parse(LINEAR.format(mask="causal"), name="my.attn").bind(shape=4, heads=1)
+BANDED = attndsl.parse(LINEAR.format(mask="k.n < q.n + 3"), name="my.attn")
+DOCUMENTS = attndsl.parse(
+    "pattern p:\n    space tokens(n)\n    input doc: int[tokens]\n"
+    "    attend causal and doc[q] == doc[k]\n    weight s\n",
+    name="my.attn",
+).bind(shape=4, heads=1)
+CHANNELS = attndsl.pattern("gla").bind(shape=4, heads=1)
+Q = torch.zeros(1, 1, 4, 8)
+LONGER = torch.zeros(1, 1, 1, 8).expand(1, 1, 65536, 8)
+
+RECURRENCES: dict[str, Callable[[], Any]] = {
+    "state_shape": lambda: CAUSAL(Q, Q, Q, initial_state=torch.zeros(1, 1, 8, 9)),
+    "state_of_tiles": lambda: CAUSAL.using("tiles")(Q, Q, Q, return_state=True),
+    "state_without_recurrence": lambda: BANDED.bind(shape=4, heads=1)(Q, Q, Q, return_state=True),
+    "state_of_a_softmax": lambda: BOUND.step(*tensors().values()),
+    "state_and_lse": lambda: CAUSAL(Q, Q, Q, return_lse=True, return_state=True),
+    "document_comes_back": lambda: DOCUMENTS(Q, Q, Q, doc=torch.tensor([0, 1, 0, 0])),
+    "too_many_pairs": lambda: BANDED.bind(shape=65536, heads=1)(LONGER, LONGER, LONGER),
+    "channels_by_tiles": lambda: CHANNELS.using("tiles")(Q, Q, Q, g=-torch.rand(1, 4, 8)),
+    "another_algorithm": lambda: CAUSAL.using("sums"),
+}
+
+
+@pytest.mark.parametrize("name", RECURRENCES)
+def test_mistake_with_linear_weights(name: str, golden: Callable[[str, str], None]) -> None:
+    with pytest.raises(AttnError) as caught:
+        RECURRENCES[name]()
+    golden(f"errors/{name}.txt", caught.value.render() + "\n")
+
+
 DATA = {
     "call_input_missing": tensors(),
     "call_input_length": tensors(doc=torch.zeros(9, dtype=torch.int64)),

@@ -52,7 +52,11 @@ DOT = """pattern p:
     score {}
 """
 
+CHOICE = "pattern p(f: relu | elu1):\n    space tokens(n)\n    attend true\n    feature f\n    weight s\n"
+
 NUMBERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "no_choice": (CHOICE, {"shape": 8}),
+    "unknown_choice_at_bind": (CHOICE, {"shape": 8, "f": "elu"}),
     "missing_parameter": (WINDOW, {"shape": (4, 4)}),
     "missing_shape": (WINDOW, {"window": 3}),
     "unknown_parameter": (WINDOW, {"shape": (4, 4), "windw": 3}),
