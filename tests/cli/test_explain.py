@@ -32,3 +32,8 @@ def test_tiles_and_device_are_those_asked_for(run: Callable[..., Any]) -> None:
     words = ("--q-tile", "256", "--kv-tile", "64", "--device", "h100", "--json")
     report = json.loads(run(*WORDS, *words).out)["report"]
     assert (report["q_tile"], report["kv_tile"], report["device"]) == ([256], [64], "h100")
+
+
+def test_linear_weights_say_what_prevents_linear_time(run: Callable[..., Any]) -> None:
+    words = ("explain", "scatter_window", "--shape", "16,16", "--set", "window=4")
+    assert "no linear time: `attend` is not `causal`" in run(*words).out

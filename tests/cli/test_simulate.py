@@ -74,3 +74,19 @@ def test_optimize_prints_a_table(run: Callable[..., Any]) -> None:
 
 def test_nothing_to_vary_without_optimize(run: Callable[..., Any]) -> None:
     assert run(*HUNYUAN, "--vary", "stride").code == 2
+
+
+LIGHTNING = ("simulate", "lightning", "--shape", "32768", "--heads", "32", "--device", "a100")
+
+
+def test_linear_weights_name_the_crossover(run: Callable[..., Any]) -> None:
+    report = json.loads(run(*LIGHTNING, "--batch", "4", "--json").out)
+    assert set(PROMISED.split()) <= set(report)
+    assert report["algorithm"] == "recurrence"
+    assert 1 < report["crossover_tokens"] < 4096
+    assert f"from {report['crossover_tokens']:,} tokens on" in run(*LIGHTNING, "--batch", "4").out
+
+
+def test_times_of_linear_weights_depend_on_head_size_and_batch(run: Callable[..., Any]) -> None:
+    found = json.loads(run(*LIGHTNING, "--head-dim", "64", "--batch", "2", "--json").out)["linear"]
+    assert (found["head_dim"], found["batch"]) == (64, 2)
