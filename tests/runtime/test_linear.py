@@ -1,0 +1,211 @@
+"""Linear attention called through bound patterns: states, steps, documents, lengths, and tiles beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import attndsl
+
+TEXT = """
+pattern scalar:
+    space tokens(n)
+    input g: real[heads, tokens]
+    attend causal
+    weight s
+    decay exp(g) per step of n
+    normalize none
+
+pattern gated:
+    space tokens(n)
+    input g: real[tokens]
+    input o: real[query, heads, dim]
+    attend causal
+    feature relu
+    weight s
+    decay exp(g) per step of n
+    normalize sum + 1e-3
+    gate sigmoid(o)
+
+pattern documents:
+    space tokens(n)
+    input doc: int[tokens]
+    input rate: real[heads]
+    attend causal and doc[q] == doc[k]
+    weight s
+    decay exp(-abs(rate)) per step of n
+    normalize none
+
+pattern bidirectional:
+    space tokens(n)
+    input g: real[heads, tokens]
+    attend true
+    weight s
+    decay exp(g) per step of n
+    normalize none
+
+pattern fading:
+    space tokens(n)
+    attend causal
+    decay 1.0 - 2.0 ** (-1 - head) per step of n
+"""
+PATTERNS: Any = attndsl.parse(TEXT)
+HEADS, N, D, DV = 2, 37, 8, 6
+
+
+def draw(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(*shape, dtype=dtype)
+
+
+def tensors(n: int = N, dtype: torch.dtype = torch.float64) -> list[Tensor]:
+    return [draw(2, HEADS, n, size, dtype=dtype) for size in (D, D, DV)]
+
+
+def inputs(name: str, n: int = N) -> dict[str, Tensor]:
+    steps = -torch.rand(2, HEADS, n, dtype=torch.float64)
+    return {
+        "scalar": {"g": steps},
+        "gla": {"g": -torch.rand(2, HEADS, n, D, dtype=torch.float64)},
+        "gated": {"g": steps[:, 0], "o": draw(n, HEADS, DV)},
+        "documents": {"doc": torch.arange(n) // 9, "rate": draw(HEADS)},
+        "bidirectional": {"g": steps},
+        "lightning": {},
+        "fading": {},
+    }[name]
+
+
+def bound(name: str, n: int = N) -> attndsl.Bound:
+    pattern = getattr(PATTERNS, name, None) or attndsl.pattern(name)
+    found: attndsl.Bound = pattern.bind(shape=n, heads=HEADS)
+    return found
+
+
+def parts(given: dict[str, Tensor], start: int, stop: int) -> dict[str, Tensor]:
+    """The inputs of some of the tokens: the dimension that has one entry per token is cut."""
+    return {
+        name: value.narrow(list(value.shape).index(N), start, stop - start) if N in value.shape else value
+        for name, value in given.items()
+    }
+
+
+RECURRENT = ("scalar", "gla", "gated", "lightning")
+
+
+@pytest.mark.parametrize("name", [*RECURRENT, "documents", "bidirectional", "fading"])
+def test_calls_equal_the_reference(name: str) -> None:
+    given, here = tensors(), inputs(name)
+    out = bound(name)(*given, **here)
+    assert torch.allclose(out, bound(name).reference(*given, **here), atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["scalar", "gated", "documents", "bidirectional", "fading"])
+def test_tiles_equal_the_reference(name: str) -> None:
+    given, here = tensors(dtype=torch.float32), inputs(name)
+    out = bound(name).using("tiles")(*given, **here)
+    assert torch.allclose(out, bound(name).reference(*given, **here), atol=2e-5)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_a_text_may_be_cut_anywhere(name: str) -> None:
+    given, here = tensors(), inputs(name)
+    wanted, last = bound(name)(*given, return_state=True, **here)
+    state, outs = None, []
+    for start, stop in ((0, 1), (1, 20), (20, N)):
+        part = [each[:, :, start:stop] for each in given]
+        call = bound(name, stop - start)
+        out, state = call(*part, initial_state=state, return_state=True, **parts(here, start, stop))
+        outs.append(out)
+    assert torch.allclose(torch.cat(outs, 2), wanted, atol=1e-11)
+    assert state is not None
+    assert torch.allclose(state, last, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_steps_equal_the_whole(name: str) -> None:
+    given, here = tensors(), inputs(name)
+    wanted, last = bound(name)(*given, return_state=True, **here)
+    state = None
+    for t in range(N):
+        token = (each[:, :, t : t + 1] for each in given)
+        out, state = bound(name).step(*token, state, **parts(here, t, t + 1))
+        assert torch.allclose(out, wanted[:, :, t : t + 1], atol=1e-11)
+    assert state is not None
+    assert torch.allclose(state, last, atol=1e-11)
+
+
+def test_steps_of_documents_start_anew_without_a_state() -> None:
+    given, here = tensors(), inputs("documents")
+    wanted = bound("documents")(*given, **here)
+    state = None
+    for t in range(N):
+        token = (each[:, :, t : t + 1] for each in given)
+        out, state = bound("documents").step(*token, state if t % 9 else None, rate=here["rate"])
+        assert torch.allclose(out, wanted[:, :, t : t + 1], atol=1e-11)
+
+
+def test_a_state_has_gradients() -> None:
+    given = [each.requires_grad_() for each in tensors()]
+    state = draw(2, HEADS, D, DV).requires_grad_()
+    here = {name: value.requires_grad_() for name, value in inputs("scalar").items()}
+    out, last = bound("scalar")(*given, initial_state=state, return_state=True, **here)
+    keep = here["g"].exp()
+    wanted, carried = [], state
+    for t in range(N):
+        carried = keep[:, :, t, None, None] * carried + given[1][:, :, t, :, None] * given[2][:, :, t, None]
+        wanted.append(D**-0.5 * given[0][:, :, t, None] @ carried)
+    seeds = torch.randn_like(out), torch.randn_like(last)
+    leaves = [*given, state, here["g"]]
+    found = torch.autograd.grad((out, last), leaves, seeds)
+    expected = torch.autograd.grad((torch.cat(wanted, 2), carried), leaves, seeds)
+    for mine, theirs in zip(found, expected, strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["documents", "bidirectional", "fading"])
+def test_gradients_equal_those_of_the_reference(name: str) -> None:
+    given = [each.requires_grad_() for each in tensors()]
+    here = inputs(name)
+    leaves = given + [each.requires_grad_() for each in here.values() if each.is_floating_point()]
+    out = bound(name)(*given, **here)
+    seed = torch.randn_like(out)
+    found = torch.autograd.grad(out, leaves, seed)
+    expected = torch.autograd.grad(bound(name).reference(*given, **here), leaves, seed)
+    for mine, theirs in zip(found, expected, strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-9)
+
+
+def test_queries_share_keys_and_values() -> None:
+    pattern = attndsl.pattern("linear").bind(shape=N, heads=4, kv_heads=2)
+    q, k, v = draw(1, 4, N, D), draw(1, 2, N, D), draw(1, 2, N, DV)
+    assert torch.allclose(pattern(q, k, v), pattern.reference(q, k, v), atol=1e-11)
+
+
+def test_the_patterns_scale_gives_way_to_the_callers() -> None:
+    given = tensors()
+    own = bound("lightning")(*given)
+    assert torch.allclose(bound("lightning")(*given, scale=0.5), 0.5 * own, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["scalar", "gated"])
+def test_graphs_hold_recurrences(name: str) -> None:
+    given, here, call = tensors(), inputs(name), bound(name)
+    compiled = torch.compile(lambda q, k, v, **more: call(q, k, v, **more), fullgraph=True, backend="eager")
+    assert torch.allclose(compiled(*given, **here), call(*given, **here), atol=1e-11)
+
+
+def test_any_length_is_bound_as_needed() -> None:
+    call = attndsl.pattern("lightning").at_any_length(heads=HEADS)
+    for n in (1, 5, N):
+        given = tensors(n)
+        assert torch.allclose(call(*given), bound("lightning", n).reference(*given), atol=1e-11)
+
+
+def test_a_compiled_recurrence_is_called_as_any_kernel() -> None:
+    given = tensors(dtype=torch.float32)
+    for backend in ("auto", "reference"):
+        kernel = bound("lightning").compile(backend, head_dim=D, value_dim=DV)
+        wanted = bound("lightning").reference(*given)
+        assert torch.allclose(kernel(*given), wanted, atol=1e-4)
