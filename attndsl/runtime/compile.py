@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from attndsl.diagnostics import AttnBackendError, AttnWarning
-from attndsl.ir.bound import BoundIR
+from attndsl.ir.bound import BoundIR, LinearForm, decays_by_channel
 from attndsl.runtime.checks import EIGHT_BIT, SUPPORTED
 from attndsl.runtime.compiled import CompiledAttention, Fit
 from attndsl.runtime.cpu import CpuKernels
@@ -72,6 +72,8 @@ def compile_attention(
         )  # fmt: skip
     taken = _automatic(kind, device) if backend == "auto" else backend
     fit = Fit(head_dim, value_dim, kind, device)
+    if ir.linear is not None and ir.linear.algorithm != "tiles":
+        return _in_linear_time(ir, taken, fit)
     try:
         if taken == "triton":
             kernels = compile_triton(ir, None, head_dim, value_dim, kind)
@@ -83,6 +85,19 @@ def compile_attention(
             raise
         _warn_once(f"no fast {device} kernels, the slow reference backend runs instead.\n{error}")
     return CompiledAttention(ir, "reference", ReferenceKernels(ir))
+
+
+def _in_linear_time(ir: BoundIR, backend: str, fit: Fit) -> CompiledAttention:
+    """A pattern with linear weights; the kernel of its recurrence is chosen call by call."""
+    if backend == "reference" and not decays_by_channel(ir):
+        return CompiledAttention(replace(ir, linear=LinearForm("tiles")), backend, ReferenceKernels(ir))
+    if backend == "reference":
+        raise AttnBackendError(
+            "A0704", f"the reference backend knows no decays of channels, as `{ir.name}` has them",
+            help="call the bound pattern's reference()",
+        )  # fmt: skip
+    device = _device_of_triton() if backend == "triton" else fit.device
+    return CompiledAttention(ir, backend, ReferenceKernels(ir), replace(fit, device=device))
 
 
 def _of_branches(
