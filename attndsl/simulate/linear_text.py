@@ -18,7 +18,7 @@ DECAYS = {
     "token": "the decay is separable, one number per head and token",
     "channel": "the decay is separable, channel by channel",
 }
-CHANNELS = "tiles cannot compute decays of channels: calls are refused (A0673)"
+CHANNELS = "tiles cannot compute decays of channels"
 LONG_CALLS = "long calls are refused unless they ask for it: using('tiles') (A0672)"
 
 
@@ -61,6 +61,14 @@ def _crossover(found: LinearFigures) -> str:
     return f"linear time is faster from {found.crossover_tokens:,} tokens on"
 
 
+def algorithm_summary(found: LinearFigures, device: str) -> str:
+    """One sentence, without its full stop."""
+    if found.algorithm == "tiles" or not (found.linear and found.quadratic):
+        return _headline(found)
+    where = f"on {device} with batch {found.batch} and head_dim {found.head_dim}"
+    return f"{_headline(found)} {where}; {_crossover(found)}"
+
+
 def algorithm_section(found: LinearFigures, device: str) -> Iterator[str]:
     """For explanations: what was proven, or what prevents it."""
     yield "algorithm"
@@ -79,7 +87,7 @@ def algorithm_section(found: LinearFigures, device: str) -> Iterator[str]:
 
 def _refused(found: LinearFigures) -> Iterator[str]:
     if found.quadratic is None:
-        yield f"    {CHANNELS}"
+        yield f"    {CHANNELS}: calls are refused (A0673)"
     elif found.obstacle:
         yield f"    {LONG_CALLS}"
 

@@ -8,6 +8,7 @@ from math import prod
 from attndsl.cli.options import extents
 from attndsl.cli.problem import Problem, bind, example_options
 from attndsl.diagnostics import AttnError
+from attndsl.simulate.linear_text import algorithm_summary
 from attndsl.simulate.report import Report
 
 DEVICE = "b200"
@@ -37,7 +38,8 @@ def setting(pattern: str, name: str, words: str) -> Setting:
     except AttnError as error:
         tokens = prod(extents(numbers(words).get("shape", "0")))
         return Setting(pattern, name, words, tokens, None, (f"not predicted: {error.message}",))
-    return Setting(pattern, name, words, report.tokens, report, report.notes)
+    algorithm = (algorithm_summary(report.linear, DEVICE),) if report.linear else ()
+    return Setting(pattern, name, words, report.tokens, report, (*algorithm, *report.notes))
 
 
 def problem(pattern: str, words: str) -> Problem:
