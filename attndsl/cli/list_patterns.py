@@ -38,6 +38,7 @@ def summary(pattern: PatternIR) -> dict[str, object]:
         "key_space": [
             _segment(segment.name, segment.axes, segment.variadic) for segment in pattern.key_space
         ],
+        "linear_weights": pattern.weighting.is_linear,
         "inputs": [{"name": each.name, "type": _type(each.kind, each.shape)} for each in pattern.inputs],
         "examples": examples(pattern.documentation),
     }
@@ -85,7 +86,8 @@ def _print_table(found: list[PatternIR]) -> None:
     for pattern in found:
         parameters = [f"{each.name}{'' if each.default is None else '?'}" for each in pattern.parameters]
         described = Text(first_line(pattern))
-        described.append(f"\n{' · '.join([spaces(pattern), *parameters])}", style="dim")
+        weights = ["linear weights"] if pattern.weighting.is_linear else []
+        described.append(f"\n{' · '.join([spaces(pattern), *weights, *parameters])}", style="dim")
         table.add_row(pattern.name, described)
     out = console()
     out.print(table)

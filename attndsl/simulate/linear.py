@@ -51,6 +51,7 @@ class LinearFigures:
     mask_place: Span | None
     decay_place: Span | None
     batch: int
+    heads: int
     head_dim: int
     chunk: int | None
     state: tuple[int, int] | None
@@ -59,9 +60,15 @@ class LinearFigures:
     crossover_tokens: int | None
 
     @property
-    def state_bytes(self) -> int | None:
-        """Of one head."""
+    def state_bytes_per_head(self) -> int | None:
+        """Of the state, which is float32."""
         return SINGLE * prod(self.state) if self.state else None
+
+    @property
+    def state_bytes(self) -> int | None:
+        """Of all heads and batch entries."""
+        own = self.state_bytes_per_head
+        return None if own is None else self.batch * self.heads * own
 
     def to_dict(self) -> dict[str, Any]:
         """Numbers and texts only."""
@@ -69,7 +76,10 @@ class LinearFigures:
         for name in ("obstacle_place", "mask_place", "decay_place"):
             data[name] = str(data[name]) if data[name] else None
         data |= {name: work.to_dict() if work else None for name, work in self._works.items()}
-        return data | {"state_bytes": self.state_bytes}
+        return data | {
+            "state_bytes": self.state_bytes,
+            "state_bytes_per_head": self.state_bytes_per_head,
+        }
 
     @property
     def _works(self) -> dict[str, Work | None]:
@@ -94,6 +104,7 @@ def linear_figures(schedule: Schedule, target: Device, head_dim: int, batch: int
         mask_place=ir.regions[0].span,
         decay_place=ir.weighting.decay.span if ir.weighting.decay else None,
         batch=batch,
+        heads=ir.heads,
         head_dim=head_dim,
         chunk=CHUNKS[steps_of(ir, form.documents)] if form and form.algorithm == "recurrence" else None,
         state=(head_dim, problem.value_dim) if form else None,

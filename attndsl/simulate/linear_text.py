@@ -78,7 +78,7 @@ def algorithm_section(found: LinearFigures, device: str) -> Iterator[str]:
         yield from _refused(found)
         return
     rows, columns = found.state or (0, 0)
-    size = f"{rows} x {columns} per head, {(found.state_bytes or 0) / 1024:,.4g} KiB"
+    size = f"{rows} x {columns} per head, {(found.state_bytes_per_head or 0) / 1024:,.4g} KiB"
     kept = "a state" if found.algorithm == "recurrence" else "a sum over keys"
     yield f"  {found.algorithm}: linear in tokens, {kept} of {size}"
     yield from (f"    {line}" for line in _proof(found))

@@ -29,6 +29,8 @@ How to read the figures:
   by all visited tiles. They hold for tiles of the size that kernels use on a {DEVICE.upper()}, in the shapes
   that the compiler chooses, and count work: no time was measured for this page.
 - A hyphen stands where there is nothing to predict; the reason is below the table.
+- Where weights are linear, the algorithm is named below the table, and how its time compares with tiles: see
+  [predictions](../simulator.md#linear-weights). The other figures are those of tiles.
 
 How to read the pictures: they show the setting `small` of each pattern, with small tiles, because published
 settings have too many tokens to draw every pair. On the left the mask, then the tiles that a kernel visits,

@@ -23,6 +23,15 @@ def test_json_says_how_to_bind(run: Callable[..., Any]) -> None:
     assert found["gna"]["examples"]["hunyuan-video"].startswith("shape=30,48,80")
 
 
+def test_linear_weights_are_pointed_out(run: Callable[..., Any]) -> None:
+    found = {each["name"]: each["linear_weights"] for each in json.loads(run("list", "--json").out)}
+    assert found["lightning"] is True
+    assert found["alibi"] is False
+    lines = run("list").out.splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("lightning "))
+    assert any("linear weights" in line for line in lines[place : place + 3])
+
+
 def test_keys(run: Callable[..., Any], golden: Callable[[str, str], None]) -> None:
     keys = json.loads(run("list", "--json").out)[0]
     golden("cli/list_keys.txt", "\n".join(keys) + "\n")

@@ -84,7 +84,8 @@ def test_an_obstacle_leaves_tiles_only_and_names_the_clause() -> None:
 def test_the_state() -> None:
     assert figures(linear(), head_dim=64).state == (64, 64)
     assert figures(linear(normalize="sum"), head_dim=64).state == (64, 65)
-    assert figures(linear(), head_dim=64).state_bytes == 64 * 64 * 4
+    found = figures(linear(heads=2), head_dim=64, batch=3)
+    assert (found.state_bytes_per_head, found.state_bytes) == (64 * 64 * 4, 3 * 2 * 64 * 64 * 4)
 
 
 def test_figures_of_tiles_keep_their_meaning() -> None:
