@@ -112,6 +112,11 @@ def tanh(x: Number) -> Traced:
     return call("tanh", (x,), {})
 
 
+def erf(x: Number) -> Traced:
+    """The error function, of which GELU is made: `x * (0.5 + 0.5 * erf(x / sqrt(2.0)))`."""
+    return call("erf", (x,), {})
+
+
 def floor(x: Number) -> Traced:
     """The largest integer that is not above x."""
     return call("floor", (x,), {})

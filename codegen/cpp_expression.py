@@ -176,6 +176,7 @@ SPELLINGS: dict[str, Spelling] = {
     "log2": _real_call("log2"),
     "sqrt": _real_call("sqrt"),
     "tanh": _real_call("tanh"),
+    "erf": _real_call("erf"),
     "lt": _compare("<"),
     "le": _compare("<="),
     "gt": _compare(">"),

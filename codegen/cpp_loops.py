@@ -21,6 +21,7 @@ _FUNCTIONS = {
     "abs": "absolute",
     "sqrt": "square_root",
     "tanh": "hyperbolic_tangent",
+    "erf": "error_function",
 }
 _ACROSS = {"max": "maximum_of_each", "sum": "sum_of_each"}
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from attndsl.ir.ops import erf
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -42,6 +44,7 @@ ELEMENTWISE: dict[str, Operation] = {
     "log2": Operation(1, np.log2),
     "sqrt": Operation(1, np.sqrt),
     "tanh": Operation(1, np.tanh),
+    "erf": Operation(1, lambda x: erf(x).astype(np.asarray(x).dtype)),
     "select": Operation(3, np.where),
 }
 """`select(condition, value, other)` is `value` where the condition holds and `other` elsewhere."""

@@ -129,6 +129,11 @@ ATTN_INLINE Vector hyperbolic_tangent(Vector x) {
     const Vector near_0 = ((0.0218694885f * square - 0.0539682540f) * square + 0.1333333333f) * square - 0.3333333333f;
     return select(size < 0.25f, x + x * square * near_0, select(x < 0.0f, -large, large));
 }
+ATTN_INLINE Vector error_function(Vector x) {
+    Vector result;
+    for (int lane = 0; lane < vector_width; ++lane) result[lane] = __builtin_erff(x[lane]);
+    return result;
+}
 
 // A product that no fused multiply-add swallows: it would round differently from NumPy.
 ATTN_INLINE double rounded(double product) {

@@ -210,6 +210,7 @@ SPELLINGS: dict[str, Spelling] = {
     "log2": _real_call("tl.log2"),
     "sqrt": _real_call("tl.sqrt"),
     "tanh": _real_call("hyperbolic_tangent"),
+    "erf": _real_call("tl.erf"),
     "lt": _compare("<"),
     "le": _compare("<="),
     "gt": _compare(">"),

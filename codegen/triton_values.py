@@ -16,7 +16,7 @@ from attndsl.codegen.elementwise import ELEMENTWISE
 
 _FUNCTIONS = {
     "max": "tl.maximum", "min": "tl.minimum", "abs": "tl.abs", "exp2": "tl.exp2", "log2": "tl.log2",
-    "sqrt": "tl.sqrt", "tanh": "tanh_of_scores", "select": "tl.where", "not": "~",
+    "sqrt": "tl.sqrt", "tanh": "tanh_of_scores", "erf": "tl.erf", "select": "tl.where", "not": "~",
 }  # fmt: skip
 
 

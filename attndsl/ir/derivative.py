@@ -6,6 +6,7 @@ derivative 0; at a kink of `abs`, `min` and `max` it is that of one side.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from attndsl.ir.expr import Apply, Const, Expr, topological
@@ -45,6 +46,9 @@ def _of_node(node: Expr, variable: Expr, found: Mapping[Expr, Expr]) -> Expr:
             return _times(node, inner[0])
         case "tanh", _:
             return _times(Apply("sub", (ONE, _times(node, node))), inner[0])
+        case "erf", (x,):
+            bell = Apply("exp", (Apply("neg", (_times(x, x),)),))
+            return _times(_times(Const(2 / math.sqrt(math.pi)), bell), inner[0])
         case "log2", (x,):
             return _over(_times(Const(1 / LN_2), inner[0]), x)
         case "sqrt", _:

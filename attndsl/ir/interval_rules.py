@@ -329,6 +329,6 @@ RULES: dict[str, Callable[..., Value]] = {
     "not": _not,
     "select": _select,
     **{op: _rounding(op) for op in _ROUND},
-    **{op: _increasing(op) for op in ("exp", "log2", "sqrt", "tanh")},
+    **{op: _increasing(op) for op in ("exp", "log2", "sqrt", "tanh", "erf")},
 }
 """One rule per operator: abstract operands in, abstract value out."""

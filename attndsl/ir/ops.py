@@ -7,6 +7,7 @@ that no divisor of a bound pattern can be zero.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -52,6 +53,10 @@ def _power(x: Any, y: Any) -> Any:
     return np.power(np.asarray(x), np.asarray(y))
 
 
+erf = np.vectorize(math.erf, otypes=[np.float64])
+"""The error function, which NumPy lacks."""
+
+
 _number, _bool, _int, _real = "number", _always("bool"), _always("int"), _always("real")
 
 OPS: dict[str, Op] = {
@@ -76,6 +81,7 @@ OPS: dict[str, Op] = {
     "log2": Op(1, "number", _real, np.log2),
     "sqrt": Op(1, "number", _real, np.sqrt),
     "tanh": Op(1, "number", _real, np.tanh),
+    "erf": Op(1, "number", _real, erf),
     "lt": Op(2, "number", _bool, np.less, "<"),
     "le": Op(2, "number", _bool, np.less_equal, "<="),
     "gt": Op(2, "number", _bool, np.greater, ">"),

@@ -37,6 +37,7 @@ BUILTIN_FUNCTIONS: Mapping[str, tuple[int, int]] = {
     "log2": (1, 1),
     "sqrt": (1, 1),
     "tanh": (1, 1),
+    "erf": (1, 1),
     "floor": (1, 1),
     "ceil": (1, 1),
     "round": (1, 1),

@@ -91,6 +91,7 @@ TORCH_OPS: dict[str, Callable[..., Any]] = {
     "log2": lambda x: torch.log2(_float(x)),
     "sqrt": lambda x: torch.sqrt(_float(x)),
     "tanh": lambda x: torch.tanh(_float(x)),
+    "erf": lambda x: torch.erf(_float(x)),
     "lt": lambda x, y: x < y,
     "le": lambda x, y: x <= y,
     "gt": lambda x, y: x > y,

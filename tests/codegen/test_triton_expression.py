@@ -66,7 +66,7 @@ def test_one_number(op: str) -> None:
         check(op, [HALVES if op != "real" else REALS])
 
 
-@pytest.mark.parametrize("op", ["exp", "log2", "sqrt", "tanh"])
+@pytest.mark.parametrize("op", ["exp", "log2", "sqrt", "tanh", "erf"])
 def test_functions_of_reals(op: str) -> None:
     check(op, [np.abs(REALS) + 0.1], tolerance=1e-15)
     check(op, [np.abs(INTS) + 1], tolerance=1e-15)

@@ -18,7 +18,7 @@ CLAUSES = {
     "choice": "attend causal\n    score s if q.n % 3 == 0 or s > 0.0 else 0.5 * s",
     "bounds": "attend causal\n    score clamp(s, -1.0, 1.0) + abs(s) * min(0.1, s)",
     "powers": "attend causal\n"
-    "    score 0.1 * s ** 2 - 0.01 * s ** 3 + sqrt(abs(s) + 1.0) + log(abs(s) + 2.0)",
+    "    score 0.1 * s ** 2 - 0.01 * s ** 3 + sqrt(abs(s) + 1.0) + log(abs(s) + 2.0) + erf(s)",
     "sigmoid": "attend sliding(9, 3)\n    weight sigmoid(s)",
     "no normaliser": "attend sliding(9, 3)\n    weight relu(s)\n    normalize none",
     "softplus of a score": "attend causal\n    score s - 0.1 * (q.n - k.n)\n    weight softplus(s)",

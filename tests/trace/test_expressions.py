@@ -24,6 +24,7 @@ SPELLINGS = {
     "lang.min(q.n, k.n, 3) < lang.max(q.n, 2)": "min(q.n, k.n, 3) < max(q.n, 2)",
     "lang.clamp(q.n, 1, 5) < lang.ceildiv(k.n, 2)": "clamp(q.n, 1, 5) < ceildiv(k.n, 2)",
     "lang.exp(q.n) < lang.tanh(k.n)": "exp(q.n) < tanh(k.n)",
+    "lang.erf(q.n / 8) < lang.sqrt(k.n)": "erf(q.n / 8) < sqrt(k.n)",
     "lang.log2(q.n + 1) < lang.sqrt(k.n)": "log2(q.n + 1) < sqrt(k.n)",
     "lang.int(q.n / 2) < lang.real(k.n)": "int(q.n / 2) < real(k.n)",
     "lang.bit_length(q.n) < lang.abs(k.n)": "bit_length(q.n) < abs(k.n)",
