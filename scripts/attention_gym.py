@@ -57,8 +57,6 @@ FOOT = """## What reads differently
 
 ## What has no twin
 
-- GELU in its exact form, the default of `generate_activation_score_mod`: the language has `tanh` and no
-  error function.
 - Video Sparse Attention's choice of tiles, its coarse attention and their combination, and compressed sparse
   attention (`selected_attention`): programs around a mask.
 - Kimi Delta Attention and Gated DeltaNet, which do not use FlexAttention: a matrix, and no product of decays,

@@ -71,7 +71,7 @@ def compare(twin: Twin, compiled: bool = True) -> Comparison:
 
 def visible(bound: Bound, twin: Twin) -> Tensor:
     """The twin's mask [batch, heads, queries, keys]: one batch element at a time where inputs differ."""
-    read = {name: x for name, x in twin.inputs.items() if not x.is_floating_point()}
+    read: dict[str, Any] = {name: x for name, x in twin.inputs.items() if not x.is_floating_point()}
     batched = {name for name, x in read.items() if x.ndim > len(_declared(bound, name))}
     masks = [
         torch.from_numpy(bound.mask(**{name: x[b] if name in batched else x for name, x in read.items()}))

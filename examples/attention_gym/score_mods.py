@@ -109,7 +109,7 @@ def hidden(mask_mod: MaskMod) -> ScoreMod:
 
 def activation(offset: float = 1.0) -> ScoreMod:
     """The logarithm of GELU plus an offset, so that the softmax's numerator is GELU plus the offset."""
-    return lambda score, b, h, q, kv: torch.log(torch.nn.functional.gelu(score, approximate="tanh") + offset)
+    return lambda score, b, h, q, kv: torch.log(torch.nn.functional.gelu(score) + offset)
 
 
 def without_softmax(out: Tensor, lse: Tensor, value: Tensor, offset: float = 1.0) -> Tensor:

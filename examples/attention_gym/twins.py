@@ -114,7 +114,7 @@ def scores() -> list[Twin]:
         Twin(
             "activation", "generate_activation_score_mod, undo_softmax", {"shape": 24, "heads": 2},
             score_mod=score_mods.activation(), without_softmax=score_mods.without_softmax,
-            remark="GELU in the form with tanh; `relu_attention` and `sigmoid_attention` are in the library",
+            remark="GELU; the library has `relu_attention`, `sigmoid_attention` and `softplus_attention`",
         ),
     ]  # fmt: skip
 
