@@ -113,7 +113,7 @@ def tanh(x: Number) -> Traced:
 
 
 def erf(x: Number) -> Traced:
-    """The error function, of which GELU is made: `x * (0.5 + 0.5 * erf(x / sqrt(2.0)))`."""
+    """The error function. GELU is x * (0.5 + 0.5 * lang.erf(x / lang.sqrt(2.0)))."""
     return call("erf", (x,), {})
 
 
