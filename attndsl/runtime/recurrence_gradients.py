@@ -15,11 +15,11 @@ from torch import Tensor
 
 from attndsl.runtime.recurrence_kernels import (
     KeyGradients,
-    Problem,
     QueryGradients,
     run_dk_dv,
     run_dq,
 )
+from attndsl.runtime.recurrence_problem import Problem
 
 
 def gradients(
@@ -30,19 +30,22 @@ def gradients(
     wanted: Sequence[bool],
 ) -> list[Tensor]:
     """Of q, k, v, the decay and the initial state; empty tensors for those that are not wanted."""
-    nothing = problem.q.new_empty(0)
     wants_q, wants_k, wants_v, wants_decay, wants_state = wanted
     if out_gradient.stride(3) != 1:  # as of expanded tensors: reading it often would be slow
         out_gradient = out_gradient.contiguous()
-    found = [nothing] * 5
+    found = [problem.q.new_empty(0) for _ in wanted]  # one each: results must not be the same tensor
     if wants_q or wants_decay:
         of_queries = run_dq(problem, out_gradient)
-        found[0] = of_queries.q.to(problem.q.dtype) if wants_q else nothing
+    if wants_q:
+        found[0] = of_queries.q.to(problem.q.dtype)
     if wants_k or wants_v or wants_decay or wants_state:
         of_keys = run_dk_dv(problem, out_gradient, final_state_gradient)
-        found[1] = _of_kv_heads(of_keys.k, problem.k) if wants_k else nothing
-        found[2] = _of_kv_heads(of_keys.v, problem.v) if wants_v else nothing
-        found[4] = of_keys.initial_state.contiguous() if wants_state else nothing
+    if wants_k:
+        found[1] = _of_kv_heads(of_keys.k, problem.k)
+    if wants_v:
+        found[2] = _of_kv_heads(of_keys.v, problem.v)
+    if wants_state:
+        found[4] = of_keys.initial_state.contiguous()
     if wants_decay:
         found[3] = _of_steps(problem, of_queries, of_keys, final_state, final_state_gradient)
     return found

@@ -1,8 +1,4 @@
-"""The C++ kernels of chunked recurrences: compiled once per kind of decay, head size and type, and called.
-
-A kernel runs every head on one thread. Where there are fewer heads than threads, the channels of the values
-are split, because the columns of a state do not know of each other.
-"""
+"""The C++ kernels of chunked recurrences: compiled once per kind of decay, head size and type, and called."""
 
 from __future__ import annotations
 
@@ -10,63 +6,29 @@ import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import pad
 
 from attndsl.codegen.cpp import entry_point
 from attndsl.codegen.listing import print_program
 from attndsl.codegen.recurrence import RECURRENCES, Decay
-from attndsl.codegen.recurrence_cpp import WHOLE, print_recurrence
+from attndsl.codegen.recurrence_cpp import print_recurrence
 from attndsl.codegen.standalone import standalone
 from attndsl.diagnostics import AttnBackendError
 from attndsl.runtime.build import Function, load_kernel
 from attndsl.runtime.call import CCall, CTiling
+from attndsl.runtime.recurrence_problem import Problem, filled_up, filled_up_state
 from attndsl.runtime.threads import threads_for
 from attndsl.stages import dump
 
-CHUNKS: dict[Decay, int] = {"none": 64, "token": 64, "channel": 16}
+CHUNKS: dict[Decay, int] = {"none": 32, "token": 32, "channel": 16}
 """Tokens per chunk, the fastest of those tried."""
 
 TYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
-
-LEAST_VALUES = 32
-"""Value channels that a thread should have at least: scores are computed again for every part of them."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """The tensors of a recurrence, filled up to what kernels take. decay: float32 or None."""
-
-    q: Tensor
-    k: Tensor
-    v: Tensor
-    decay: Tensor | None
-    initial_state: Tensor
-    scale: float
-
-    @property
-    def kind(self) -> Decay:
-        """The kind of decay."""
-        return "none" if self.decay is None else "channel" if self.decay.ndim == 4 else "token"
-
-    @property
-    def tensors(self) -> dict[str, Tensor]:
-        """The inputs of the forward program by name."""
-        named = {"q": self.q, "k": self.k, "v": self.v, "initial_state": self.initial_state}
-        return named if self.decay is None else named | {"decay": self.decay}
-
-
-def run_forward(problem: Problem) -> tuple[Tensor, Tensor]:
-    """The output in the type of q, and the final state, float32."""
-    whole = _filled_up(problem)
-    out = whole.q.new_empty((*whole.q.shape[:3], whole.v.shape[3]))
-    state = torch.empty(whole.initial_state.shape)
-    _run("recurrence_forward", whole, {**whole.tensors, "out": out, "final_state": state})
-    channels, values = problem.q.shape[3], problem.v.shape[3]
-    return out[..., :values].contiguous(), state[:, :, :channels, :values].contiguous()
 
 
 @dataclass(frozen=True)
@@ -87,61 +49,60 @@ class KeyGradients:
     share: Tensor | None
 
 
+def run_forward(problem: Problem) -> tuple[Tensor, Tensor]:
+    """The output in the type of q, and the final state, float32."""
+    given = problem.prepared()
+    out = given.q.new_empty((*given.q.shape[:3], given.v.shape[3]))
+    state = torch.empty(given.initial_state.shape)
+    _run("recurrence_forward", given, {**given.tensors, "out": out, "final_state": state})
+    channels, values = problem.q.shape[3], problem.v.shape[3]
+    return (
+        problem.joined(out, values).contiguous(),
+        problem.joined(state, values)[:, :, :channels].contiguous(),
+    )
+
+
 def run_dq(problem: Problem, out_gradient: Tensor) -> QueryGradients:
     """The gradient of queries."""
-    whole = _filled_up(problem)
-    channels = problem.q.shape[3]
-    dq, share = torch.empty(whole.q.shape), _share(whole)
-    found = {"q_gradient": dq, "out_gradient": _whole(out_gradient)} | _named("q_share", share)
-    _run("recurrence_dq", whole, whole.tensors | found)
-    return QueryGradients(dq[..., :channels], _cut(share, channels))
+    given, channels = problem.prepared(), problem.q.shape[3]
+    dq, share = torch.empty(given.q.shape), _new_share(given)
+    tensors = {"q_gradient": dq, "out_gradient": problem.divided(filled_up(out_gradient))}
+    _run("recurrence_dq", given, given.tensors | tensors | _named("q_share", share))
+    return QueryGradients(problem.summed(dq)[..., :channels], _share(problem, share))
 
 
 def run_dk_dv(problem: Problem, out_gradient: Tensor, final_state_gradient: Tensor) -> KeyGradients:
     """The gradients of keys, values and the initial state."""
-    whole = _filled_up(problem)
-    channels, values = problem.q.shape[3], problem.v.shape[3]
-    dk, dv = torch.empty(whole.q.shape), torch.empty((*whole.q.shape[:3], whole.v.shape[3]))
-    state, share = torch.empty(whole.initial_state.shape), _share(whole)
-    found = {
-        "out_gradient": _whole(out_gradient), "final_state_gradient": _whole_state(final_state_gradient),
+    given, channels, values = problem.prepared(), problem.q.shape[3], problem.v.shape[3]
+    dk, dv = torch.empty(given.q.shape), torch.empty((*given.q.shape[:3], given.v.shape[3]))
+    state, share = torch.empty(given.initial_state.shape), _new_share(given)
+    tensors = {
+        "out_gradient": problem.divided(filled_up(out_gradient)),
+        "final_state_gradient": problem.divided(filled_up_state(final_state_gradient)),
         "k_gradient": dk, "v_gradient": dv, "initial_state_gradient": state,
     }  # fmt: skip
-    _run("recurrence_dk_dv", whole, whole.tensors | found | _named("k_share", share))
+    _run("recurrence_dk_dv", given, given.tensors | tensors | _named("k_share", share))
     return KeyGradients(
-        dk[..., :channels], dv[..., :values], state[:, :, :channels, :values], _cut(share, channels)
+        problem.summed(dk)[..., :channels],
+        problem.joined(dv, values),
+        problem.joined(state, values)[:, :, :channels],
+        _share(problem, share),
     )
 
 
-def _share(problem: Problem) -> Tensor | None:
-    return None if problem.decay is None else torch.empty(problem.decay.shape)
+def _new_share(given: Problem) -> Tensor | None:
+    return None if given.decay is None else torch.empty(given.decay.shape)
 
 
 def _named(name: str, tensor: Tensor | None) -> dict[str, Tensor]:
     return {} if tensor is None else {name: tensor}
 
 
-def _cut(share: Tensor | None, channels: int) -> Tensor | None:
-    return share[..., :channels] if share is not None and share.ndim == 4 else share
-
-
-def _filled_up(problem: Problem) -> Problem:
-    """The same with channels up to whole vectors, which are 0 and change nothing."""
-    decay = problem.decay
-    return Problem(
-        _whole(problem.q), _whole(problem.k), _whole(problem.v),
-        _whole(decay) if decay is not None and decay.ndim == 4 else decay,
-        _whole_state(problem.initial_state), problem.scale,
-    )  # fmt: skip
-
-
-def _whole(tensor: Tensor) -> Tensor:
-    missing = -tensor.shape[-1] % WHOLE
-    return pad(tensor, (0, missing)) if missing else tensor
-
-
-def _whole_state(state: Tensor) -> Tensor:
-    return pad(state, (0, -state.shape[3] % WHOLE, 0, -state.shape[2] % WHOLE))
+def _share(problem: Problem, share: Tensor | None) -> Tensor | None:
+    if share is None:
+        return None
+    total = problem.summed(share)
+    return total[..., : problem.q.shape[3]] if total.ndim == 4 else total
 
 
 def _run(name: str, problem: Problem, tensors: Mapping[str, Tensor]) -> None:
@@ -192,7 +153,7 @@ class _Chunks:
     """The chunks of a length in C, and the arrays they point to."""
 
     tiling: CTiling
-    arrays: tuple[np.ndarray, ...]
+    arrays: tuple[NDArray[Any], ...]
 
 
 @lru_cache(maxsize=8)
