@@ -9,6 +9,7 @@ from typing import Any
 from attndsl.diagnostics import AttnBindError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.text import pattern_text
+from attndsl.passes.branch_spaces import refuse_rows
 from attndsl.passes.open_length import LONGEST, depends_on_length, grows, open_length, requires_of_length
 from attndsl.pipeline import Bound, Pattern
 from attndsl.runtime.rows import Growing, Rows
@@ -18,6 +19,7 @@ from attndsl.runtime.targets import describe
 def rows_of_bound(bound: Bound) -> Rows:
     """The last rows of a bound pattern."""
     ir = bound.ir
+    refuse_rows(ir)
     growing = Growing(
         at=lambda _: ir,
         bind=partial(Bound, any_heads=bound.any_heads),
@@ -34,6 +36,7 @@ def rows_of_pattern(
 ) -> Rows:
     """The last rows of a pattern of one axis, at any length. Raises AttnBindError A0416 for others."""
     ir = pattern.ir
+    refuse_rows(ir)
     if not grows(ir):
         raise AttnBindError(
             "A0416", f"pattern `{ir.name}` does not grow token by token: its space is not one axis",

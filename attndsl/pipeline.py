@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from attndsl import library
 from attndsl.diagnostics import AttnBindError, AttnNameError
-from attndsl.ir.bound import BoundIR, LinearForm, needs_more, with_heads
+from attndsl.ir.bound import BoundIR, by_tiles, needs_more, with_heads
 from attndsl.ir.evaluate import check_inputs, mask_rows
 from attndsl.ir.expr import Head, Symbol
 from attndsl.ir.pattern import Input, Parameter, PatternIR
 from attndsl.ir.text import pattern_text
 from attndsl.passes.bind import bind
-from attndsl.passes.branch_spaces import refuse_channels, refuse_other_spaces, refuse_schedule
+from attndsl.passes.branch_spaces import refuse_channels, refuse_schedule, union
 from attndsl.runtime.targets import describe, mask_inputs_of, register
 from attndsl.source import Source
 from attndsl.syntax.files import read_source
@@ -35,9 +35,9 @@ from attndsl.syntax.files import read_source
 if TYPE_CHECKING:
     import torch
 
+    from attndsl.ir.plan import Plan
     from attndsl.runtime.any_length import AnyLength
     from attndsl.runtime.compiled import CompiledAttention
-    from attndsl.ir.plan import Plan
     from attndsl.runtime.rows import Rows
     from attndsl.schedule.schedule import Schedule
     from attndsl.simulate.report import Report
@@ -154,7 +154,10 @@ class Pattern:
 
 
 def _depends_on_heads(ir: PatternIR) -> bool:
+    if any(map(_depends_on_heads, ir.branches)):
+        return True
     roots = [*(arm.visible for arm in ir.arms), *ir.weighting.expressions]
+    roots += [ir.combine] if ir.combine is not None else []
     leaves = frozenset().union(*(root.leaves for root in roots))
     names = {leaf.name for leaf in leaves if isinstance(leaf, Symbol)}
     declared: list[Parameter | Input] = [*ir.parameters, *ir.inputs]
@@ -190,12 +193,12 @@ class Bound:
         """The mask, bool [heads or 1, Nq, Nk], by direct evaluation. inputs: arrays [tokens] by name.
 
         plan: of a pattern with a route, for one element of a batch; without it the mask holds all that the
-        route may choose from. Of a pattern of branches it is the union of their masks. Raises AttnBindError A0408 above 2**28 entries,
-        A0431 where tokens are channels or a branch attends among others.
+        route may choose from. Of a pattern of branches it is the union of their masks. Raises
+        AttnBindError A0408 above 2**28 entries, A0431 where tokens are channels or made of others.
         """
         refuse_channels(self.ir)
         if self.branches:
-            return self._union(inputs)
+            return Bound(union(self.ir)).mask(**inputs)
         heads = self.ir.heads if self.per_head else 1
         entries = heads * self.ir.query_space.size * self.ir.key_space.size
         if entries > LARGEST_MASK:
@@ -208,16 +211,6 @@ class Bound:
         rows = self.ir.query_space.size
         mask = np.stack([mask_rows(self.ir, head, 0, rows, arrays) for head in range(heads)])
         return mask if plan is None else mask & plan.of_heads(self.ir.heads)[0]
-
-    def _union(self, inputs: Mapping[str, Any]) -> NDArray[np.bool_]:
-        """What some branch lets see."""
-        refuse_other_spaces(self.ir)
-        check_inputs(self.ir, inputs)
-        found = []
-        for branch in self.branches.values():
-            names = {each.name for each in branch.ir.inputs}
-            found.append(branch.mask(**{name: value for name, value in inputs.items() if name in names}))
-        return np.logical_or.reduce(np.broadcast_arrays(*found))
 
     @cached_property
     def per_head(self) -> bool:
@@ -261,8 +254,8 @@ class Bound:
         """What the route selects on these tensors: a Plan; of a pattern with branches a dict of them by name.
 
         Scores are computed in float32 (float64 for float64 tensors), without gradients. v: needed where the
-        route reads values. inputs: those that the route reads; others are ignored. Raises AttnCallError A0670
-        for a pattern without a route, A0671 for values that are missing, A06xx for tensors that do not fit.
+        route reads values. inputs: those that the route reads; others are ignored. Raises AttnCallError A0690
+        for a pattern without a route, A0691 for values that are missing, A06xx for tensors that do not fit.
         """
         from attndsl.runtime.plans import plans_of
 
@@ -328,8 +321,7 @@ class Bound:
     def using(self, algorithm: str) -> Bound:
         """The same pattern by 'tiles', although its weights are linear. Raises AttnBindError A0421."""
         if algorithm == "tiles":
-            linear = LinearForm("tiles") if self.ir.linear else None
-            return replace(self, ir=replace(self.ir, linear=linear), _schedules={}, _kernels={})
+            return replace(self, ir=by_tiles(self.ir), _schedules={}, _kernels={})
         if algorithm == self.algorithm:
             return self
         raise AttnBindError(
@@ -454,11 +446,14 @@ class Bound:
         """Predicted density, tile and end-to-end speedup; nothing is run.
 
         attention_share: the fraction of the model's time that dense attention takes, for the end-to-end
-        figures. head_dim, batch: for the predicted times of patterns with linear weights.
+        figures. head_dim, batch: for the predicted times of patterns with linear weights. A pattern of
+        branches has a report for each of them, and their sum.
         """
+        from attndsl.simulate.branches import simulate_branches
         from attndsl.simulate.report import simulate
 
-        return simulate(
+        predict = simulate_branches if self.branches else simulate
+        return predict(
             self.ir,
             device=device,
             q_tile=q_tile,

@@ -67,6 +67,7 @@ def compile_pattern(
     dtype: DataType = "fp32",
     kernel: Kernel = "forward",
     standalone: Standalone = False,
+    branch: options.Branch = None,
 ) -> None:
     """Compile a pattern to a kernel source, or print an earlier stage."""
     refuse_target(target, emit)
@@ -75,7 +76,7 @@ def compile_pattern(
     elif emit == "ir" and shape is None and not settings:
         text = _pattern_ir(pattern)
     else:
-        problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)
+        problem = bind(pattern, shape, heads, kv_heads, key_shape, settings).of_branch(branch)
         element = "float8_e4m3fn" if dtype == "fp8" else options.LONG_NAMES[dtype]
         text = _bound_stage(problem, target, emit, head_dim, element, kernel, standalone)
     write_text(output, text)
@@ -130,10 +131,12 @@ def _bound_stage(
     problem: Problem, target: str, emit: str, head_dim: int, dtype: str, kernel: Direction, standalone: bool
 ) -> str:
     from attndsl.ir.text import bound_text
+    from attndsl.passes.branch_spaces import refuse_schedule
     from attndsl.schedule.text import schedule_text
 
     if emit == "ir":
         return bound_text(problem.bound.ir)
+    refuse_schedule(problem.bound.ir)
     if target not in ("cpp", "reference"):
         from attndsl.cli.compile_triton import triton_stage
 

@@ -57,6 +57,10 @@ Settings = Annotated[
         help="A parameter, input or segment: window=18,24,24, causal=true, doc=@doc.json. Repeatable.",
     ),
 ]
+Branch = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", rich_help_panel=NUMBERS, help="A branch of a pattern of branches."),
+]
 Device = Annotated[str, typer.Option(help="h100, h200, b200, a100, ...")]
 HeadDim = Annotated[
     int, typer.Option(min=1, max=65_536, rich_help_panel=NUMBERS, help="Dimension of each head.")

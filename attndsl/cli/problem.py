@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from attndsl.cli import values
-from attndsl.diagnostics import AttnBindError, AttnCallError
+from attndsl.diagnostics import AttnBindError, AttnCallError, AttnNameError
 from attndsl.named_pattern import find_pattern
 
 if TYPE_CHECKING:
@@ -25,6 +25,20 @@ class Problem:
     pattern: Pattern
     bound: Bound
     inputs: Mapping[str, Any]
+
+    def of_branch(self, name: str | None) -> Problem:
+        """A branch of the pattern as a problem of its own; itself for None. Raises AttnNameError A0231."""
+        if name is None:
+            return self
+        if name not in self.bound.branches:
+            raise AttnNameError(
+                "A0231", f"`{self.bound.name}` has no branch `{name}`",
+                help=f"its branches: {', '.join(self.bound.branches) or 'none'}",
+            )  # fmt: skip
+        bound = self.bound.branches[name]
+        names = {each.name for each in bound.ir.inputs}
+        inputs = {key: each for key, each in self.inputs.items() if key in names}
+        return replace(self, bound=bound, inputs=inputs)
 
     def checked_inputs(self) -> dict[str, Any]:
         """The data that the mask reads. Raises AttnCallError (A06xx) where it is missing or does not fit."""

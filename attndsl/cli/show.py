@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,12 +42,15 @@ def show(
     head: Annotated[int, typer.Option(min=0, help="The head to draw, where heads differ.")] = 0,
     q_tile: options.QueryTile = None,
     kv_tile: options.KeyTile = None,
+    branch: options.Branch = None,
 ) -> None:
     """Draw the mask, the tiles it touches (full, partial, skipped), and what one query sees.
 
+    Of a pattern of branches it is what some branch lets see, or the branch that --branch names.
+
     The picture depends on neither --head-dim nor --dtype, which all commands take.
     """
-    problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)
+    problem = bind(pattern, shape, heads, kv_heads, key_shape, settings).of_branch(branch)
     path = output or Path(f"{problem.bound.name}.png")
     save_picture(subject_of(problem, head, q_tile, kv_tile), query, path)
     console().print(f"wrote {path}", markup=False, soft_wrap=True)
@@ -56,8 +60,12 @@ def subject_of(
     problem: Problem, head: int, q_tile: tuple[int, ...] | None, kv_tile: tuple[int, ...] | None
 ) -> Subject:
     """The bound pattern with its schedule, refined where the mask depends on inputs."""
+    from attndsl.passes.branch_spaces import union
+    from attndsl.pipeline import Bound
     from attndsl.show.subject import Subject
 
+    if problem.bound.branches:
+        problem = replace(problem, bound=Bound(union(problem.bound.ir)))
     ir = problem.bound.ir
     if head >= ir.heads:
         raise AttnScheduleError(

@@ -184,6 +184,12 @@ def pairs_only(ir: BoundIR) -> BoundIR:
     )  # fmt: skip
 
 
+def by_tiles(ir: BoundIR) -> BoundIR:
+    """The same pattern, pair by pair of tokens even where its weights are linear."""
+    linear = LinearForm("tiles") if ir.linear else None
+    return replace(ir, linear=linear, branches=tuple(map(by_tiles, ir.branches)))
+
+
 def with_heads(ir: BoundIR, heads: int, kv_heads: int) -> BoundIR:
     """The same pattern for other head counts of the tensors that the caller passes."""
     derived = replace(ir.derived, kv_heads=kv_heads) if ir.derived else None

@@ -24,8 +24,8 @@ POOLS = ("mean", "max", "sum")
 class Derived:
     """A tensor made of others.
 
-    kind: a pool ('mean', 'max', 'sum') of the tensor `of` ('q', 'k' or 'v') over `blocks`; 'transposed', where
-    the channels of `of` are the tokens; or 'branch', the output of the branch `of`.
+    kind: a pool ('mean', 'max', 'sum') of the tensor `of` ('q', 'k' or 'v') over `blocks`; 'transposed',
+    where the channels of `of` are the tokens; or 'branch', the output of the branch `of`.
     """
 
     role: Role

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import singledispatch
 
-from attndsl.ir.bound import BoundIR, InputDeclaration, Region, Space
 from attndsl.ir.blocks import Blocks
+from attndsl.ir.bound import BoundIR, InputDeclaration, Region, Space
 from attndsl.ir.combine import BranchOutput, Identity, Joint, Projected
 from attndsl.ir.derived import Derivation, Derived
 from attndsl.ir.expr import (

@@ -1,9 +1,15 @@
-"""What is asked of a pattern of branches, or of channels, that only a pattern with one block map can answer."""
+"""What only a pattern with one block map can answer, asked of a pattern of branches or of channels."""
 
 from __future__ import annotations
 
-from attndsl.diagnostics import AttnBindError, AttnScheduleError
-from attndsl.ir.bound import BoundIR
+from collections.abc import Callable
+from dataclasses import replace
+
+from attndsl.diagnostics import AttnBindError, AttnScheduleError, AttnUnsupportedError
+from attndsl.ir.bound import BoundIR, Region
+from attndsl.ir.expr import Apply
+from attndsl.ir.pattern import PatternIR
+from attndsl.passes.simplify import simplify_node
 
 
 def refuse_channels(ir: BoundIR) -> None:
@@ -21,8 +27,45 @@ def refuse_other_spaces(ir: BoundIR) -> None:
         if branch.derived is not None:
             raise AttnBindError(
                 "A0431", f"branch `{branch.branch}` of `{ir.name}` attends among tokens made of others",
-                help=f'look at each branch by itself: `bound.branches["{branch.branch}"]`',
+                help=f'look at each branch by itself: `bound.branches["{branch.branch}"]`,'
+                f" or `--branch {branch.branch}` on the command line",
             )  # fmt: skip
+
+
+def refuse_rows(ir: PatternIR | BoundIR) -> None:
+    """Raise AttnUnsupportedError A0905 for what is not computed for the last queries alone."""
+    if ir.branches or ir.derived:
+        what = "it has branches" if ir.branches else "its tensors are derived"
+        raise AttnUnsupportedError(
+            "A0905", f"rows of `{ir.name}` are not compiled yet: {what}",
+            help="call the bound pattern with the queries of all tokens",
+        )  # fmt: skip
+
+
+def on_branches(pattern: PatternIR, change: Callable[[PatternIR], PatternIR]) -> tuple[PatternIR, ...]:
+    """The branches, each changed. Raises AttnUnsupportedError A0910 where one derives its tensors."""
+    for each in pattern.branches or (pattern,):
+        if each.derived:
+            raise AttnUnsupportedError(
+                "A0910", f"`{pattern.name}` derives queries, keys or values, which no model's own mask fits",
+                help="call it from a module of your own, such as `attndsl.nn.Attention`",
+            )  # fmt: skip
+    return tuple(map(change, pattern.branches))
+
+
+def union(ir: BoundIR) -> BoundIR:
+    """The mask of all branches together, as a pattern of its own. Raises AttnBindError A0431."""
+    refuse_other_spaces(ir)
+    first, *others = ir.branches
+    regions = first.regions
+    for other in others:
+        regions = tuple(map(_joined, regions, other.regions))
+    plain = tuple(replace(region, terms=()) for region in regions)
+    return replace(ir, regions=plain, branches=(), combine=None)
+
+
+def _joined(first: Region, second: Region) -> Region:
+    return replace(first, visible=simplify_node(Apply("or", (first.visible, second.visible))))
 
 
 def refuse_schedule(ir: BoundIR) -> None:
@@ -32,5 +75,5 @@ def refuse_schedule(ir: BoundIR) -> None:
         first = ir.branches[0].branch
         raise AttnScheduleError(
             "A0530", f"`{ir.name}` has branches, each with a schedule of its own",
-            help=f'write `.branches["{first}"].schedule()`',
+            help=f'write `.branches["{first}"].schedule()`, or `--branch {first}` on the command line',
         )  # fmt: skip

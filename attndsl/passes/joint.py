@@ -8,6 +8,7 @@ from dataclasses import replace
 from attndsl.ir.bound import BoundIR, Region, Segment, Space
 from attndsl.ir.expr import TRUE, Apply, InputAt
 from attndsl.ir.pattern import Arm, Input, PatternIR, SegmentShape
+from attndsl.passes.branch_spaces import on_branches
 
 EXISTING_KEYS = "existing_keys"
 """The input that says which keys are no padding."""
@@ -20,14 +21,17 @@ def with_text(pattern: PatternIR) -> PatternIR:
     (main,) = pattern.query_space
     space = (main, SegmentShape("text", ("position",)))
     arms = tuple(replace(arm, query=main.name, key=main.name) for arm in pattern.arms)
-    return replace(pattern, query_space=space, key_space=space, arms=(*arms, Arm(None, None, TRUE)))
+    arms = (*arms, Arm(None, None, TRUE)) if arms else ()
+    branches = on_branches(pattern, with_text)
+    return replace(pattern, query_space=space, key_space=space, arms=arms, branches=branches)
 
 
 def with_existing_keys(pattern: PatternIR) -> PatternIR:
     """The pattern without the keys for which the input `existing_keys` is false."""
     exists = InputAt(EXISTING_KEYS, "k", "bool")
     arms = tuple(replace(arm, visible=Apply("and", (arm.visible, exists))) for arm in pattern.arms)
-    return replace(pattern, arms=arms, inputs=(*pattern.inputs, Input(EXISTING_KEYS, "bool", ("key",))))
+    inputs = (*pattern.inputs, Input(EXISTING_KEYS, "bool", ("key",)))
+    return replace(pattern, arms=arms, inputs=inputs, branches=on_branches(pattern, with_existing_keys))
 
 
 def reordered(ir: BoundIR, order: Sequence[int]) -> BoundIR:
@@ -37,7 +41,8 @@ def reordered(ir: BoundIR, order: Sequence[int]) -> BoundIR:
         (replace(each, query=place[each.query], key=place[each.key]) for each in ir.regions), key=_places
     )
     query, key = (_reordered(space, order) for space in (ir.query_space, ir.key_space))
-    return replace(ir, query_space=query, key_space=key, regions=tuple(regions))
+    branches = tuple(reordered(branch, order) for branch in ir.branches)
+    return replace(ir, query_space=query, key_space=key, regions=tuple(regions), branches=branches)
 
 
 def _places(region: Region) -> tuple[int, int]:

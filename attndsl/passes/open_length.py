@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from attndsl.ir.expr import Apply, Const, Expr, Extent, FlatIndex, InputAt, topological
 from attndsl.ir.pattern import Arm, Input, PatternIR
+from attndsl.passes.branch_spaces import on_branches
 from attndsl.passes.rewrite import rewrite
 
 LONGEST = 2**24
@@ -69,7 +70,8 @@ def causally(pattern: PatternIR) -> PatternIR:
             return each
         return replace(each, visible=Apply("and", (each.visible, past)))
 
-    return replace(pattern, arms=tuple(map(arm, pattern.arms)))
+    branches = on_branches(pattern, causally)
+    return replace(pattern, arms=tuple(map(arm, pattern.arms)), branches=branches)
 
 
 def _conjuncts(root: Expr) -> list[Expr]:

@@ -22,7 +22,7 @@ from attndsl.ir.expr import (
 from attndsl.ir.pattern import Arm, Parameter, PatternIR, SegmentShape
 from attndsl.passes import types
 from attndsl.passes.resolve_blocks import resolve_blocks
-from attndsl.passes.resolve_branches import branches_of, with_branches
+from attndsl.passes.resolve_branches import with_branches
 from attndsl.passes.resolve_choices import check_choices, chosen
 from attndsl.passes.resolve_derived import (
     Known,
@@ -70,11 +70,12 @@ def _resolve_pattern(pattern: ast.Pattern, functions: Mapping[str, Definition]) 
     parameters = tuple(_parameter(each, resolver, scope) for each in pattern.parameters)
     inputs = tuple(resolver.inputs.values())
     blocks = resolve_blocks(pattern.clauses, resolver, scope)
+    resolver.other_axes = tuple(each.name for each in blocks)
     whole = PatternIR(
         pattern.name, parameters, query, key, inputs, (), (), cross=cross, blocks=blocks,
         documentation=pattern.documentation,
     )  # fmt: skip
-    if not (branches_of(pattern) or _clauses(pattern, ast.Combine)):
+    if not any(isinstance(clause, ast.Branch | ast.Combine) for clause in pattern.clauses):
         return _body(pattern, whole, resolver, scope, {})
     _resolve_lets(pattern, resolver, scope)
     return with_branches(pattern, whole, resolver, scope, _branch)
@@ -93,7 +94,7 @@ def _body(
     """What a pattern, or a branch of one, says of pairs. outputs: the space of each branch's queries."""
     known = Known(resolver.spaces, {each.name: each for each in whole.blocks}, outputs)
     derived = derived_tensors(pattern.clauses, known)
-    resolver.other_axes = (*resolver.axes("q"), *resolver.axes("k"))
+    resolver.other_axes = (*resolver.axes("q"), *resolver.axes("k"), *known.blocks)
     resolver.spaces = own_spaces(derived, known)
     _resolve_lets(pattern, resolver, scope)
     arms = tuple(_arms(pattern, resolver, scope))
@@ -182,7 +183,8 @@ def _pattern_scope(pattern: ast.Pattern, resolver: Resolver) -> Scope:
     named = [(each.name, each.span) for each in pattern.parameters]
     named += [(each.name, each.span) for each in lets]
     named += [(each.name, each.span) for each in _clauses(pattern, ast.Input)]
-    named += [(each.name, each.span) for each in (*_clauses(pattern, ast.Blocks), *branches_of(pattern))]
+    named += [(each.name, each.span) for each in _clauses(pattern, ast.Blocks)]
+    named += [(each.name, each.span) for each in _clauses(pattern, ast.Branch)]
     _refuse_repeats(named, "name", "A0205")
     for name, span in named:
         if name in RESERVED:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from attndsl.diagnostics import AttnNameError, AttnTypeError
 from attndsl.ir.combine import IDENTITY
+from attndsl.ir.expr import Side
 from attndsl.ir.pattern import PatternIR
 from attndsl.passes.resolve_combine import WORDS, combination
 from attndsl.passes.resolve_derived import Segments
@@ -57,9 +58,9 @@ class Branches:
 
     def _resolve(self, branch: ast.Branch) -> None:
         _refuse_clauses_of_the_whole(branch)
-        spaces = {"q": self.whole.query_space, "k": self.whole.key_space}
+        spaces: dict[Side, Segments] = {"q": self.whole.query_space, "k": self.whole.key_space}
         outer = self.resolver
-        inner = Resolver(outer.functions, dict(spaces), outer.inputs, outer.choices)
+        inner = Resolver(outer.functions, spaces, outer.inputs, outer.choices)
         alone = ast.Pattern(branch.name, self.pattern.parameters, "", branch.clauses, span=branch.span)
         found = self.body(alone, self.whole, inner, self._scope(branch), self.outputs)
         spans = {**outer.spans, **found.spans}

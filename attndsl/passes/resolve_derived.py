@@ -93,7 +93,7 @@ def _check_blocks(name: str, of: str, span: Span | None, known: Known) -> None:
 
 
 def own_spaces(derived: Sequence[Derived], known: Known) -> dict[Side, Segments]:
-    """The spaces of the tensors that are attended with. Raises AttnTypeError A0344 where keys have no values."""
+    """The spaces of what is attended with. Raises AttnTypeError A0344 where keys have no values."""
     of_role = {
         role: next(
             (_space(each, known) for each in derived if each.role == role), known.spaces[SIDES[TENSORS[role]]]
@@ -105,8 +105,8 @@ def own_spaces(derived: Sequence[Derived], known: Known) -> dict[Side, Segments]
         raise AttnTypeError(
             "A0344", f"keys live in {_spelled(of_role['key'])}, values in {_spelled(of_role['value'])}",
             span=blamed.span,
-            help="derive both: `key mean(k in b)` and `value mean(v in b)`, or a value from a branch whose queries"
-            " are made as the keys are",
+            help="derive both: `key mean(k in b)` and `value mean(v in b)`, or take the value from a branch"
+            " whose queries are made as the keys are",
         )  # fmt: skip
     return {"q": of_role["query"], "k": of_role["key"]}
 
@@ -181,7 +181,11 @@ def check_transposed(
                     help="write `space tokens(n)` in place of a `query space` and a `key space`",
                 )  # fmt: skip
             nodes = {node for root in weighting.expressions for node in root.mentioned}
-            if weighting.feature or weighting.decay or any(isinstance(n, Position | FlatIndex) for n in nodes):
+            if (
+                weighting.feature
+                or weighting.decay
+                or any(isinstance(n, Position | FlatIndex) for n in nodes)
+            ):
                 raise AttnTypeError(
                     "A0345", "channels have no positions, steps or features", span=each.span,
                     help="scores of channels speak of `s`, heads, parameters and inputs",

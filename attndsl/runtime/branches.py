@@ -57,7 +57,7 @@ def _roots(ir: BoundIR) -> tuple[Expr, ...]:
 
 
 def _source_of_lse(ir: BoundIR) -> tuple[str, ...]:
-    """The branches whose log-sum-exp is that of the pattern. Raises AttnCallError A0619 where there is none."""
+    """The branches whose log-sum-exp is that of the pattern. Raises AttnCallError A0619 for none."""
     by_name = {each.branch: each for each in ir.branches}
     match ir.combine:
         case Joint(names):
@@ -106,7 +106,7 @@ def _check_channels(ir: BoundIR, outputs: Mapping[str, Output], v: Tensor) -> No
 
 
 def _joint(names: Sequence[str], outputs: Mapping[str, Output], kind: torch.dtype) -> tuple[Tensor, Tensor]:
-    """One softmax over the pairs of all branches: outputs weighed by their share of the sum, and its logarithm."""
+    """One softmax over the pairs of all branches: outputs by their share of the sum, and its logarithm."""
     lses = []
     for name in names:
         lse = outputs[name][1]
@@ -127,7 +127,7 @@ def _joint(names: Sequence[str], outputs: Mapping[str, Output], kind: torch.dtyp
 
 
 def _projected(value: Tensor, inputs: Mapping[str, Tensor], ir: BoundIR, weight: str, bias: str) -> Tensor:
-    """value @ weight^T + bias, for all heads or one per head."""
+    """The value @ weight^T + bias, for all heads or one per head."""
     out = value @ _per_head(inputs[weight], ir, weight, 2).mT
     return out if not bias else out + _per_head(inputs[bias], ir, bias, 1).unsqueeze(-2)
 

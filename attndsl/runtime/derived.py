@@ -1,8 +1,8 @@
-"""Derived tensors in torch: pooled, transposed, or the output of a branch. Autograd differentiates all three."""
+"""Derived tensors in torch: pooled, transposed, or the output of a branch; autograd differentiates all."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import cast
 
@@ -42,8 +42,8 @@ def check_sources(ir: BoundIR, q: Tensor, k: Tensor, v: Tensor) -> None:
 def of_sources(ir: BoundIR) -> BoundIR:
     """The pattern in the spaces of the tensors that the caller passes, which inputs run over."""
     assert ir.derived is not None
-    spaces = {"query_space": ir.derived.query_space, "key_space": ir.derived.key_space}
-    return replace(ir, **spaces, kv_heads=ir.derived.kv_heads)
+    query, key, kv_heads = ir.derived.query_space, ir.derived.key_space, ir.derived.kv_heads
+    return replace(ir, query_space=query, key_space=key, kv_heads=kv_heads)
 
 
 def _made(
@@ -92,5 +92,11 @@ def _along(kind: str, grid: Tensor, place: int, size: int) -> Tensor:
     parts = [grid.narrow(place, 0, whole).unflatten(place, (-1, size))]  # type: ignore[no-untyped-call]
     if whole < grid.shape[place]:
         parts.append(grid.narrow(place, whole, grid.shape[place] - whole).unsqueeze(place))
-    pool = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax}[kind]
-    return torch.cat([pool(part, dim=place + 1) for part in parts], dim=place)
+    return torch.cat([_POOLS[kind](part, place + 1) for part in parts], dim=place)
+
+
+_POOLS: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "mean": lambda part, place: part.mean(place),
+    "sum": lambda part, place: part.sum(place),
+    "max": lambda part, place: part.amax(place),
+}

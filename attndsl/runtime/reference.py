@@ -79,9 +79,10 @@ def _of_branches(
         return found if wants_lse else (found, None)
 
     found = run_branches(ir, q.double(), k.double(), v.double(), inputs, return_lse, run)
-    out, lse = found if return_lse else (found, None)
-    out = out.to(output_type(q.dtype))
-    return (out, lse if q.dtype == torch.float64 else lse.float()) if return_lse else out
+    if not return_lse:
+        return found.to(output_type(q.dtype))
+    out, lse = found
+    return out.to(output_type(q.dtype)), lse if q.dtype == torch.float64 else lse.float()
 
 
 def _of_own(

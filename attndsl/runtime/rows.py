@@ -103,6 +103,10 @@ class Rows:
     def around(self, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> None:
         """See `Target`: rows are of masks and scores only."""
 
+    def branch(self, name: str, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> Rows:
+        """See `Target`: rows are of patterns without branches."""
+        return self
+
     def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Any = ()) -> Rows:
         """Itself: it finds the kernel for the positions of a call."""
         return self

@@ -12,7 +12,9 @@ from torch import Tensor
 from attndsl.codegen.triton_configuration import Configuration, Direction, candidates
 from attndsl.diagnostics import AttnBackendError
 from attndsl.ir.bound import BoundIR
+from attndsl.passes.branch_spaces import refuse_schedule
 from attndsl.runtime.checks import EIGHT_BIT, check_kernel_inputs, check_tensors
+from attndsl.runtime.derived import check_sources, derived_tensors
 from attndsl.runtime.kernels import Inputs
 from attndsl.runtime.triton_interpreter import interprets
 from attndsl.runtime.triton_kernels import TritonKernels, compile_triton, with_positive_scale
@@ -57,6 +59,9 @@ def autotune_bound(
     ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, inputs: Mapping[str, Any], report: Report
 ) -> dict[Direction, Configuration]:
     """`autotune` for tensors as users pass them. Raises AttnError for what does not fit (A06xx, A07xx)."""
+    refuse_schedule(ir)
+    check_sources(ir, q, k, v)
+    q, k, v = derived_tensors(ir, q, k, v, {})
     check_tensors(ir, q, k, v)
     checked = check_kernel_inputs(ir, inputs, len(q))
     kernels = compile_triton(ir, None, q.shape[3], v.shape[3], q.dtype)

@@ -6,6 +6,7 @@ from math import prod
 
 from attndsl.ir.bound import BoundIR, Segment, Space
 from attndsl.ir.text import bound_text
+from attndsl.passes.branch_spaces import refuse_schedule
 from attndsl.schedule.choose import choose
 from attndsl.schedule.cost import CostModel
 from attndsl.schedule.masks import build_maps
@@ -30,6 +31,7 @@ def build(
     to minimise the time that `model` predicts. Raises AttnScheduleError A0501 to A0504 for tiles and steps
     that do not fit.
     """
+    refuse_schedule(ir)
     query, key = ir.query_space.segments[0], ir.key_space.segments[0]
     tiles = choose(
         ir,

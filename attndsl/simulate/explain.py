@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attndsl.ir.bound import BoundIR
+from attndsl.passes.branch_spaces import refuse_schedule
 from attndsl.schedule.build import schedule_with
 from attndsl.schedule.tile_arguments import Extents
 from attndsl.simulate.choices import Choice
@@ -64,6 +65,7 @@ def explain(
     head_dim: int = 128,
 ) -> Explanation:
     """Explain the cost of a bound pattern. Tiles as for `simulate`. Raises AttnScheduleError (A05xx)."""
+    refuse_schedule(ir)
     target, head_dim = find_device(device), check_size("head_dim", head_dim)
     candidates = candidate_tiles(ir, target, q_tile, kv_tile)
     tiles = candidates[0]

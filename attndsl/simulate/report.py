@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attndsl.ir.bound import BoundIR
+from attndsl.passes.branch_spaces import refuse_schedule
 from attndsl.schedule.build import build, schedule_with
 from attndsl.schedule.schedule import Schedule
 from attndsl.schedule.tile_arguments import Extents, checked_tile
@@ -115,6 +116,7 @@ def simulate(
     kernels take, in the shape that visits the fewest tiles. attention_share: from 0 to 1. head_dim, batch:
     for the times of linear weights. Raises AttnScheduleError (A05xx).
     """
+    refuse_schedule(ir)
     target, share = devices.device(device), check_share(attention_share)
     sizes = check_size("head_dim", head_dim), check_size("batch", batch)
     return report(_schedule(ir, target, q_tile, kv_tile), target, share, *sizes)

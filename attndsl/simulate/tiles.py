@@ -15,6 +15,7 @@ from math import log2, prod
 
 from attndsl.ir.bound import BoundIR, Segment
 from attndsl.ir.expr import Expr
+from attndsl.passes.branch_spaces import refuse_schedule
 from attndsl.schedule.candidates import Box, steps
 from attndsl.schedule.choose import Tiles
 from attndsl.schedule.heads import head_classes
@@ -62,6 +63,7 @@ class Candidates:
 def best_tiles(ir: BoundIR, device: Device, q_tile: Box | None = None, kv_tile: Box | None = None) -> Tiles:
     """The tiles of the device's sizes that visit the fewest pairs; a given tile is kept."""
     query, key = ir.query_space.segments[0], ir.key_space.segments[0]
+    refuse_schedule(ir)
     masks = main_masks(ir)
     found = candidates(ir, masks, device, q_tile, kv_tile)
     every = [tiles for layout in found for tiles in layout.tiles()]
