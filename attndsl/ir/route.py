@@ -1,8 +1,8 @@
 """Routes: how a pattern selects keys from the data. What is scored, and which of the scores are kept.
 
-A route is a map of scores, one row per query unit (a token or a block) and one column per key unit, with a rule
-that keeps some of its entries. Its expressions are those of masks, and the nodes of this file beside them: they
-may speak of the vectors of tokens, pool them, and compare them.
+A route is a map of scores, one row per query unit (a token or a block) and one column per key unit, with a
+rule that keeps some of its entries. Its expressions are those of masks, and the nodes of this file beside
+them: they may speak of the vectors of tokens, pool them, and compare them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from attndsl.ir.ops import Scalar
 from attndsl.source import Span
 
 POOLS = ("mean", "sum", "max", "min", "stack", "stack_reversed")
-"""`stack`: the channels of all tokens of a block one after the other; `stack_reversed`: of the last one first."""
+"""`stack`: the channels of all tokens of a block in a row; `stack_reversed`: the last token's first."""
 
 PoolKind = Literal["mean", "sum", "max", "min", "stack", "stack_reversed"]
+Reduction = Literal["mean", "sum", "max", "min"]
+Group = Literal["heads", "kv_head"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +29,12 @@ class RouteNode(Expr):
 
     @property
     def type(self) -> Scalar:
+        """A real number; of a vector, that of its channels."""
         return "real"
 
     @property
     def children(self) -> tuple[Expr, ...]:
+        """The fields that are expressions."""
         found = (getattr(self, each.name) for each in fields(self))
         return tuple(each for each in found if isinstance(each, Expr))
 
@@ -82,9 +86,9 @@ class Softmax(RouteNode):
 class OverHeads(RouteNode):
     """`sum(x in heads)`, `sum(x in kv_head)`: over all query heads, or those that share a key/value head."""
 
-    kind: Literal["mean", "sum", "max", "min"]
+    kind: Reduction
     operand: Expr
-    group: Literal["heads", "kv_head"]
+    group: Group
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +100,7 @@ class BlockIndex(RouteNode):
 
     @property
     def type(self) -> Scalar:
+        """An integer."""
         return "int"
 
 
@@ -106,13 +111,7 @@ class ScaleFactor(RouteNode):
 
 @dataclass(frozen=True)
 class Rule:
-    """Which entries of a pool of scores are kept.
-
-    'top' n: the n largest. 'ranks' first, last: the entries from rank `first` to `last`, counted from 0 at
-    the largest. 'ratio' x: the largest int(x * entries). 'drop' n: all but the n smallest, and what equals the
-    largest of these. 'threshold' t: those that reach t. 'nucleus' p, least: the fewest largest whose sum
-    reaches p times the sum of all. 'spread' p, least: nucleus over the scores moved to 0..1.
-    """
+    """Which entries of a pool of scores are kept, by the names in `RULES`."""
 
     name: str
     arguments: tuple[Expr, ...]
@@ -120,9 +119,19 @@ class Rule:
 
 RULES: dict[str, tuple[int, int]] = {
     "top": (1, 1), "ranks": (2, 2), "ratio": (1, 2), "drop": (1, 1), "threshold": (1, 2), "nucleus": (1, 2),
-    "spread": (1, 2),
+    "within": (1, 2), "spread": (1, 2),
 }  # fmt: skip
-"""Smallest and largest number of arguments of each rule."""
+"""Smallest and largest number of arguments of each rule. `least` counts entries beyond the preferred ones.
+
+`top(n)`: the n largest for each row of the pool. `ranks(first, last)`: from rank `first` up to `last`, from 0
+at the largest on. `ratio(x, least)`: the largest int(x * entries). `drop(x)`: all but the int(x * entries)
+smallest, and what equals the largest of these. `threshold(t, least)`: those that reach t. `nucleus(p,
+least)`: the fewest largest whose sum reaches p times the sum of all. `within(p, least)`: the most largest
+whose sum does not exceed that. `spread(p, least)`: nucleus of scores moved and scaled to run from 0 to 1.
+"""
+
+Pooling = Literal["query", "head", "all"]
+"""Which entries compete: those of a row of the map, of all rows of a head, or all of them."""
 
 
 @dataclass(frozen=True)
@@ -130,16 +139,17 @@ class Route:
     """What is scored and what is kept.
 
     queries, keys: the blocks that rows and columns stand for, by name; '' for tokens. score: of each pair.
-    among: the pairs that take part. rules: the first whose condition holds at bind. per: what has a selection of
-    its own, 'query' (each row) and 'head'; without them all rows or all heads compete. prefer: pairs that are
-    kept first, and count. always: pairs that are kept beside the selection. blocks: all that are declared.
+    rules: the first whose condition holds at bind. per: which entries compete. choice: the parameter that
+    chooses one of several. among: the pairs that take part. prefer: pairs that are kept first, and count.
+    always: pairs that are kept beside the selection. blocks: all that are declared.
     """
 
     queries: str
     keys: str
     score: Expr
     rules: tuple[tuple[Expr, Rule], ...]
-    per: tuple[str, ...]
+    per: tuple[Pooling, ...]
+    choice: str = ""
     among: Expr = TRUE
     prefer: Expr = FALSE
     always: Expr = FALSE

@@ -52,9 +52,8 @@ def route_lines(route: Route, expression: Callable[[Expr], str]) -> list[str]:
     lines = [f"route score {expression(route.score)}"]
     if route.among is not TRUE:
         lines.append(f"among {expression(route.among)}")
-    rows = {"query": route.queries or "query", "head": "head"}
-    per = ", ".join(rows[each] for each in route.per)
-    lines.append(f"select {_rules(route, expression)}{f' per {per}' if per else ''}")
+    rows = {"query": route.queries or "query", "head": "head", "all": "all"}
+    lines.append(f"select {_rules(route, expression)} per {route.choice or rows[route.per[0]]}")
     for word, condition in (("prefer", route.prefer), ("always", route.always)):
         if condition is not FALSE:
             lines.append(f"{word} {expression(condition)}")

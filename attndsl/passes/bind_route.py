@@ -10,22 +10,23 @@ import numpy as np
 from attndsl.diagnostics import AttnBindError
 from attndsl.ir import intervals
 from attndsl.ir.blocks import Blocks
-from attndsl.ir.bound import BoundIR, Segment
-from attndsl.ir.expr import TRUE, Apply, Const, Expr, Side
+from attndsl.ir.bound import BoundIR, LinearForm
+from attndsl.ir.expr import TRUE, Apply, Const, Expr, HeadDim, Side
 from attndsl.ir.intervals import UNKNOWN_NUMBER, Value
 from attndsl.ir.route import BlockIndex, Pool, Route, RouteNode, Rule
 from attndsl.ir.units import count_of_units, unit_of_token
 from attndsl.passes.bind_blocks import bind_blocks
 from attndsl.passes.bind_expr import Numbers, bind_expr
 from attndsl.passes.ranges import check_values, leaf_ranges
-from attndsl.passes.route_grains import TOKEN, Grain, in_contexts, operand_context
+from attndsl.passes.route_grains import TOKEN, Grain, grains, in_contexts
+
+MOST_CHANNELS = 2**16
+"""Channels of a head are taken to be no more."""
 
 
 def bind_route(route: Route, numbers: Numbers) -> Route:
     """The route with its numbers. numbers: those of the segments that it is about."""
     blocks = bind_blocks(route.blocks, numbers)
-    counts = {each.name: count_of_units(each, owner(each, numbers)) for each in blocks}
-    numbers = replace(numbers, extents={**numbers.extents, **counts})
     bound = replace(
         route,
         score=bind_expr(route.score, numbers),
@@ -33,6 +34,8 @@ def bind_route(route: Route, numbers: Numbers) -> Route:
         prefer=bind_expr(route.prefer, numbers),
         always=bind_expr(route.always, numbers),
         rules=((TRUE, _rule(route, numbers)),),
+        per=(route.per[int(numbers.scalars[route.choice].value) if route.choice else 0],),
+        choice="",
         blocks=blocks,
     )
     for root in (bound.score, bound.among, bound.prefer, bound.always):
@@ -51,16 +54,12 @@ def with_route(ir: BoundIR, route: Route | None, regions: Sequence[Numbers]) -> 
     )
     bound = bind_route(route, numbers)
     check_route_ranges(bound, ir, numbers)
-    return replace(ir, route=bound)
+    tiles = LinearForm("tiles", obstacle="its route chooses the keys of each query", span=route.span)
+    return replace(ir, route=bound, linear=ir.linear and tiles)
 
 
 def _axes(numbers: Numbers, side: Side) -> set[str]:
     return set(numbers.segments[side].axes)
-
-
-def owner(blocks: Blocks, numbers: Numbers) -> Segment:
-    """The segment that blocks are made of."""
-    return next(each for each in numbers.segments.values() if set(blocks.axes) <= set(each.axes))
 
 
 def _rule(route: Route, numbers: Numbers) -> Rule:
@@ -71,8 +70,8 @@ def _rule(route: Route, numbers: Numbers) -> Rule:
     for given, bound in zip(rule.arguments, arguments, strict=True):
         if isinstance(bound, Const) and bound.value < 0:
             raise AttnBindError(
-                "A0440", f"`{rule.name}` cannot keep {bound.value} of anything", span=numbers.spans.get(given),
-                help="choose numbers that make it 0 or more",
+                "A0440", f"`{rule.name}` cannot keep {bound.value} of anything",
+                span=numbers.spans.get(given), help="choose numbers that make it 0 or more",
             )  # fmt: skip
     return Rule(rule.name, arguments)
 
@@ -94,8 +93,8 @@ def _nestings(node: Expr, context: Grain) -> Iterator[tuple[str, str, Side]]:
     match node:
         case BlockIndex(side, outer):
             yield context.of(side) or TOKEN, outer, side
-        case Pool(_, _, outer, sides) if outer:
-            inside = operand_context(node, context)
+        case Pool(_, operand, outer, sides) if outer:
+            inside = grains(operand, lambda _: None)[operand]
             yield from ((inner, outer, side) for side in sides if (inner := inside.of(side)) is not None)
 
 
@@ -111,13 +110,17 @@ def _lies_inside(inner: Blocks | None, outer: Blocks, side: Side, numbers: Numbe
 
 def check_route_ranges(route: Route, ir: BoundIR, numbers: Numbers) -> None:
     """Raise AttnBindError A0412 or A0414 where a number of the route may not exist."""
-    extents = {side: segment.extents for side, segment in numbers.segments.items()}
+    extents: dict[str, tuple[int, ...]] = {
+        side: segment.extents for side, segment in numbers.segments.items()
+    }
     known = leaf_ranges(extents, ir.heads)
 
     def leaf(node: Expr) -> Value:
         if isinstance(node, BlockIndex):
             count = count_of_units(route.block(node.blocks), numbers.segments[node.side])
             return intervals.between(*(np.asarray(each, dtype=object) for each in (0, max(count - 1, 0), 1)))
+        if isinstance(node, HeadDim):
+            return intervals.between(*(np.asarray(each, dtype=object) for each in (1, MOST_CHANNELS, 1)))
         return UNKNOWN_NUMBER if isinstance(node, RouteNode) or node.type == "real" else known(node)
 
     roots = [route.score, route.among, route.prefer, route.always]

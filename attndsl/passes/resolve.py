@@ -35,7 +35,7 @@ from attndsl.passes.resolve_derived import (
 from attndsl.passes.resolve_expr import Definition, Resolver, parameter_vector
 from attndsl.passes.resolve_inputs import declared_input, kind_of
 from attndsl.passes.resolve_route import resolve_route
-from attndsl.passes.resolve_weights import weighting
+from attndsl.passes.resolve_weights import check_flow, weighting
 from attndsl.passes.scope import BUILTIN_FUNCTIONS, BUILTIN_SYMBOLS, Scope, Value, unknown_name
 from attndsl.source import Span
 from attndsl.syntax import ast
@@ -100,6 +100,7 @@ def _body(
     arms = tuple(_arms(pattern, resolver, scope))
     weights = weighting(pattern.clauses, resolver, scope)
     check_transposed(derived, arms, weights, whole.cross)
+    check_flow(weights, arms)
     found = replace(
         whole,
         name=pattern.name,

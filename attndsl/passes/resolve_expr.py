@@ -78,7 +78,7 @@ class Resolver:
     requirements: list[Requirement] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     other_axes: tuple[str, ...] = ()
-    """Axes that only `extent` speaks of: those of the tokens that blocks are made of."""
+    """Names that only `extent` speaks of: blocks, and the axes of the tokens that they are made of."""
     steps: int = 0
 
     def expr(self, node: ast.Expr, scope: Scope) -> Value:

@@ -1,7 +1,7 @@
 """What the values of a route stand for: one per token, one per block, or one for all, on each side.
 
-A map of scores has one row per query or block of queries, and one column per key or block of keys. The two sides
-of every operation must agree, so that nothing is stretched silently.
+A map of scores has one row per query or block of queries, and one column per key or block of keys. The two
+sides of every operation must agree, so that nothing is stretched silently.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Place = Callable[[Expr], Span | None]
 
 @dataclass(frozen=True)
 class Grain:
-    """query, key: what a value has one of, None if it is the same for all. vector: whether it has channels."""
+    """query, key: what a value has one of, None if it is one for all. vector: whether it has channels."""
 
     query: str | None = None
     key: str | None = None
@@ -34,7 +34,7 @@ class Grain:
 
 
 def grains(root: Expr, place: Place) -> Mapping[Expr, Grain]:
-    """The grain of every node. Raises AttnTypeError A0341 to A0344 where operands do not fit together."""
+    """The grain of every node. Raises AttnTypeError A0361 to A0364 where operands do not fit together."""
     found: dict[Expr, Grain] = {}
     for node in topological(root):
         found[node] = _grain(node, [found[child] for child in node.children], place)
@@ -49,96 +49,92 @@ def _grain(node: Expr, operands: list[Grain], place: Place) -> Grain:
             return Grain(query=TOKEN) if side == "q" else Grain(key=TOKEN)
         case Pool():
             return _pooled(node, operands[0], place)
-        case Dot():
-            return _of_dot(node, operands, place)
-        case Softmax():
-            return _of_softmax(node, operands, place)
         case OverHeads():
             return operands[0]
-    if any(each.vector for each in operands):
-        _refuse_vectors(node, place)
-    return Grain(
-        _joined(node, [each.query for each in operands], place),
-        _joined(node, [each.key for each in operands], place),
-        any(each.vector for each in operands),
-    )
+        case Dot():
+            _check_vectors(node, operands, place)
+            return _both(node, operands, place)
+        case Softmax():
+            _check_scores(node, operands[0], place)
+            return _both(node, operands, place)
+    return _of_numbers(node, operands, place)
+
+
+def _both(node: Expr, operands: list[Grain], place: Place) -> Grain:
+    """One number for what the operands have one of."""
+    query = _joined(node, [each.query for each in operands], place)
+    return Grain(query, _joined(node, [each.key for each in operands], place))
+
+
+def _joined(node: Expr, given: list[str | None], place: Place) -> str | None:
+    """The grain that operands share."""
+    names = sorted({each for each in given if each is not None})
+    if len(names) > 1:
+        fine, coarse = (f"one per block `{name}`" if name else "one value per token" for name in names[:2])
+        raise AttnTypeError(
+            "A0361", f"this joins {fine} with {coarse}", span=place(node),
+            help=f"pool the finer one first, as in `mean(k in {names[-1]})`",
+        )  # fmt: skip
+    return names[0] if names else None
 
 
 _OF_VECTORS = ("add", "sub", "mul", "div", "neg", "abs", "min", "max", "exp", "tanh", "sqrt", "select")
 
 
-def _refuse_vectors(node: Expr, place: Place) -> None:
-    if not (isinstance(node, Apply) and node.op in _OF_VECTORS):
+def _of_numbers(node: Expr, operands: list[Grain], place: Place) -> Grain:
+    """Of arithmetic, which vectors go through channel by channel."""
+    grain, vector = _both(node, operands, place), any(each.vector for each in operands)
+    if not vector:
+        return grain
+    of_one_side = grain.query is None or grain.key is None
+    if not (isinstance(node, Apply) and node.op in _OF_VECTORS and of_one_side):
         raise AttnTypeError(
-            "A0342", "this needs a number, and a vector has many", span=place(node),
+            "A0362", "this needs numbers, and a vector has many", span=place(node),
             help="compare vectors by their product, `mean(k in b) . q`",
         )  # fmt: skip
-
-
-def _joined(node: Expr, given: list[str | None], place: Place) -> str | None:
-    names = sorted({each for each in given if each is not None})
-    if len(names) > 1:
-        first, second = (
-            f"one value per block `{each}`" if each else "one per token" for each in names[::-1][:2]
-        )
-        pooled = names[-1]
-        raise AttnTypeError(
-            "A0341", f"this joins {first} with {second if names[0] else second}", span=place(node),
-            help=f"pool the finer one, as in `mean(k in {pooled})`",
-        )  # fmt: skip
-    return names[0] if names else None
+    return Grain(grain.query, grain.key, vector)
 
 
 def _pooled(node: Pool, operand: Grain, place: Place) -> Grain:
     touched = [side for side in node.sides if operand.of(side) is not None]
     if not touched or (not node.blocks and len(touched) > 1):
+        problem = "this is a map of scores" if touched else f"there is nothing to take the {node.kind} of"
         raise AttnTypeError(
-            "A0343", f"there is nothing to take the {node.kind} of" if not touched else "this is a map of scores",
-            span=place(node),
+            "A0363", problem, span=place(node),
             help="pool what has one value per token: `mean(k in b)`, `mean(k)`; of a map: `sum(x in k.b)`",
         )  # fmt: skip
-    if node.kind in ("stack", "stack_reversed") and not operand.vector:
+    if node.kind.startswith("stack") and not operand.vector:
         raise AttnTypeError(
-            "A0342", f"`{node.kind}` is for vectors", span=place(node), help=f"write `{node.kind}(k in b)`"
+            "A0362", f"`{node.kind}` is for vectors", span=place(node), help=f"write `{node.kind}(k in b)`"
         )
     grain = node.blocks or None
-    return Grain(
-        grain if "q" in touched else operand.query, grain if "k" in touched else operand.key, operand.vector
-    )
+    query, key = (grain if "q" in touched else operand.query), (grain if "k" in touched else operand.key)
+    return Grain(query, key, operand.vector)
 
 
-def _of_dot(node: Dot, operands: list[Grain], place: Place) -> Grain:
+def _check_vectors(node: Dot, operands: list[Grain], place: Place) -> None:
     for child, operand in zip(node.children, operands, strict=True):
         if not operand.vector:
             raise AttnTypeError(
-                "A0342", "`.` multiplies two vectors", span=place(child) or place(node), note="this is a number",
+                "A0362", "`.` multiplies two vectors", span=place(child) or place(node),
+                note="this is a number",
                 help="write `q . k`, or vectors made of them; numbers are multiplied by `*`",
             )  # fmt: skip
-    return Grain(
-        _joined(node, [each.query for each in operands], place),
-        _joined(node, [each.key for each in operands], place),
-    )
 
 
-def _of_softmax(node: Softmax, operands: list[Grain], place: Place) -> Grain:
-    operand, condition = operands
+def _check_scores(node: Softmax, operand: Grain, place: Place) -> None:
     if operand.vector or operand.key is None:
         raise AttnTypeError(
-            "A0344", "`softmax` runs over keys", span=place(node),
+            "A0364", "`softmax` runs over keys", span=place(node),
             help="give it scores of queries and keys, such as `softmax(scale * q . mean(k in b))`",
         )  # fmt: skip
-    return Grain(
-        _joined(node, [operand.query, condition.query], place),
-        _joined(node, [operand.key, condition.key], place),
-    )
 
 
-def finest_block(root: Expr, side: Side) -> str | None:
+def blocks_numbered(root: Expr, side: Side) -> str | None:
     """The blocks that an expression numbers on one side, where nothing else says what it has one of."""
-    names = sorted(
-        {node.blocks for node in root.mentioned if isinstance(node, BlockIndex) and node.side == side}
-    )
-    return names[0] if len(names) == 1 else None
+    numbered = {node for node in root.mentioned if isinstance(node, BlockIndex) and node.side == side}
+    names = {node.blocks for node in numbered}
+    return names.pop() if len(names) == 1 else None
 
 
 def operand_context(node: Pool, context: Grain) -> Grain:

@@ -23,6 +23,7 @@ from attndsl.runtime.checks import EIGHT_BIT, check_inputs, check_tensors, scale
 from attndsl.runtime.decays import with_sums_of_steps
 from attndsl.runtime.derived import Tensors, check_sources, derived_tensors
 from attndsl.runtime.finish import featured, finished, gated, with_low_rank
+from attndsl.runtime.flow import flow_attention
 from attndsl.runtime.linear import linear_attention
 from attndsl.runtime.linear_obstacles import refuse_slow_tiles
 from attndsl.runtime.operators import attention
@@ -95,9 +96,12 @@ def _around(
     checked = check_inputs(ir, inputs, len(q), v.shape[3], q.shape[3])
     factor = scale_of(ir, scale, q.shape[3])
     q, k = featured(ir, q, k)
+    if ir.weighting.normalize == "flow":
+        return gated(ir, flow_attention(ir, q, k, v), checked)
     if ir.linear is not None and ir.linear.algorithm != "tiles":
         return gated(ir, linear_attention(ir, q, k, v, factor, checked).out, checked)
-    refuse_slow_tiles(ir)
+    if plan is None:
+        refuse_slow_tiles(ir)
     given = with_sums_of_steps(ir, dict(inputs), checked, q)
     q, k, factor = with_low_rank(ir, q, k, factor, checked)
     own = {each.name: given[each.name] for each in ir.kernel_inputs}

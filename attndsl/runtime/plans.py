@@ -28,7 +28,7 @@ def plans_of(
 ) -> Plans:  # fmt: skip
     """A plan for every route of a bound pattern. given: the caller's, for all of its routes or some.
 
-    Raises AttnCallError: A0670 for a pattern without routes, A0671 where values are needed, A0672 to A0675
+    Raises AttnCallError: A0690 for a pattern without routes, A0691 where values are needed, A0692 to A0695
     for plans that do not fit.
     """
     routed = {each.branch: each for each in (ir.branches or (ir,)) if each.route is not None}
@@ -45,7 +45,7 @@ def plans_of(
 def no_route(name: str) -> AttnCallError:
     """The error for a plan of a pattern that has none."""
     return AttnCallError(
-        "A0670", f"pattern `{name}` has no route, so there is nothing to plan", help="leave out the plan"
+        "A0690", f"pattern `{name}` has no route, so there is nothing to plan", help="leave out the plan"
     )
 
 
@@ -55,7 +55,7 @@ def _select(
     assert ir.route is not None
     nodes = {node for root in ir.route.expressions for node in root.mentioned}
     if v is None and Vectors("v") in nodes:
-        raise AttnCallError("A0671", f"the route of `{ir.name}` reads values", help="pass v=")
+        raise AttnCallError("A0691", f"the route of `{ir.name}` reads values", help="pass v=")
     names = {node.name for node in nodes if isinstance(node, InputAt | InputElement)}
     own = replace(ir, inputs=tuple(each for each in ir.inputs if each.name in names))
     given = {name: value for name, value in inputs.items() if name in names}
@@ -77,13 +77,13 @@ def _by_name(ir: BoundIR, routed: Mapping[str, BoundIR], given: Any) -> dict[str
         unknown = [name for name in given if name not in routed]
         if unknown:
             raise AttnCallError(
-                "A0675", f"pattern `{ir.name}` has no routed branch `{unknown[0]}`",
+                "A0695", f"pattern `{ir.name}` has no routed branch `{unknown[0]}`",
                 help=f"its routed branches: {', '.join(routed) if ir.branches else 'none'}",
             )  # fmt: skip
         return dict(given)
     if len(routed) > 1:
         raise AttnCallError(
-            "A0675", f"pattern `{ir.name}` has {len(routed)} routes, one plan given",
+            "A0695", f"pattern `{ir.name}` has {len(routed)} routes, one plan given",
             help="pass plan={{{}}}".format(", ".join(f'"{name}": ...' for name in routed)),
         )  # fmt: skip
     return dict.fromkeys(routed, given)
@@ -93,23 +93,24 @@ def _checked(ir: BoundIR, plan: Any, q: Tensor) -> Plan:
     """A plan that fits a pattern and its queries."""
     if not isinstance(plan, Plan):
         raise AttnCallError(
-            "A0675", f"a plan is wanted, {type(plan).__name__} given", help="pass what `bound.plan(q, k)` returns"
-        )
+            "A0695", f"a plan is wanted, {type(plan).__name__} given",
+            help="pass what `bound.plan(q, k)` returns",
+        )  # fmt: skip
     queries, keys = ir.query_space.size, ir.key_space.size
     if (plan.queries, plan.keys) != (queries, keys):
         raise AttnCallError(
-            "A0672", f"the plan is for {plan.queries} queries and {plan.keys} keys,"
+            "A0692", f"the plan is for {plan.queries} queries and {plan.keys} keys,"
             f" `{ir.name}` is bound to {queries} and {keys}", help="make a plan for these tensors",
         )  # fmt: skip
     if plan.batch not in (1, len(q)) or not plan.heads or ir.heads % plan.heads:
         raise AttnCallError(
-            "A0673", f"the plan is for a batch of {plan.batch} and {plan.heads} heads,"
+            "A0693", f"the plan is for a batch of {plan.batch} and {plan.heads} heads,"
             f" q has {len(q)} and {ir.heads}", help="make a plan for these tensors",
         )  # fmt: skip
     problem = next(_problems(plan), None)
     if problem:
         raise AttnCallError(
-            "A0674", f"this is no plan: {problem}",
+            "A0694", f"this is no plan: {problem}",
             help="lists hold key units in ascending order, padded with -1; `bound.plan(q, k)` makes them",
         )  # fmt: skip
     return plan

@@ -22,7 +22,8 @@ from attndsl.runtime.channels import channel_attention
 from attndsl.runtime.checks import check_inputs, check_tensors, output_type, scale_of
 from attndsl.runtime.decays import decayed_products, with_sums_of_steps
 from attndsl.runtime.derived import Tensors, check_sources, derived_tensors
-from attndsl.runtime.finish import featured, finished, with_low_rank
+from attndsl.runtime.finish import featured, finished, gated, with_low_rank
+from attndsl.runtime.flow import flow_attention
 from attndsl.runtime.plans import Plans, plans_of
 from attndsl.runtime.torch_scores import on_rows
 
@@ -101,13 +102,15 @@ def _of_own(
     check_tensors(ir, q, k, v)
     checked = check_inputs(ir, inputs, len(q), v.shape[3], q.shape[3])
     q64, k64 = featured(ir, q.double(), k.double())
+    if ir.weighting.normalize == "flow":
+        return gated(ir, flow_attention(ir, q64, k64, v.double()), checked).to(output_type(q.dtype))
     q64, k64, factor = with_low_rank(ir, q64, k64, scale_of(ir, scale, q.shape[-1]), checked)
     checked = with_sums_of_steps(ir, checked, checked, q64)
     parts = [
         checkpoint(
             _rows, ir, q64[:, :, rows], k64, v.double(), factor, rows.start, checked, plan,
             use_reentrant=False,
-        )  # fmt: skip
+        )
         for rows in row_chunks(q, k)
     ]
     out, lse = (torch.cat(each, dim=2) for each in zip(*parts, strict=True))
@@ -208,7 +211,7 @@ def mask_of(
     inputs: Mapping[str, torch.Tensor],
     plan: Plan | None = None,
 ) -> torch.Tensor:
-    """[batch or 1, heads or 1, rows, Nk]: the pairs that the mask shows, and the plan lists if there is one."""
+    """[batch or 1, heads or 1, rows, Nk]: the pairs that the mask shows, and the plan lists."""
     visible = _static_mask(ir, start, rows, batch, inputs)
     if plan is None:
         return visible

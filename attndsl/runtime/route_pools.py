@@ -14,7 +14,7 @@ def pooled(values: Tensor, members: Tensor | None, kind: str) -> Tensor:
     if members is None:
         return reduced(values, kind, 2).unsqueeze(2)
     units, most = members.shape
-    values = values.unflatten(2, (units, most))  # type: ignore[no-untyped-call]
+    values = split(values, 2, units)
     exists = (members >= 0).view(1, 1, units, most, 1)
     if bool(exists.all()):
         return _stacked(values, kind) if kind.startswith("stack") else reduced(values, kind, 3)
@@ -23,6 +23,12 @@ def pooled(values: Tensor, members: Tensor | None, kind: str) -> Tensor:
     neutral = {"max": -torch.inf, "min": torch.inf}.get(kind, 0.0)
     values = torch.where(exists, values, neutral)
     return _stacked(values, kind) if kind.startswith("stack") else reduced(values, kind, 3)
+
+
+def split(values: Tensor, dim: int, parts: int) -> Tensor:
+    """The tensor with a dimension cut into so many parts."""
+    sizes = values.shape
+    return values.reshape(*sizes[:dim], parts, sizes[dim] // parts, *sizes[dim + 1 :])
 
 
 def _stacked(values: Tensor, kind: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""The expressions of a route in torch, on some rows of its map at a time: nothing of all pairs of tokens exists.
+"""The expressions of a route in torch, on some rows of its map at a time: nothing of all pairs exists.
 
 Numbers have the shape [batch, heads, rows, keys] or broadcast to it; vectors of one side are [batch, heads,
 units, channels]. Heads are query heads, key/value heads or 1. Arithmetic is in float32 whatever the tensors
@@ -18,7 +18,7 @@ from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Apply, Const, Expr, Head, HeadDim, InputAt, InputElement, Position, Side, Table
 from attndsl.ir.route import BlockIndex, Dot, OverHeads, Pool, Route, ScaleFactor, Softmax, Vectors
 from attndsl.passes.route_grains import Grain, grains, operand_context
-from attndsl.runtime.route_pools import pooled, reduced
+from attndsl.runtime.route_pools import pooled, reduced, split
 from attndsl.runtime.route_units import sides
 from attndsl.runtime.torch_expression import TORCH_OPS
 
@@ -52,7 +52,7 @@ class RouteScores:
         self._grains: dict[Expr, Mapping[Expr, Grain]] = {}
 
     def on_rows(self, root: Expr, rows: Rows) -> Any:
-        """An expression of the route on some rows: a tensor that broadcasts to them and all keys, or a number."""
+        """An expression of the route on some rows: broadcasts to them and all keys."""
         return self._value(root, Place(self.grain, rows))
 
     def _grain(self, node: Expr) -> Grain:
@@ -134,9 +134,8 @@ class RouteScores:
     def _apply(self, node: Apply, place: Place) -> Any:
         operands = aligned([self._value(each, place) for each in node.args])
         if self._grain(node).vector:
-            operands = [
-                _as_vector(operand, self._grain(each)) for operand, each in zip(operands, node.args, strict=True)
-            ]
+            pairs = zip(operands, map(self._grain, node.args), strict=True)
+            operands = [_as_vector(operand, grain) for operand, grain in pairs]
         return TORCH_OPS[node.op](*operands)
 
     def _dot(self, left: Expr, right: Expr, place: Place) -> Tensor:
@@ -148,14 +147,13 @@ class RouteScores:
         first, second = aligned([first, second])
         result = (first * second).sum(-1, keepdim=True)
         of_keys = self._grain(left).key is not None or self._grain(right).key is not None
-        return result.mT if of_keys else result
+        return transposed(result) if of_keys else result
 
     def _over_heads(self, node: OverHeads, place: Place) -> Tensor:
         value = torch.as_tensor(self._value(node.operand, place), device=self.device)
         value = with_heads(value, self.ir.heads)
         groups = 1 if node.group == "heads" else self.ir.kv_heads
-        split = value.unflatten(1, (groups, self.ir.heads // groups))  # type: ignore[no-untyped-call]
-        return reduced(split, node.kind, 2)
+        return reduced(split(value, 1, groups), node.kind, 2)
 
     def _pool(self, node: Pool, place: Place) -> Tensor:
         inner, rows = operand_context(node, place.grain), place.rows
@@ -164,17 +162,18 @@ class RouteScores:
         if pooled_queries and node.blocks:
             members = self.units["q"].members(inner.query or "", node.blocks)[rows]
             rows = members.clamp(min=0).flatten()
-        value = self._value(node.operand, Place(inner, ALL if not node.blocks and pooled_queries else rows))
+        everything = pooled_queries and not node.blocks
+        value: Tensor = self._value(node.operand, Place(inner, ALL if everything else rows))
         vector = self._grain(node.operand).vector
         if pooled_queries:
             value = pooled(value, members, node.kind)
         if "k" in node.sides and self._grain(node.operand).key is not None:
             keys = self.units["k"].members(inner.key or "", node.blocks) if node.blocks else None
-            value = value if vector else value.mT
+            value = value if vector else transposed(value)
             if keys is not None:
                 value = value[:, :, keys.clamp(min=0).flatten()]
             value = pooled(value, keys, node.kind)
-            value = value if vector else value.mT
+            value = value if vector else transposed(value)
         return value
 
 
@@ -190,9 +189,11 @@ def _as_vector(value: Any, grain: Grain) -> Any:
 
 
 def aligned(values: list[Any]) -> list[Any]:
-    """The values with equal numbers of heads: each key/value head stands for the query heads that share it."""
+    """The values with equal numbers of heads: a key/value head stands for the query heads that share it."""
     heads = max((each.shape[1] for each in values if isinstance(each, Tensor) and each.ndim == 4), default=1)
-    return [with_heads(each, heads) if isinstance(each, Tensor) and each.ndim == 4 else each for each in values]
+    return [
+        with_heads(each, heads) if isinstance(each, Tensor) and each.ndim == 4 else each for each in values
+    ]
 
 
 def with_heads(value: Tensor, heads: int) -> Tensor:
@@ -204,23 +205,26 @@ def with_heads(value: Tensor, heads: int) -> Tensor:
     return value.repeat_interleave(heads // value.shape[1], 1)
 
 
+def transposed(value: Tensor) -> Tensor:
+    """With the last two dimensions exchanged: a number per key as a row of a map, and back."""
+    return value.transpose(-1, -2)
+
+
 def _products(queries: Tensor, keys: Tensor) -> Tensor:
     """[batch, heads, rows, keys] of the products of vectors; keys may have fewer heads."""
     if keys.shape[1] in (1, queries.shape[1]) or queries.shape[1] == 1:
         return queries @ keys.mT
     if keys.shape[1] > queries.shape[1]:
         return with_heads(queries, keys.shape[1]) @ keys.mT
-    group = queries.shape[1] // keys.shape[1]
-    grouped = queries.unflatten(1, (keys.shape[1], group))  # type: ignore[no-untyped-call]
-    return (grouped @ keys.unsqueeze(2).mT).flatten(1, 2)
+    return (split(queries, 1, keys.shape[1]) @ keys.unsqueeze(2).mT).flatten(1, 2)
 
 
 def _softmax(values: Tensor, condition: Any) -> Tensor:
     """Over the last dimension, where the condition holds; 0 elsewhere and in rows without any."""
     if condition is True:
         return torch.softmax(values, -1)
-    values, condition = torch.broadcast_tensors(*aligned([values, torch.as_tensor(condition)]))
-    values = values.masked_fill(~condition, -torch.inf)
+    values, condition = aligned([values, torch.as_tensor(condition)])
+    values = torch.where(condition, values, -torch.inf)
     highest = values.amax(-1, keepdim=True)
     weights = torch.exp(values - torch.where(highest == -torch.inf, 0.0, highest))
     total = weights.sum(-1, keepdim=True)

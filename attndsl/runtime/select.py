@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,9 +13,8 @@ from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import FALSE, TRUE, Const, Expr
 from attndsl.ir.plan import Plan
 from attndsl.ir.route import Route
-from attndsl.ir.units import is_runs, tokens_of_units
+from attndsl.runtime.plan_units import plan_of
 from attndsl.runtime.route_scores import RouteScores, Rows, aligned, with_heads
-from attndsl.runtime.route_units import SideUnits
 from attndsl.runtime.select_lists import Lists, joined, lists_of, top_lists
 from attndsl.runtime.select_rules import kept
 
@@ -32,9 +31,9 @@ def select(
     assert route is not None, "callers ask for the plans of routed patterns"
     scores = RouteScores(ir, route, q, k, v, scale, inputs)
     rows, keys = scores.units["q"].count(route.queries), scores.units["k"].count(route.keys)
-    step = rows if "query" not in route.per else max(1, CHUNK // max(1, q.shape[0] * ir.heads * keys))
-    indices, counts = joined([_chosen(scores, route, chunk, keys) for chunk in _chunks(rows, step)])
-    return _plan(ir, route, scores, indices, counts)
+    step = rows if route.per != ("query",) else max(1, CHUNK // max(1, q.shape[0] * ir.heads * keys))
+    lists = joined([_chosen(scores, route, chunk, keys) for chunk in _chunks(rows, step)])
+    return plan_of(route, scores.units["q"], scores.units["k"], lists)
 
 
 def _chunks(rows: int, step: int) -> Iterator[slice]:
@@ -52,9 +51,8 @@ def _chosen(scores: RouteScores, route: Route, rows: slice, keys: int) -> Lists:
     excluded = _excluded(among, always)
     if excluded is not None:
         value = value.masked_fill(excluded, -torch.inf)
-    own_pool = "query" in route.per and ("head" in route.per or shape[1] == 1)
     count = route.rule.arguments[0]
-    if route.rule.name == "top" and own_pool and prefer is None and isinstance(count, Const):
+    if route.rule.name == "top" and "query" in route.per and prefer is None and isinstance(count, Const):
         return top_lists(value, int(count.value), None if always is None else _rows_of(always, shape))
     preferred = None if prefer is None else _spread_out(prefer, shape)
     chosen = _select(scores, route, value, preferred)
@@ -95,48 +93,18 @@ def _spread_out(value: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
 
 def _select(scores: RouteScores, route: Route, value: Tensor, preferred: Tensor | None) -> Tensor:
     """Apply the rule to each pool of entries that compete."""
-    batch, heads, rows, keys = value.shape
-    arguments = [_argument(scores, each, heads) for each in route.rule.arguments]
-    across_heads = "head" not in route.per and heads > 1
-    if "query" in route.per:
-        pools = (lambda x: x.transpose(1, 2).flatten(2)) if across_heads else (lambda x: x)
-        chosen = kept(route.rule.name, pools(value), _maybe(pools, preferred), arguments)
-        return chosen.view(batch, rows, heads, keys).transpose(1, 2) if across_heads else chosen
-    start = 1 if across_heads else 2
-    chosen = kept(
-        route.rule.name, value.flatten(start), _maybe(lambda x: x.flatten(start), preferred),
-        [each.flatten(1) if isinstance(each, Tensor) and each.ndim == 4 else each for each in arguments],
-    )  # fmt: skip
-    return chosen.view(value.shape)
+    shape = value.shape
+    competing = {"query": 3, "head": 2, "all": 1}[route.per[0]]
+    arguments = [_argument(scores, each, competing) for each in route.rule.arguments]
+    if route.rule.name == "top":
+        arguments = [arguments[0] * math.prod(shape[competing:3])]
+    flat = None if preferred is None else preferred.flatten(competing)
+    return kept(route.rule.name, value.flatten(competing), flat, arguments).view(shape)
 
 
-def _maybe(function: Any, value: Tensor | None) -> Tensor | None:
-    return None if value is None else function(value)
-
-
-def _argument(scores: RouteScores, root: Expr, heads: int) -> Any:
+def _argument(scores: RouteScores, root: Expr, competing: int) -> Any:
+    """A number, or one per head."""
     if isinstance(root, Const):
         return root.value
-    return scores.on_rows(root, slice(0, 1))
-
-
-# ---------------------------------------------------------------- units
-
-
-def _plan(ir: BoundIR, route: Route, scores: RouteScores, indices: Tensor, counts: Tensor) -> Plan:
-    queries, keys = scores.units["q"], scores.units["k"]
-    q_table, q_block = _units(queries, route.queries)
-    k_table, k_block = _units(keys, route.keys)
-    return Plan(
-        ir.query_space.size, ir.key_space.size, q_block, k_block, indices, counts, q_table, k_table
-    )
-
-
-def _units(side: SideUnits, name: str) -> tuple[Tensor | None, int]:
-    """The table of a side's units, None where they are runs, and the most tokens in one."""
-    unit = side.of_token(name)
-    block = int(np.bincount(unit).max()) if len(unit) else 1
-    if len(side.space.segments) == 1 and is_runs(unit, block):
-        return None, block
-    table = tokens_of_units(unit, side.count(name))
-    return torch.from_numpy(table.astype(np.int32)).to(side.device), block
+    value = scores.on_rows(root, slice(0, 1))
+    return value.flatten(competing) if competing > 1 else value.amax()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 Lists = tuple[Tensor, Tensor]
-"""int32 [batch, heads, rows, most], ascending and padded with -1, and int32 [batch, heads, rows]: how many."""
+"""int32 [batch, heads, rows, most], ascending, padded with -1, and how many, int32 [batch, heads, rows]."""
 
 
 def lists_of(chosen: Tensor) -> Lists:

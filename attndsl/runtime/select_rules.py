@@ -19,15 +19,14 @@ Number = Any
 def kept(name: str, scores: Tensor, preferred: Tensor | None, arguments: list[Number]) -> Tensor:
     """Bool like scores: the entries that a rule keeps. preferred: those that come first, and count."""
     taking_part = scores > -torch.inf
-    if name == "threshold":
-        least = arguments[1] if len(arguments) > 1 else 0
-        return _at_least(scores >= arguments[0], scores, preferred, least) & taking_part
     if name == "drop":
         return _drop(scores, taking_part, arguments[0])
     if name == "top" and isinstance(arguments[0], int):
         return _top(scores, preferred, arguments[0]) & taking_part
     order = _order(scores, preferred)
-    return _RANKED[name](scores, preferred, order, arguments) & taking_part
+    first = 0 if preferred is None else (preferred & taking_part).sum(-1, keepdim=True)
+    least = first + (arguments[1] if len(arguments) > 1 and name != "ranks" else 0)
+    return _RANKED[name](scores, order, arguments, least) & taking_part
 
 
 def _order(scores: Tensor, preferred: Tensor | None) -> Tensor:
@@ -47,61 +46,75 @@ def _top(scores: Tensor, preferred: Tensor | None, count: int) -> Tensor:
     return torch.zeros(scores.shape, dtype=torch.bool, device=scores.device).scatter_(-1, places, True)
 
 
-def _drop(scores: Tensor, taking_part: Tensor, count: Number) -> Tensor:
-    """All but the `count` smallest of those that take part, and what equals the largest dropped."""
+def _drop(scores: Tensor, taking_part: Tensor, part: Number) -> Tensor:
+    """All but a part of the smallest of those that take part, and what equals the largest dropped."""
     ascending = torch.where(taking_part, scores, torch.inf).sort(dim=-1).values
-    last = torch.as_tensor(count, device=scores.device).clamp(max=scores.shape[-1]) - 1
-    largest = ascending.gather(-1, last.clamp(min=0).expand(*scores.shape[:-1], 1))
+    last = _part(taking_part, part) - 1
+    largest = ascending.gather(-1, last.clamp(min=0))
     return taking_part & ((scores >= largest) | (last < 0))
 
 
-def _ranks(scores: Tensor, preferred: Tensor | None, order: Tensor, arguments: list[Number]) -> Tensor:
+def _part(taking_part: Tensor, part: Number) -> Tensor:
+    """int(part * entries) of each pool."""
+    return (taking_part.sum(-1, keepdim=True) * torch.as_tensor(part, dtype=torch.float64)).long()
+
+
+def _ranks(scores: Tensor, order: Tensor, arguments: list[Number], least: Number) -> Tensor:
     first, last = arguments
-    return _scattered(order, lambda rank: (rank >= first) & (rank < last))
+    return _by_rank(order, lambda rank: (rank >= first) & (rank < last))
 
 
-def _ranked_top(scores: Tensor, preferred: Tensor | None, order: Tensor, arguments: list[Number]) -> Tensor:
-    return _scattered(order, lambda rank: rank < arguments[0])
+def _ranked_top(scores: Tensor, order: Tensor, arguments: list[Number], least: Number) -> Tensor:
+    return _by_rank(order, lambda rank: rank < arguments[0])
 
 
-def _ratio(scores: Tensor, preferred: Tensor | None, order: Tensor, arguments: list[Number]) -> Tensor:
-    entries = (scores > -torch.inf).sum(-1, keepdim=True)
-    least = arguments[1] if len(arguments) > 1 else 0
-    count = (entries * torch.as_tensor(arguments[0], dtype=torch.float64)).long().clamp(min=least)
-    return _scattered(order, lambda rank: rank < count)
+def _ratio(scores: Tensor, order: Tensor, arguments: list[Number], least: Number) -> Tensor:
+    return _first(order, _part(scores > -torch.inf, arguments[0]), least)
 
 
-def _nucleus(scores: Tensor, preferred: Tensor | None, order: Tensor, arguments: list[Number]) -> Tensor:
+def _threshold(scores: Tensor, order: Tensor, arguments: list[Number], least: Number) -> Tensor:
+    return torch.ge(scores, arguments[0]) | _first(order, 0, least)
+
+
+def _nucleus(scores: Tensor, order: Tensor, arguments: list[Number], least: Number) -> Tensor:
     """The fewest of the order whose sum reaches a part of the sum of all."""
-    mass = torch.where(scores > -torch.inf, scores, 0.0).gather(-1, order)
+    mass = _in_order(scores, order)
     reached = mass.cumsum(-1)
-    before = reached - mass < arguments[0] * reached[..., -1:]
-    count = before.sum(-1, keepdim=True)
-    if preferred is not None:
-        count = torch.maximum(count, (preferred & (scores > -torch.inf)).sum(-1, keepdim=True))
-    if len(arguments) > 1:
-        count = torch.clamp(count, min=arguments[1])
-    return _scattered(order, lambda rank: rank < count)
+    return _first(order, (reached - mass < arguments[0] * reached[..., -1:]).sum(-1, keepdim=True), least)
 
 
-def _spread(scores: Tensor, preferred: Tensor | None, order: Tensor, arguments: list[Number]) -> Tensor:
+def _within(scores: Tensor, order: Tensor, arguments: list[Number], least: Number) -> Tensor:
+    """The most of the order whose sum does not exceed a part of the sum of all."""
+    reached = _in_order(scores, order).cumsum(-1)
+    return _first(order, (reached <= arguments[0] * reached[..., -1:]).sum(-1, keepdim=True), least)
+
+
+def _spread(scores: Tensor, order: Tensor, arguments: list[Number], least: Number) -> Tensor:
     """Nucleus of the scores moved and scaled to run from 0 to 1 in each pool."""
     lowest = torch.where(scores > -torch.inf, scores, torch.inf).amin(-1, keepdim=True)
     width = scores.amax(-1, keepdim=True) - lowest
-    moved = (scores - lowest) / torch.where(width > 0, width, 1.0)
-    return _nucleus(moved, preferred, order, arguments)
+    return _nucleus((scores - lowest) / torch.where(width > 0, width, 1.0), order, arguments, least)
 
 
-def _at_least(found: Tensor, scores: Tensor, preferred: Tensor | None, least: int) -> Tensor:
-    found = found if preferred is None else found | preferred
-    return found | _top(scores, preferred, least) if least else found
+def _in_order(scores: Tensor, order: Tensor) -> Tensor:
+    """The scores by rank, 0 where an entry takes no part."""
+    return torch.where(scores > -torch.inf, scores, 0.0).gather(-1, order)
 
 
-def _scattered(order: Tensor, chosen: Callable[[Tensor], Tensor]) -> Tensor:
+def _first(order: Tensor, count: Number, least: Number) -> Tensor:
+    """The first of the order, but no fewer than `least`."""
+    count = torch.maximum(torch.as_tensor(count), torch.as_tensor(least, device=order.device))
+    return _by_rank(order, lambda rank: rank < count)
+
+
+def _by_rank(order: Tensor, chosen: Callable[[Tensor], Tensor]) -> Tensor:
     """Whether each entry is chosen by its rank in the order."""
     rank = torch.arange(order.shape[-1], device=order.device)
     by_rank = torch.as_tensor(chosen(rank)).expand(order.shape)
     return torch.zeros_like(by_rank).scatter(-1, order, by_rank)
 
 
-_RANKED = {"top": _ranked_top, "ranks": _ranks, "ratio": _ratio, "nucleus": _nucleus, "spread": _spread}
+_RANKED = {
+    "top": _ranked_top, "ranks": _ranks, "ratio": _ratio, "threshold": _threshold, "nucleus": _nucleus,
+    "within": _within, "spread": _spread,
+}  # fmt: skip

@@ -1,0 +1,119 @@
+"""Resolution of the expressions of routes, which speak of vectors, blocks and pools beside numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from attndsl.diagnostics import AttnTypeError
+from attndsl.ir.blocks import Blocks
+from attndsl.ir.expr import TRUE, Apply, Expr, HeadDim, Side
+from attndsl.ir.route import (
+    POOLS,
+    BlockIndex,
+    Dot,
+    Group,
+    OverHeads,
+    Pool,
+    PoolKind,
+    Reduction,
+    ScaleFactor,
+    Softmax,
+    Vectors,
+)
+from attndsl.passes import types
+from attndsl.passes.resolve_expr import Resolver
+from attndsl.passes.scope import Scope, Value, unknown_name
+from attndsl.syntax import ast
+
+GROUPS = ("heads", "kv_head")
+SIDES: tuple[Side, Side] = ("q", "k")
+SIMILARITY = "similarity"
+"""`similarity(k in b)`: the mean cosine similarity of all pairs of tokens of a block."""
+POOLING = (*POOLS, SIMILARITY)
+
+
+@dataclass
+class RouteResolver(Resolver):
+    """Resolves expressions of a route. blocks: those that are declared, by name."""
+
+    blocks: Mapping[str, Blocks] = field(default_factory=dict)
+
+    def _resolve(self, node: ast.Expr, scope: Scope) -> Value:
+        if isinstance(node, ast.Binary) and node.operator == ".":
+            left, right = (types.scalar(self.expr(each, scope), "`.`", each.span) for each in node.children)
+            return Dot(left, right)
+        return super()._resolve(node, scope)
+
+    def _name(self, node: ast.Name, scope: Scope) -> Value:
+        if node.name not in scope.values and node.name not in scope.lets:
+            match node.name:
+                case "q" | "k" | "v":
+                    return Vectors(node.name)
+                case "scale":
+                    return ScaleFactor()
+                case "dim":
+                    return HeadDim()
+        return super()._name(node, scope)
+
+    def _field(self, node: ast.Field, scope: Scope) -> Value:
+        if node.name not in self.blocks or node.name in scope.axis_variables:
+            return super()._field(node, scope)
+        side = cast(Side, node.side)
+        axes = self.axes(side)
+        if not set(self.blocks[node.name].axes) <= set(axes):
+            known = [f"{side}.{axis}" for axis in axes]
+            raise unknown_name("axis", f"{side}.{node.name}", known, node.span, "A0203")
+        return BlockIndex(side, node.name)
+
+    def _call(self, node: ast.Call, scope: Scope) -> Value:
+        arguments = [each.value for each in node.arguments]
+        if len(arguments) == 1 and _is_membership(arguments[0]) and node.function not in POOLING:
+            raise unknown_name("way of pooling", node.function, POOLING, node.span, "A0242")
+        if node.function in POOLING and len(arguments) == 1:
+            return self._pooled(node.function, arguments[0], scope)
+        if node.function == "softmax" and len(arguments) in (1, 2):
+            return self._softmax(arguments, scope)
+        return super()._call(node, scope)
+
+    def _softmax(self, arguments: Sequence[ast.Expr], scope: Scope) -> Value:
+        operand = self._number(arguments[0], "softmax", scope)
+        if len(arguments) == 1:
+            return Softmax(operand, TRUE)
+        condition = self.expr(arguments[1], scope)
+        return Softmax(operand, types.truth(condition, "the condition of `softmax`", arguments[1].span))
+
+    def _pooled(self, function: str, argument: ast.Expr, scope: Scope) -> Expr:
+        if function != SIMILARITY:
+            return self._pool(cast(PoolKind, function), argument, scope)
+        found = self._pool("mean", argument, scope)
+        vector = found.operand
+        mean = found.rebuilt((Apply("div", (vector, Apply("sqrt", (Dot(vector, vector),)))),))
+        return Dot(mean, mean)
+
+    def _pool(self, kind: PoolKind, argument: ast.Expr, scope: Scope) -> Pool | OverHeads:
+        if not (isinstance(argument, ast.Binary) and argument.operator == "in"):
+            return Pool(kind, self._number(argument, kind, scope), "", SIDES)
+        operand, group = self._number(argument.left, kind, scope), argument.right
+        if isinstance(group, ast.Name) and group.name in GROUPS and not kind.startswith("stack"):
+            return OverHeads(cast(Reduction, kind), operand, cast(Group, group.name))
+        sides: tuple[Side, ...] = (cast(Side, group.side),) if isinstance(group, ast.Field) else SIDES
+        name = group.name if isinstance(group, ast.Name | ast.Field) else ""
+        if name not in self.blocks:
+            raise unknown_name("blocks", name, [*self.blocks, *GROUPS], group.span, "A0243")
+        return Pool(kind, operand, name, sides)
+
+    def _number(self, node: ast.Expr, function: str, scope: Scope) -> Expr:
+        """A number, or a vector of them."""
+        value = types.scalar(self.expr(node, scope), f"`{function}`", node.span)
+        if value.type == "bool":
+            raise AttnTypeError(
+                "A0301", f"`{function}` needs numbers", span=node.span, note="this is a truth value",
+                help="write `1 if condition else 0` to count with a condition",
+            )  # fmt: skip
+        return value
+
+
+def _is_membership(node: ast.Expr) -> bool:
+    return isinstance(node, ast.Binary) and node.operator == "in"
