@@ -109,10 +109,19 @@ template <class Integer> ATTN_INLINE int32_t bit_length(Integer number) {
     return static_cast<int32_t>(number == 0 ? 0 : (bits >> 52) - 1022);
 }
 
+// log2(x) within 3 units in the last place: -inf at 0, NaN below. x is m * 2**exponent with m between sqrt(1/2)
+// and sqrt(2), and log(m) a series in (m - 1) / (m + 1).
 ATTN_INLINE Vector log2(Vector x) {
-    Vector result;
-    for (int lane = 0; lane < vector_width; ++lane) result[lane] = __builtin_log2f(x[lane]);
-    return result;
+    const IntVector tiny = x < 0x1p-126f;
+    const IntVector bits = reinterpret_cast<IntVector>(select(tiny, x * 0x1p23f, x));
+    const IntVector exponent = (bits - 0x3f3504f3) >> 23;
+    const Vector m = reinterpret_cast<Vector>(bits - (exponent << 23));
+    const Vector ratio = (m - 1.0f) / (m + 1.0f), square = ratio * ratio;
+    const Vector series = ((0.111111111f * square + 0.142857143f) * square + 0.2f) * square + 0.333333333f;
+    const Vector whole = __builtin_convertvector(exponent, Vector) - select(tiny, broadcast(23.0f), Vector{});
+    const Vector result = whole + 2.0f * log2_e * (ratio + ratio * square * series);
+    const Vector outside = select(x == 0.0f, broadcast(-infinity), broadcast(__builtin_nanf("")));
+    return select(x > 0.0f, select(x < infinity, result, broadcast(infinity)), outside);
 }
 
 ATTN_INLINE Vector minimum(Vector a, Vector b) { return a < b ? a : b; }

@@ -23,6 +23,10 @@ extern "C" {
 int lanes() { return vector_width; }
 int rounds_bfloat16() { return sizeof(Operand<bfloat16>) == 2; }
 
+void log2_of(float* y, const float* x, int count) {
+    for (int i = 0; i < count; i += vector_width) store(y + i, attn::log2(load(x + i)));
+}
+
 void exp2_of(float* y, const float* x, int count) {
     for (int i = 0; i < count; i += vector_width) store(y + i, exp2(load(x + i)));
 }

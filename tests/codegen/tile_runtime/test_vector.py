@@ -21,6 +21,27 @@ def test_exp2_is_within_three_units_in_the_last_place(runtime: Call) -> None:
     assert error.mean() <= 0.8
 
 
+def log2(runtime: Call, x: Array) -> Array:
+    y = np.empty_like(x)
+    runtime("log2_of", y, x, len(x))
+    return y
+
+
+def test_log2_is_within_three_units_in_the_last_place(runtime: Call) -> None:
+    tiny = np.float32(2.0**-149)
+    x = np.concatenate([np.geomspace(tiny, 3.4e38, 80000), np.linspace(0.5, 2.0, 80000)]).astype(np.float32)
+    exact = np.log2(x.astype(np.float64))
+    error = np.abs(log2(runtime, x) - exact) / np.spacing(np.abs(exact).astype(np.float32))
+    assert error.max() <= 3
+    assert error.mean() <= 0.8
+
+
+def test_log2_where_there_is_no_finite_logarithm(runtime: Call) -> None:
+    x = np.array([0.0, np.inf, -1.0, -np.inf, np.nan, 1.0, 2.0, 0.5] * 2, dtype=np.float32)
+    wanted = np.array([-np.inf, np.inf, np.nan, np.nan, np.nan, 0.0, 1.0, -1.0] * 2, dtype=np.float32)
+    assert np.array_equal(log2(runtime, x), wanted, equal_nan=True)
+
+
 def test_exp2_is_exact_at_whole_numbers(runtime: Call) -> None:
     x = np.arange(-126, 122, dtype=np.float32).repeat(2)
     assert np.array_equal(exp2(runtime, x), np.exp2(x))
