@@ -260,7 +260,7 @@ def _weighting(given: Weighting) -> list[str]:
     lines += [f"    weight {expression(given.weight)}"] if given.weight is not None else []
     lines += [_decay(given.decay)] if given.decay is not None else []
     sink = f" + exp({expression(given.sink)})" if given.sink is not None else ""
-    lines += [f"    normalize {given.normalize}{sink}"] if given.normalize == "none" or sink else []
+    lines += [f"    normalize {given.normalize}{sink}"] if given.normalize != "sum" or sink else []
     return lines + ([f"    gate {expression(given.gate)}"] if given.gate is not None else [])
 
 

@@ -100,7 +100,6 @@ def _body(
     arms = tuple(_arms(pattern, resolver, scope))
     weights = weighting(pattern.clauses, resolver, scope)
     check_transposed(derived, arms, weights, whole.cross)
-    check_flow(weights, arms)
     found = replace(
         whole,
         name=pattern.name,
@@ -112,6 +111,7 @@ def _body(
         spans=resolver.spans,
     )
     check_inputs(found)
+    check_flow(found)
     return found
 
 

@@ -181,11 +181,8 @@ def check_transposed(
                     help="write `space tokens(n)` in place of a `query space` and a `key space`",
                 )  # fmt: skip
             nodes = {node for root in weighting.expressions for node in root.mentioned}
-            if (
-                weighting.feature
-                or weighting.decay
-                or any(isinstance(n, Position | FlatIndex) for n in nodes)
-            ):
+            special = weighting.feature or weighting.decay or weighting.normalize == "flow"
+            if special or any(isinstance(node, Position | FlatIndex) for node in nodes):
                 raise AttnTypeError(
                     "A0345", "channels have no positions, steps or features", span=each.span,
                     help="scores of channels speak of `s`, heads, parameters and inputs",

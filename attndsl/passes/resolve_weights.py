@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Literal, TypeVar, cast
 
 from attndsl.diagnostics import AttnNameError, AttnTypeError
-from attndsl.ir.expr import PRODUCT, Apply, Const, Expr, Position, WholeInput
-from attndsl.ir.pattern import Input, Weighting
+from attndsl.ir.expr import PRODUCT, TRUE, Apply, Const, Expr, Position, WholeInput
+from attndsl.ir.pattern import Input, PatternIR, Weighting
 from attndsl.passes import resolve_products
 from attndsl.passes.clause_values import number, refuse_tokens
 from attndsl.passes.resolve_expr import Resolver
@@ -38,6 +38,20 @@ def weighting(clauses: Sequence[ast.Clause], resolver: Resolver, scope: Scope) -
         feature=resolve_products.feature(feature, resolver, scope) if feature else None,
         decay=resolve_products.decay(decay, resolver, scope) if decay else None,
     )
+
+
+def check_flow(ir: PatternIR) -> None:
+    """Refuse flows between tokens that do not all see one another, or with weights of another form."""
+    given = ir.weighting
+    if given.normalize != "flow":
+        return
+    hidden = next((arm for arm in ir.arms if arm.visible is not TRUE), None)
+    if hidden is not None or not given.is_linear or given.decay is not None or ir.route is not None:
+        raise AttnTypeError(
+            "A0347", "flows are between all queries and all keys, and weights are plain products",
+            span=hidden.span if hidden else ir.arms[0].span,
+            help="write `attend true`, `weight s` and `normalize flow`, without scores, decays and routes",
+        )  # fmt: skip
 
 
 def _only(clauses: Sequence[ast.Clause], kind: type[ClauseType], word: str) -> ClauseType | None:
@@ -77,19 +91,19 @@ def _weight(clause: ast.Weight, resolver: Resolver, scope: Scope) -> Expr | None
 
 def _normalizer(
     clause: ast.Normalize, resolver: Resolver, scope: Scope
-) -> tuple[Literal["sum", "none"], Expr | None]:
-    if clause.kind not in ("sum", "none"):
+) -> tuple[Literal["sum", "none", "flow"], Expr | None]:
+    if clause.kind not in ("sum", "none", "flow"):
         raise AttnNameError(
             "A0217", f"there is no normaliser `{clause.kind}`", span=clause.span,
-            help="write `normalize sum` (the default) or `normalize none`",
+            help="write `normalize sum` (the default), `normalize none` or `normalize flow`",
         )  # fmt: skip
     sink = _sink(clause.extra, resolver, scope) if clause.extra is not None else None
-    if sink is not None and clause.kind == "none":
+    if sink is not None and clause.kind != "sum":
         raise AttnTypeError(
             "A0323", "without a normaliser there is no sum to add to", span=clause.span,
             help="write `normalize sum + exp(...)`, or `normalize none` alone",
         )  # fmt: skip
-    return cast(Literal["sum", "none"], clause.kind), sink
+    return cast(Literal["sum", "none", "flow"], clause.kind), sink
 
 
 def _sink(extra: ast.Expr, resolver: Resolver, scope: Scope) -> Expr:

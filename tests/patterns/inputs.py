@@ -21,6 +21,7 @@ def random_inputs(ir: BoundIR, dim: int, batch: int | None = None) -> dict[str, 
         sizes = [size or RANK for size in input_sizes(ir, declared.name, dim)]
         shape = [batch, *sizes] if batch else sizes
         whole = torch.arange(sizes[-1]).expand(shape) // 23
-        real = -torch.rand(shape) if declared.name in decay_inputs(ir) else torch.randn(shape)
+        decays = frozenset().union(*(decay_inputs(each) for each in (ir, *ir.branches)))
+        real = -torch.rand(shape) if declared.name in decays else torch.randn(shape)
         found[declared.name] = real if declared.kind == "real" else whole
     return found

@@ -5,5 +5,18 @@ from __future__ import annotations
 import attndsl
 from attndsl.ir.pattern import PLAIN
 
-WEIGHTED = [name for name in attndsl.patterns() if attndsl.pattern(name).ir.weighting != PLAIN]
-MASKS = [name for name in attndsl.patterns() if name not in WEIGHTED]
+def says_more(name: str) -> bool:
+    """Whether a pattern has scores, weights, gates, branches or derived tensors."""
+    ir = attndsl.pattern(name).ir
+    return ir.weighting != PLAIN or bool(ir.branches or ir.derived)
+
+
+def has_route(name: str) -> bool:
+    """Whether a pattern, or a branch of it, selects what it attends to."""
+    ir = attndsl.pattern(name).ir
+    return any(each.route is not None for each in (ir, *ir.branches))
+
+
+ROUTED = [name for name in attndsl.patterns() if has_route(name)]
+WEIGHTED = [name for name in attndsl.patterns() if says_more(name) and name not in ROUTED]
+MASKS = [name for name in attndsl.patterns() if name not in (*ROUTED, *WEIGHTED)]

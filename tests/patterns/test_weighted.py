@@ -42,10 +42,9 @@ def check(name: str, setting: dict[str, Any], dtype: torch.dtype, batch: int | N
     torch.manual_seed(0)
     bound = attndsl.pattern(name).bind(**setting)
     ir = bound.ir
-    tokens = ir.query_space.size
-    tensors = [
-        torch.randn(2, heads, tokens, 16, dtype=dtype) for heads in (ir.heads, ir.kv_heads, ir.kv_heads)
-    ]
+    given = ir.derived or ir
+    heads, tokens = (ir.heads, given.kv_heads, given.kv_heads), given.query_space.size
+    tensors = [torch.randn(2, each, tokens, 16, dtype=dtype) for each in heads]
     inputs: dict[str, Any] = {key: value.to(dtype) for key, value in random_inputs(ir, 16, batch).items()}
     leaves = [each.requires_grad_() for each in (*tensors, *inputs.values())]
     q, k, v = tensors
@@ -75,12 +74,12 @@ def test_the_reference_equals_the_formula(name: str, setting: str) -> None:
     check(name, examples(name)[setting], torch.float64)
 
 
-@pytest.mark.parametrize("name", slow_but("relative_bias", "sink_logits", "softcap", "relu_attention"))
+@pytest.mark.parametrize("name", slow_but("agent", "relative_bias", "sink_logits", "softcap", "relu_attention"))
 def test_kernels_equal_the_formula(name: str) -> None:
     check(name, examples(name)["small"], torch.float32)
 
 
-@pytest.mark.parametrize("name", slow_but("alibi", "low_rank_bias", "gated"))
+@pytest.mark.parametrize("name", slow_but("alibi", "low_rank_bias", "gated", "lizard", "channel_attention"))
 def test_inputs_may_differ_between_batch_elements_and_heads_be_grouped(name: str) -> None:
     small = examples(name)["small"]
     check(name, {**small, "heads": 4, "kv_heads": 2}, torch.float32, batch=2)
