@@ -93,6 +93,33 @@ def tanh_of_scores(number):
     small = number + number * square * near_0
     return tl.where(size < 0.25, small, tl.where(number < 0, -large, large))
 ''',
+    "steps_between": '''
+def steps_between(steps):
+    """[i, j]: the sum of the steps after row j up to row i, for i > j; -8192 stands for all below it.
+
+    A difference of running sums, which would cancel: steps are split into multiples of 1/16, whose sums and
+    differences are exact, and small rests.
+    """
+    steps = tl.maximum(steps, -8192.0)
+    coarse = tl.floor(steps * 16.0 + 0.5) * 0.0625
+    rest = tl.cumsum(steps - coarse, axis=0)
+    coarse = tl.cumsum(coarse, axis=0)
+    return (coarse[:, None] - coarse[None, :]) + (rest[:, None] - rest[None, :])
+''',
+    "sum_through_in_blocks": '''
+def sum_through_in_blocks(steps, BLOCK: tl.constexpr):
+    """Running sums down the rows, which start anew every BLOCK rows."""
+    blocks = tl.reshape(steps, [steps.shape[0] // BLOCK, BLOCK, steps.shape[1]])
+    return tl.reshape(tl.cumsum(blocks, axis=1), steps.shape)
+''',
+    "sum_after_in_blocks": '''
+def sum_after_in_blocks(next_steps, BLOCK: tl.constexpr):
+    """Sums of the later rows of each block of BLOCK rows, of rows that are moved up by one."""
+    row = tl.arange(0, next_steps.shape[0])[:, None]
+    steps = tl.where(row % BLOCK < BLOCK - 1, next_steps, 0.0)
+    blocks = tl.reshape(steps, [steps.shape[0] // BLOCK, BLOCK, steps.shape[1]])
+    return tl.reshape(tl.cumsum(blocks, axis=1, reverse=True), steps.shape)
+''',
 }
 """Text by name, in an order in which each stands before those that call it."""
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from attndsl.runtime.recurrence_kernels import TYPES
 from attndsl.runtime.recurrence_operators import recurrence_operator
+from attndsl.runtime.recurrence_passes import has_kernels
 from attndsl.runtime.recurrence_torch import recurrence_in_torch
 
 
@@ -42,8 +42,7 @@ def recurrence(
         decay = _forget_between(runs, decay, q, kind)
     if decay is not None:
         decay = decay.to(kind)
-    has_kernels = q.device.type == "cpu" and q.dtype in TYPES and q.dtype == k.dtype == v.dtype
-    compute = recurrence_operator if has_kernels else recurrence_in_torch
+    compute = recurrence_operator if has_kernels(q, k, v) else recurrence_in_torch
     return compute(q, k, v, decay, initial_state.to(kind), scale)
 
 

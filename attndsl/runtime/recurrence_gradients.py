@@ -13,12 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from attndsl.runtime.recurrence_kernels import (
-    KeyGradients,
-    QueryGradients,
-    run_dk_dv,
-    run_dq,
-)
+from attndsl.runtime.recurrence_kernels import KeyGradients, QueryGradients
+from attndsl.runtime.recurrence_passes import run_dk_dv, run_dq
 from attndsl.runtime.recurrence_problem import Problem
 
 

@@ -9,7 +9,7 @@ from torch.library import custom_op, register_autograd, register_fake
 
 from attndsl.diagnostics import AttnCallError
 from attndsl.runtime.recurrence_gradients import gradients
-from attndsl.runtime.recurrence_kernels import run_forward
+from attndsl.runtime.recurrence_passes import run_forward
 from attndsl.runtime.recurrence_problem import Problem
 
 

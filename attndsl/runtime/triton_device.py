@@ -40,3 +40,9 @@ def cache_bytes(device: torch.device) -> int:
     if device.type != "cuda":
         return 1 << 20
     return int(torch.cuda.get_device_properties(device).L2_cache_size)
+
+
+@cache
+def multiprocessors(device: torch.device) -> int:
+    """How many programs a GPU runs side by side at least; in the interpreter, one."""
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
