@@ -49,16 +49,16 @@ FOOT = """## What reads differently
   value of each token.
 - The order of tokens is part of a pattern's space. Tiled layouts are spaces with more axes, and need no
   decoding of indices; in the natural order the compiler finds the tiles itself.
-- A mask reads one value per query or key. A tree is therefore given as intervals of a walk through it, and
-  tiles that were chosen for each tile of queries and each head (`generate_vsa_mask_mod`) are hidden by the
-  score: the result is the same, but all tiles are visited.
+- A mask reads one value per query or key: a tree is given as intervals of a walk through it.
+- A choice made from the data is a route. The pattern says how tiles are scored and selected, and a call makes
+  the choice itself or takes it as `plan=`; no block mask is built by hand.
 - Where the weight is no exponential, it is written as `weight`, and there is no softmax to undo.
 - A query that sees no key gets 0, so that nothing like `ROWS_GUARANTEED_SAFE` needs to be promised.
 
 ## What has no twin
 
-- Video Sparse Attention's choice of tiles, its coarse attention and their combination, and compressed sparse
-  attention (`selected_attention`): programs around a mask.
+- What Video Sparse Attention does beside its fine pass, and compressed sparse attention
+  (`selected_attention`): programs of several attentions.
 - Kimi Delta Attention and Gated DeltaNet, which do not use FlexAttention: a matrix, and no product of decays,
   changes their state in each step.
 - Ring attention, export with AOTInductor, tuning, determinism and benchmarks: ways to run masks that the

@@ -11,13 +11,14 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import AuxRequest, create_block_mask, create_mask, flex_attention
 
+from attndsl.ir.plan import Plan
 from attndsl.pipeline import Bound
 from examples.attention_gym.twins import Twin, twins
 
@@ -73,11 +74,18 @@ def visible(bound: Bound, twin: Twin) -> Tensor:
     """The twin's mask [batch, heads, queries, keys]: one batch element at a time where inputs differ."""
     read: dict[str, Any] = {name: x for name, x in twin.inputs.items() if not x.is_floating_point()}
     batched = {name for name, x in read.items() if x.ndim > len(_declared(bound, name))}
-    masks = [
-        torch.from_numpy(bound.mask(**{name: x[b] if name in batched else x for name, x in read.items()}))
-        for b in range(BATCH)
-    ]
+    masks = []
+    for b in range(BATCH):
+        inputs = {name: x[b] if name in batched else x for name, x in read.items()}
+        masks.append(torch.from_numpy(bound.mask(plan=_plan_of(twin, b), **inputs)))
     return torch.stack(masks).expand(-1, bound.ir.heads, -1, -1)
+
+
+def _plan_of(twin: Twin, b: int) -> Plan | None:
+    """The plan of one element of the batch."""
+    if twin.plan is None:
+        return None
+    return replace(twin.plan, indices=twin.plan.indices[b : b + 1], counts=twin.plan.counts[b : b + 1])
 
 
 def _declared(bound: Bound, name: str) -> tuple[object, ...]:
@@ -89,9 +97,9 @@ def ours_of(bound: Bound, twin: Twin, compiled: bool) -> Attention:
     """The twin as a function of q, k and v."""
     inputs: dict[str, Any] = dict(twin.inputs)
     if not compiled:
-        return lambda q, k, v: bound.reference(q, k, v, **inputs)
+        return lambda q, k, v: bound.reference(q, k, v, plan=twin.plan, **inputs)
     inputs = {name: x.float() if x.is_floating_point() else x for name, x in inputs.items()}
-    return lambda q, k, v: bound(q.float(), k.float(), v.float(), **inputs).double()
+    return lambda q, k, v: bound(q.float(), k.float(), v.float(), plan=twin.plan, **inputs).double()
 
 
 @torch.no_grad()

@@ -114,6 +114,11 @@ def flamingo(intervals: Tensor, patches: int) -> MaskMod:
     return mask_mod
 
 
+def both(first: MaskMod, second: MaskMod) -> MaskMod:
+    """Pairs that both masks show."""
+    return lambda b, h, q, kv: first(b, h, q, kv) & second(b, h, q, kv)
+
+
 def chosen_tiles(tiles: Tensor, size: int) -> MaskMod:
     """Each tile of queries sees the tiles of keys in `tiles` [batch, heads, query tiles, count]."""
 

@@ -10,8 +10,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from examples.attention_gym.mask_mods import MaskMod
-
 ScoreMod = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
@@ -100,11 +98,6 @@ def paged(inner: ScoreMod, pages: Tensor, size: int) -> ScoreMod:
         return torch.where(page >= 0, found, -torch.inf)
 
     return score_mod
-
-
-def hidden(mask_mod: MaskMod) -> ScoreMod:
-    """A mask as a score; finite, so that no row is without scores."""
-    return lambda score, b, h, q, kv: torch.where(mask_mod(b, h, q, kv), score, -1e30)
 
 
 def activation(offset: float = 1.0) -> ScoreMod:

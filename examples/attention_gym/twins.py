@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 import attndsl
+from attndsl.ir.plan import Plan
 from attndsl.pipeline import Pattern
 from examples.attention_gym import mask_mods, score_mods, video_mods
 from examples.attention_gym.mask_mods import MaskMod
@@ -26,7 +27,7 @@ class Twin:
     name: of a file in this folder, or of a pattern of the library. flex: what FlexAttention's collection
     calls it. inputs: the pattern's inputs; those that require gradients are what `score_mod` reads too.
     without_softmax: what FlexAttention's caller makes of its output, LSE and value, where the weight is no
-    exponential.
+    exponential. plan: what the example was given as the choice of a route.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Twin:
     score_mod: ScoreMod = score_mods.unchanged
     inputs: Mapping[str, Tensor] = field(default_factory=dict)
     without_softmax: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+    plan: Plan | None = None
     remark: str = ""
 
     @property
@@ -175,7 +177,7 @@ def caches() -> list[Twin]:
     pages = torch.tensor([[-1, 2, 0, -1, 1, -1], [1, -1, -1, 0, -1, 2]])
     sizes = torch.tensor([6, 4, 6, 2])
     tiles = torch.stack([torch.randperm(4)[:2] for _ in range(16)]).view(2, 2, 4, 2)
-    chosen = torch.zeros(2, 2, 4, 4).scatter(3, tiles, 1.0).bool()
+    tiles = tiles.sort(-1).values.int()
     return [
         Twin(
             "jetspec_tree", "generate_jetspec_tree_causal_mask_mod",
@@ -201,11 +203,12 @@ def caches() -> list[Twin]:
             score_mods.paged(score_mods.alibi(2), pages, 4), {"page": pages.repeat_interleave(4, 1)},
         ),
         Twin(
-            "vsa", "generate_vsa_mask_mod, generate_vsa_block_map_mask_mod, generate_vsa_padding_mask_mod",
-            {"shape": 24, "heads": 2, "tile": 6}, mask_mods.padded_tiles(sizes, 6),
-            score_mods.hidden(mask_mods.chosen_tiles(tiles, 6)),
-            {"chosen": chosen, "size": sizes.repeat_interleave(6)},
-            remark="the choice is a score here, and all tiles are visited",
+            "vsa", "generate_vsa_mask_mod, generate_vsa_padding_mask_mod, compute_vsa_topk_indices",
+            {"shape": 24, "heads": 2, "tile": 6, "top": 2},
+            mask_mods.both(mask_mods.chosen_tiles(tiles, 6), mask_mods.padded_tiles(sizes, 6)),
+            inputs={"size": sizes.repeat_interleave(6)},
+            plan=Plan(24, 24, 6, 6, tiles, torch.full((2, 2, 4), 2, dtype=torch.int32)),
+            remark="compared with the same choice, given as a plan",
         ),
     ]  # fmt: skip
 

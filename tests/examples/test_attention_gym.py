@@ -11,6 +11,7 @@ import torch.nn.attention.flex_attention
 
 pytest.importorskip("examples.attention_gym", reason="needs the source tree")
 
+from attndsl.ir.plan import Plan
 from examples.attention_gym import compare as script
 from examples.attention_gym import mask_mods, score_mods
 from examples.attention_gym.compare import compare, main
@@ -53,6 +54,16 @@ def test_every_file_of_the_folder_is_the_twin_of_an_example_and_named_after_its_
 
 def test_learned_tables_are_compared() -> None:
     assert set(compare(TWINS["graphormer_spatial"], compiled=False).gradients) == {"q", "k", "v", "bias"}
+
+
+def test_without_a_plan_vsa_selects_the_tiles_whose_means_score_highest() -> None:
+    bound = TWINS["vsa"].pattern.bind(**TWINS["vsa"].bind)
+    q, k = (torch.randn(2, 2, 24, 8) for _ in range(2))
+    pooled_q, pooled_k = (x.reshape(2, 2, 4, 6, 8).mean(3) for x in (q, k))
+    wanted = (pooled_q @ pooled_k.mT).topk(2).indices.sort(-1).values
+    plan = bound.plan(q, k)
+    assert isinstance(plan, Plan)
+    assert torch.equal(plan.indices, wanted.int())
 
 
 def test_another_mask_does_not_agree() -> None:
