@@ -32,6 +32,20 @@ rank: Traced = Traced(leaf("rank"))
 """The number of axes of the main segment."""
 
 
+own_value: Traced = Traced(leaf("identity", has_scope=True))
+"""In `combine`: the value of the query's own token, `identity` in a text."""
+
+
+def joint(*outputs: Number) -> Traced:
+    """In `combine`: one softmax over the pairs of these branches."""
+    return call("joint", outputs, {})
+
+
+def project(output: Number, weight: Traced, bias: Traced | None = None) -> Traced:
+    """In `combine`: output @ weight^T + bias, over channels; weight and bias are inputs."""
+    return call("project", (output, weight) if bias is None else (output, weight, bias), {})
+
+
 def where(condition: Condition, value: Number, other: Number) -> Traced:
     """`value` where the condition holds, `other` elsewhere: `value if condition else other` in a text."""
     return condition_between(condition, value, other)
@@ -209,6 +223,6 @@ def _documentation(name: str) -> tuple[str, inspect.Signature | None] | None:
 
 
 __all__ = [
-    "all_axes", "all_of", "any_axes", "any_of", "dim", "extent", "head", "heads", "kv_head", "kv_heads",
-    "rank", "require", "where",
+    "all_axes", "all_of", "any_axes", "any_of", "dim", "extent", "head", "heads", "joint", "kv_head",
+    "kv_heads", "own_value", "project", "rank", "require", "where",
 ]  # fmt: skip

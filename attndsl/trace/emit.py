@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 
 from attndsl.syntax import ast as syntax
@@ -17,15 +17,24 @@ LONGEST_TEXT = 200
 
 
 class Emitter:
-    """Writes the values of one trace as expressions. roots: what is going to be written."""
+    """Writes the values of one trace as expressions.
 
-    def __init__(self, roots: Iterable[Node], taken: Iterable[str], *, lets: bool = True) -> None:
+    roots: what is going to be written. local: axes that exist in some branches only, so that no let can read
+    them.
+    """
+
+    def __init__(
+        self, roots: Iterable[Node], taken: Iterable[str], *, lets: bool = True, local: Collection[str] = ()
+    ) -> None:
         self.lets: list[syntax.Let] = []
         self._names: dict[Node, str] = {}
         self._taken = set(taken)
         order = in_order(roots)
         self._name_axes(order)
+        inside = _reading(order, local)
         for node in _worth_a_name(order) if lets else ():
+            if node in inside:
+                continue
             value = self.expr(Operand(node))
             name = self._free(node.name or "value")
             self.lets.append(syntax.Let(name, value, span=node.span))
@@ -90,6 +99,15 @@ def _worth_a_name(order: list[Node]) -> Iterator[Node]:
             node.variable or uses.get(node, 0) > 1 or node in subscripted
         ):
             yield node
+
+
+def _reading(order: list[Node], axes: Collection[str]) -> set[Node]:
+    """The nodes that depend on a coordinate of one of the axes."""
+    found: set[Node] = set()
+    for node in order:
+        if node.reads in axes or any(each.node in found for each in node.operands):
+            found.add(node)
+    return found
 
 
 def in_order(roots: Iterable[Node]) -> list[Node]:

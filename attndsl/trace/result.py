@@ -12,8 +12,15 @@ import numpy as np
 from attndsl.diagnostics import AttnTraceError
 from attndsl.source import Span
 from attndsl.syntax import ast as syntax
-from attndsl.trace.emit import Emitter
 from attndsl.trace.node import Node, Operand, leaf
+from attndsl.trace.result_branches import (
+    BlockSizes,
+    Clause,
+    OfOutputs,
+    branch_clauses,
+    check,
+    clauses_around,
+)
 from attndsl.trace.subject import Subject
 from attndsl.trace.value import Number, Traced, operand
 
@@ -31,29 +38,26 @@ class Attention:
     the axis's name. normalize: 'none' leaves out the division by the sum of the weights. sink: a logit that
     is added to that sum as exp(sink). gate: what the output is multiplied by. scale: of products, over
     `attndsl.lang.dim`. feature: the name of the feature map of queries and keys, or a parameter that chooses.
+    blocks: by name, the axis (or axes) that they cut and the tokens of one: `{"b": ("n", 64)}`. query, key,
+    value: what a tensor is made of, as the text `mean(k in b)`. branches: by name, in place of attend.
+    combine: a function of the outputs of branches, by their names.
     """
 
     attend: Condition | Arms = True
     score: OfScore | None = None
     weight: OfScore | None = None
     decay: Mapping[str, Number] | None = None
-    normalize: Literal["sum", "none"] = "sum"
+    normalize: Literal["sum", "none", "flow"] = "sum"
     sink: Number | None = None
     gate: Number | None = None
     scale: Number | None = None
     feature: str | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Clause:
-    """A clause to be: the values it is made of, and how it is made of their expressions."""
-
-    values: tuple[Operand, ...]
-    build: Callable[..., syntax.Clause]
-
-    def emit(self, emitter: Emitter) -> syntax.Clause:
-        """The clause."""
-        return self.build(*map(emitter.expr, self.values))
+    blocks: Mapping[str, BlockSizes] | None = None
+    query: str | None = None
+    key: str | None = None
+    value: str | None = None
+    branches: Mapping[str, Attention | Condition | Arms] | None = None
+    combine: OfOutputs | None = None
 
 
 def clauses_of(result: object, subject: Subject) -> list[Clause]:
@@ -62,7 +66,12 @@ def clauses_of(result: object, subject: Subject) -> list[Clause]:
     if not isinstance(result, Attention):
         return [_attend(result, subject, span)]
     _check_weights(result, span)
-    return [_attend(result.attend, subject, span), *_weights(result, span)]
+    check(result, span)
+    around = [*clauses_around(result, span)]
+    if result.branches is None or result.attend is not True:
+        around.append(_attend(result.attend, subject, span))
+    branches = branch_clauses(result, span, lambda each: clauses_of(each, subject))
+    return [*around, *_weights(result, span), *branches]
 
 
 def _check_weights(result: Attention, span: Span) -> None:

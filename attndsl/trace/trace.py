@@ -15,7 +15,8 @@ from attndsl.passes.scope import BUILTIN_SYMBOLS
 from attndsl.syntax import ast as syntax
 from attndsl.trace.emit import Emitter, in_order, is_name
 from attndsl.trace.positions import Position
-from attndsl.trace.result import Clause, clauses_of
+from attndsl.trace.result import clauses_of
+from attndsl.trace.result_branches import Clause
 from attndsl.trace.session import Requirement, tracing
 from attndsl.trace.signature import Signature, read_signature
 from attndsl.trace.spaces import read_space, space_by_use
@@ -69,11 +70,13 @@ def _pattern(
 ) -> syntax.Pattern:
     declared = [read_space(each, text, traced) for each, text in spaces.items()]
     roots = [value.node for clause in clauses for value in clause.values]
-    declared = declared or [space_by_use([node.reads for node in in_order(roots) if node.reads], traced)]
+    blocks = {name for clause in clauses for name in clause.blocks}
+    used = [node.reads for node in in_order(roots) if node.reads and node.reads not in blocks]
+    declared = declared or [space_by_use(used, traced)]
     axes = [axis for space in declared for segment in space.segments for axis in segment.axes]
     parameters = [*(each.name for each in signature.parameters), *(each.name for each in signature.inputs)]
     _refuse_axis_names(traced, parameters, axes)
-    emitter = Emitter(roots, {*RESERVED, *BUILTIN_SYMBOLS, *parameters, *axes})
+    emitter = Emitter(roots, {*RESERVED, *BUILTIN_SYMBOLS, *parameters, *axes, *blocks}, local=blocks)
     body = [clause.emit(emitter) for clause in clauses]
     return syntax.Pattern(
         _name(traced, name),
