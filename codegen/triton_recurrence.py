@@ -8,7 +8,6 @@ programs of its own, from a state that the caller computes first (`states_only`)
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Iterator
 
@@ -20,11 +19,11 @@ from attndsl.codegen.triton_arguments import Parameter
 from attndsl.codegen.triton_functions import functions_for
 from attndsl.codegen.triton_layout import comment_lines, commented, indented, laid_out
 from attndsl.codegen.triton_recurrence_configuration import RecurrenceConfiguration
-from attndsl.codegen.triton_recurrence_fold import folded, states_only
+from attndsl.codegen.triton_recurrence_fold import folded
+from attndsl.codegen.triton_recurrence_states import states_only
 from attndsl.codegen.triton_recurrence_tensors import ChunkTensors
 from attndsl.codegen.triton_recurrence_values import ChunkValues, next_name, scanned_after
 from attndsl.codegen.triton_tensors import padded_channels
-from attndsl.codegen.triton_tokens import power_of_two
 
 COUNTS = ("heads", "group", "batches", "tokens", "segment_tokens")
 """Numbers that a call passes. group: query heads of a kv head. segment_tokens: of all segments but the last,

@@ -7,10 +7,13 @@ no kernel spills registers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from attndsl.codegen.recurrence import Decay
 from attndsl.codegen.triton_configuration import Configuration
 from attndsl.codegen.triton_targets import Target
+
+Precision = Literal["ieee", "tf32x3"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class RecurrenceConfiguration(Configuration):
 
 
 def chunked(
-    chunk: int, value_block: int, warps: int, stages: int, precision: str = "tf32x3"
+    chunk: int, value_block: int, warps: int, stages: int, precision: Precision = "tf32x3"
 ) -> RecurrenceConfiguration:
     """The configuration with these numbers."""
     return RecurrenceConfiguration(chunk, chunk, warps, stages, precision=precision, value_block=value_block)

@@ -1,7 +1,7 @@
 """Prints as Triton how kernels of recurrences read and write tensors, chunk by chunk.
 
 Tensors of tokens come with strides; states are contiguous, [segments, batch, heads, head_dim, value_dim].
-Places are computed anew for every chunk, as registers are what is scarce. What a program computes of its value
+Places are computed anew for every chunk, as registers are scarce. What a program computes of its value
 channels only, but has channels of keys or none, is written as one part per block of value channels: such a
 tensor is [blocks * batch, heads, tokens, channels], and its parts are to be summed.
 """

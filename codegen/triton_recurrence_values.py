@@ -54,9 +54,7 @@ class ChunkValues(Values):
 
 
 def next_name(name: str) -> str:
-    """The name of a variable's rows moved up by one token: without subtractions, sums of the rows after each
-    row are sums of these.
-    """
+    """The name of a variable's rows moved up by one, whose sums are those of the rows after each row."""
     return f"next_{name}"
 
 

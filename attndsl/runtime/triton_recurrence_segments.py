@@ -1,8 +1,8 @@
 """Divides the tokens of a recurrence into segments that a GPU computes side by side.
 
 A program walks through the tokens of one head and block of value channels, so that batch * heads * blocks
-programs run at the same time. Where these are too few, one pass finds what every segment alone makes of the
-state, and torch carries the state, or its gradient, from segment to segment; each can then start from its own.
+programs run at the same time. Where these are too few, one pass finds what each segment alone makes of the
+state, and torch carries the state, or its gradient, from segment to segment: each can start from its own.
 """
 
 from __future__ import annotations

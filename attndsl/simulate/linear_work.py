@@ -6,37 +6,39 @@ All is forward, in bfloat16, for all heads and batch entries; values have as man
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, Literal
 
 import numpy as np
 
 from attndsl.codegen.programs import program_of
-from attndsl.codegen.recurrence import Decay, recurrence_forward
-from attndsl.codegen.tile_ir import Dimension, Program
+from attndsl.codegen.recurrence import INITIAL_STATE, Decay, recurrence_forward
+from attndsl.codegen.tile_ir import Assign, Dimension, Dot, Program
+from attndsl.codegen.triton_recurrence_configuration import RecurrenceConfiguration, recurrence_default
+from attndsl.codegen.triton_targets import TARGETS
 from attndsl.ir.bound import BoundIR, decay_inputs, decays_by_channel, pairs_only
 from attndsl.simulate.devices import Device
 from attndsl.simulate.machine import Kernel, seconds
 from attndsl.simulate.products import Sizes, elements, flops, loop_of, products
 
+LAUNCHES_PER_SEGMENT = 2
+"""Torch multiplies and adds when it carries the state from segment to segment."""
+
 DecayKind = Literal["none", "head", "token", "channel"]
 
-CHUNKS: Mapping[Decay, int] = {"none": 64, "token": 64, "channel": 16}
-"""Tokens per chunk."""
+MOST_CHANNELS = 256
+"""Channels of queries and keys that kernels are configured for."""
 
-VALUE_BLOCK = 64
-"""Channels of values of one program: the columns of a state do not know of each other."""
+SMALLEST_SEGMENT, PROGRAMS = 1024, 2
+"""Tokens are divided into segments of multiples of so many, until processors have so many programs each."""
 
 HALF, SINGLE = 2, 4
 """Bytes of bfloat16 and of float32."""
 
-THREE_TF32 = 6.0
-"""How much slower than a product in bfloat16 one in float32 is that is made of three in TF32."""
-
-VECTOR = 16.0
-"""How much slower one is outside of the matrix units, where torch computes products of float32."""
+SLOWDOWN = {"tf32x3": 6.0, "ieee": 16.0}
+"""How much slower than in bfloat16 products of float32 are: made of three in TF32, or by vectors."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,14 @@ class Problem:
     kv_tile: int
 
     @property
+    def divides(self) -> bool:
+        """Whether weights are divided by their sum, so that linear time computes in float32."""
+        return self.ir.weighting.normalize == "sum"
+
+    @property
     def value_dim(self) -> int:
         """Channels of values; one more, of ones, where the algorithm needs the sum of weights."""
-        return self.head_dim + (self.ir.weighting.normalize == "sum")
+        return self.head_dim + self.divides
 
 
 @dataclass(frozen=True)
@@ -93,27 +100,73 @@ def steps_of(ir: BoundIR, documents: str | None) -> Decay:
     return "token" if kind == "head" else kind
 
 
+def configuration(problem: Problem, documents: str | None) -> RecurrenceConfiguration:
+    """How the kernel is built: tokens of a chunk, channels of values of one program."""
+    steps, dtype = steps_of(problem.ir, documents), "float32" if problem.divides else "bfloat16"
+    target, channels = TARGETS[problem.device.target], min(problem.head_dim, MOST_CHANNELS)
+    return recurrence_default(target, "recurrence_forward", steps, channels, problem.value_dim, dtype)
+
+
+def segments(programs: int, tokens: int, processors: int) -> tuple[int, int]:
+    """Into how many segments tokens are divided, and the tokens of each; programs: without segments."""
+    wanted = PROGRAMS * processors // programs
+    count = max(1, min(wanted, tokens // SMALLEST_SEGMENT))
+    size = ceil(tokens / (count * SMALLEST_SEGMENT)) * SMALLEST_SEGMENT
+    return ceil(tokens / size), min(size, tokens)
+
+
 def recurrence(problem: Problem, documents: str | None) -> Work:
-    """A program for every head, batch entry and block of values walks its chunks one after the other."""
-    steps = steps_of(problem.ir, documents)
-    program, chunk = recurrence_forward(steps, CHUNKS[steps]), CHUNKS[steps]
-    found = list(products(loop_of(program)))
-    chunks, blocks = ceil(problem.queries / chunk), ceil(problem.value_dim / VALUE_BLOCK)
-    sizes = _sizes(problem, chunk, chunk) | {"value_dim": min(problem.value_dim, VALUE_BLOCK)}
-    longest = chunks * sum(flops(each, sizes) for each in found)
-    divides = problem.ir.weighting.normalize == "sum"
-    programs = problem.batch * problem.ir.heads * blocks
-    steps_of_heads = decay_of(problem.ir) == "head" and not documents
-    own = {"decay": 0.0 if steps_of_heads else SINGLE, "initial_state": SINGLE, "final_state": SINGLE}
-    kernel = Kernel(
-        programs=programs,
-        flops=programs * longest,
-        longest=longest,
-        waits=chunks * len(found),
-        bytes=_traffic(problem, program, own, SINGLE if divides else HALF),
-        slowdown=THREE_TF32 if divides else 1.0,
+    """A program for every head, batch entry and block of values walks its chunks one after the other.
+
+    Where these are few, there is one for every segment too, and a pass over states comes before.
+    """
+    built = configuration(problem, documents)
+    program = recurrence_forward(steps_of(problem.ir, documents), built.chunk)
+    heads = problem.batch * problem.ir.heads
+    walks = heads * ceil(problem.value_dim / built.value_block)
+    count, size = segments(walks, problem.queries, problem.device.processors)
+    loop = loop_of(program)
+    kernel = _walk(problem, built, list(products(loop)), walks, (count, size))
+    kernel = replace(kernel, bytes=_traffic(problem, program, *_sizes_in_bytes(problem, documents)))
+    kernels = [kernel]
+    if count > 1:
+        updates = [each for each in loop if isinstance(each, Assign) and each.name == "state"]
+        states = _walk(problem, built, list(products(updates)), walks, (count, size))
+        carried = 2 * count * heads * elements(INITIAL_STATE, _sizes(problem, 0, 0)) * SINGLE
+        kernels.append(replace(states, bytes=carried, launches=1 + LAUNCHES_PER_SEGMENT * count))
+    return _work(problem, kernels, heads * ceil(problem.queries / built.chunk))
+
+
+def _walk(
+    problem: Problem,
+    built: RecurrenceConfiguration,
+    found: Sequence[Dot],
+    walks: int,
+    divided: tuple[int, int],
+) -> Kernel:
+    """A kernel over chunks, without its memory traffic. divided: how many segments, and their tokens.
+
+    found: the products of a chunk. walks: programs, if there were no segments.
+    """
+    sizes = _sizes(problem, built.chunk, built.chunk)
+    sizes |= {"value_dim": min(problem.value_dim, built.value_block)}
+    chunk = sum(flops(each, sizes) for each in found)
+    longest = ceil(divided[1] / built.chunk)
+    return Kernel(
+        programs=walks * divided[0],
+        flops=walks * ceil(problem.queries / built.chunk) * chunk,
+        longest=longest * chunk,
+        bytes=0.0,
+        waits=longest * len(found),
+        slowdown=SLOWDOWN[built.precision] if problem.divides else 1.0,
     )
-    return _work(problem, kernel, problem.batch * problem.ir.heads * chunks)
+
+
+def _sizes_in_bytes(problem: Problem, documents: str | None) -> tuple[dict[str, float], int]:
+    """Bytes of the elements of some tensors, and of those of all others."""
+    is_number = decay_of(problem.ir) == "head" and not documents
+    own = {"decay": 0.0 if is_number else SINGLE, "initial_state": SINGLE, "final_state": SINGLE}
+    return own, SINGLE if problem.divides else HALF
 
 
 def sums(problem: Problem) -> Work:
@@ -123,8 +176,8 @@ def sums(problem: Problem) -> Work:
     total = batch * one * (ir.kv_heads * problem.keys + ir.heads * problem.queries)
     numbers = batch * problem.head_dim * 2 * (ir.kv_heads * problem.keys + ir.heads * problem.queries)
     converted = HALF + SINGLE + SINGLE
-    kernel = Kernel(0, total, 0.0, numbers * converted, slowdown=VECTOR, launches=6)
-    return _work(problem, kernel, 0)
+    kernel = Kernel(0, total, 0.0, numbers * converted, slowdown=SLOWDOWN["ieee"], launches=6)
+    return _work(problem, [kernel], 0)
 
 
 def tiles(problem: Problem, visited: int, most: int) -> Work:
@@ -139,7 +192,7 @@ def tiles(problem: Problem, visited: int, most: int) -> Work:
         longest=most * pair,
         bytes=_traffic(problem, program, {"lse": SINGLE}, HALF),
     )
-    return _work(problem, kernel, count)
+    return _work(problem, [kernel], count)
 
 
 def visits(problem: Problem, causal: bool) -> tuple[int, int]:
@@ -163,7 +216,9 @@ def _traffic(problem: Problem, program: Program, own: Mapping[str, float], size:
     )
 
 
-def _work(problem: Problem, kernel: Kernel, tiles: int) -> Work:
+def _work(problem: Problem, kernels: Sequence[Kernel], tiles: int) -> Work:
+    """The sum of kernels that run one after the other."""
     heads = problem.batch * problem.ir.heads
-    time = seconds(kernel, problem.device)
-    return Work(kernel.flops, kernel.flops / heads, kernel.bytes, kernel.bytes / heads, tiles, time)
+    operations, traffic = sum(each.flops for each in kernels), sum(each.bytes for each in kernels)
+    time = sum(seconds(each, problem.device) for each in kernels)
+    return Work(operations, operations / heads, traffic, traffic / heads, tiles, time)
