@@ -41,6 +41,7 @@ docs: $(VENV)/.ready
 	$(RUN)/python -W error -m benchmarks.table benchmarks/measured/cpu.json
 	$(RUN)/python -W error -m benchmarks.gpu_table
 	$(RUN)/python -W error -m scripts.prelude_table
+	$(RUN)/python -W error -m scripts.simulator_table
 	$(RUN)/python -W error -m scripts.cookbook
 	$(RUN)/python -W error -m scripts.attention_gym
 	$(RUN)/python -W error -m scripts.console

@@ -12,21 +12,20 @@ from attndsl.passes.linear_form import linear_form
 from attndsl.schedule.schedule import Schedule
 from attndsl.simulate.devices import Device
 from attndsl.simulate.linear_work import (
-    CHUNKS,
     DecayKind,
     Problem,
     Work,
+    configuration,
     decay_of,
     recurrence,
-    steps_of,
     sums,
     tiles,
     visits,
 )
 from attndsl.source import Span
 
-LONGEST = 2**24
-"""Tokens up to which the crossover is looked for."""
+LONGEST, STEP = 2**24, 2**0.25
+"""Tokens up to which the crossover is looked for, and the factor between lengths that are tried first."""
 
 SINGLE = 4
 """Bytes of a number of the state."""
@@ -106,7 +105,7 @@ def linear_figures(schedule: Schedule, target: Device, head_dim: int, batch: int
         batch=batch,
         heads=ir.heads,
         head_dim=head_dim,
-        chunk=CHUNKS[steps_of(ir, form.documents)] if form and form.algorithm == "recurrence" else None,
+        chunk=_chunk(problem, form),
         state=(head_dim, problem.value_dim) if form else None,
         linear=linear(problem) if linear else None,
         quadratic=_quadratic(schedule, problem) if by_pairs else None,
@@ -133,6 +132,12 @@ def _linear(form: LinearForm) -> Callable[[Problem], Work]:
     return lambda problem: recurrence(problem, form.documents)
 
 
+def _chunk(problem: Problem, form: LinearForm | None) -> int | None:
+    if form is None or form.algorithm != "recurrence":
+        return None
+    return configuration(problem, form.documents).chunk
+
+
 def _quadratic(schedule: Schedule, problem: Problem) -> Work:
     """Of the tiles that the schedule visits."""
     visited = sum(schedule.maps[number].visited_tiles for number in schedule.map_of_head)
@@ -140,7 +145,7 @@ def _quadratic(schedule: Schedule, problem: Problem) -> Work:
 
 
 def _crossover(problem: Problem, form: LinearForm, linear: Callable[[Problem], Work]) -> int | None:
-    """The least length from which on linear time is faster, by bisection below the longest length."""
+    """The least length from which on linear time is faster: by steps downwards, then by bisection."""
 
     def is_faster(tokens: int) -> bool:
         other = at_length(problem, tokens)
@@ -150,9 +155,8 @@ def _crossover(problem: Problem, form: LinearForm, linear: Callable[[Problem], W
     if not is_faster(LONGEST):
         return None
     longer = LONGEST
-    while longer > 1 and is_faster(longer // 2):
-        longer //= 2
-    shorter = longer // 2
+    while (shorter := int(longer / STEP)) > 0 and is_faster(shorter):
+        longer = shorter
     while longer - shorter > 1:
         middle = (shorter + longer) // 2
         shorter, longer = (shorter, middle) if is_faster(middle) else (middle, longer)

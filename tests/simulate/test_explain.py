@@ -25,7 +25,7 @@ PATTERNS: list[tuple[str, dict[str, Any]]] = [
 def test_the_work_is_that_of_the_mask(name: str, numbers: dict[str, Any]) -> None:
     bound = attndsl.pattern(name).bind(**numbers)
     found = explain(bound.ir, head_dim=64)
-    inputs = {"doc": [0] * 64} if name == "document" else {}
+    inputs: dict[str, Any] = {"doc": [0] * 64} if name == "document" else {}
     mask = bound.mask(**inputs)
     pairs = int(mask.sum()) * bound.ir.heads // len(mask)
     assert found.flops == pytest.approx(4 * 64 * pairs)

