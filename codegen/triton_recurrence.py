@@ -153,9 +153,8 @@ class _Kernel:
     def _for_chunks(self, loop: tile.ForChunks) -> Iterator[str]:
         chunk = self.chunk
         yield ""
-        yield from comment_lines(
-            f"Chunks{', the last one first' if loop.reverse else ''}. {loop.comment}".rstrip()
-        )
+        order = "The last chunk first" if loop.reverse else "One chunk after the other"
+        yield from comment_lines(": ".join(filter(None, [order, loop.comment])))
         if loop.reverse:
             yield f"for turn in tl.range(0, tl.cdiv(end - begin, {chunk})):"
             first = f"begin + (tl.cdiv(end - begin, {chunk}) - 1 - turn) * {chunk}"
@@ -179,16 +178,21 @@ class _Kernel:
                 yield from commented(f"{name} = {self.values.stored_text(value)}", statement.comment)
             case tile.Assign(name, value):
                 self.values.stored.discard(name)
-                yield from commented(f"{name} = {self.values.text(value)}", statement.comment)
+                yield from self._assign(name, value, statement.comment)
                 if name in self.shifted:
-                    yield from self._shifted(name, value)
+                    self.tensors.ahead = True
+                    yield from self._assign(next_name(name), value, "of the tokens after these")
+                    self.tensors.ahead = False
             case _:
                 raise TypeError(f"no Triton for {type(statement).__name__} in a recurrence")
 
-    def _shifted(self, name: str, value: tile.Expression) -> Iterator[str]:
-        self.tensors.ahead = True
-        yield from commented(f"{next_name(name)} = {self.values.text(value)}", "of the tokens after these")
-        self.tensors.ahead = False
+    def _assign(self, name: str, value: tile.Expression, comment: str) -> Iterator[str]:
+        match value:
+            case tile.Elementwise("mul", (tile.Load() as load, factor)):
+                yield f"{name} = {self.values.text(load)}"
+                yield from commented(f"{name} *= {self.values.text(factor)}", comment)
+            case _:
+                yield from commented(f"{name} = {self.values.text(value)}", comment)
 
 
 def _signature(program: tile.Program, parameters: tuple[Parameter, ...]) -> Iterator[str]:

@@ -24,7 +24,8 @@ class ChunkValues(Values):
             case tile.Scan(tile.Elementwise("select", (tile.Pairs("before"), steps, _)), "through", 0):
                 return Printed(f"steps_between({self.text(steps)})")
             case tile.Pairs("halves", half):
-                return Printed(f"(row > column) & ((row ^ column) // {half} == 1)", atomic=False)
+                apart = f"(row ^ column) // {half}" if half > 1 else "(row ^ column)"
+                return Printed(f"(row > column) & ({apart} == 1)", atomic=False)
             case tile.Pairs(relation):
                 return Printed(_PAIRS[relation], atomic=False)
             case tile.Scan():
