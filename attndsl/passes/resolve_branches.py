@@ -141,21 +141,12 @@ def _combine(pattern: ast.Pattern) -> ast.Combine:
 
 
 def _check_names(branches: list[ast.Branch]) -> None:
-    seen: set[str] = set()
     for branch in branches:
         if branch.name in WORDS:
             raise AttnNameError(
                 "A0207", f"`{branch.name}` has a meaning of its own in `combine`", span=branch.span,
                 help="choose another name",
             )  # fmt: skip
-        if branch.name in seen:
-            raise AttnNameError(
-                "A0205",
-                f"branch `{branch.name}` is defined twice",
-                span=branch.span,
-                help="rename one of them",
-            )
-        seen.add(branch.name)
 
 
 def _refuse_clauses_of_the_whole(branch: ast.Branch) -> None:

@@ -106,6 +106,8 @@ def tiles(setting: Setting) -> str:
     report = setting.report
     if report is None:
         return "-"
+    if not report.q_tile:
+        return "of each branch"
     return f"{box(report.q_tile, report.q_step)}, {box(report.kv_tile, report.kv_step)}"
 
 

@@ -52,13 +52,20 @@ def undrawn(name: str) -> str | None:
 
 
 def subjects(name: str) -> Sequence[Subject]:
-    """The heads to draw. Raises AttnError where the pattern has no schedule or no small setting."""
+    """The branches and heads to draw. Raises AttnError where there is no schedule or no small setting."""
     small = problem(name, examples(library.load(name).documentation)["small"])
-    ir = small.bound.ir
+    branches = small.bound.branches
+    parts = [small.of_branch(each) for each in branches] if branches else [small]
+    return [subject for part in parts for subject in heads(part)]
+
+
+def heads(part: Problem) -> Sequence[Subject]:
+    """The heads to draw of a pattern or a branch of it."""
+    ir = part.bound.ir
     tokens = tile_tokens(ir.query_space.segments[0].size)
     tiles = best_tiles(ir, replace(device(DEVICE), q_tokens=tokens, kv_tokens=tokens))
     schedule = schedule_with(ir, tiles.q_tile, tiles.kv_tile, tiles.q_step, tiles.kv_step)
-    inputs = check_inputs(ir, sample_inputs(small))
+    inputs = check_inputs(ir, sample_inputs(part))
     schedule = schedule.refine(inputs) if inputs else schedule
     first = Subject(ir, schedule, 0, inputs)
     return [first, replace(first, head=ir.heads - 1)] if first.heads_differ else [first]
@@ -75,7 +82,7 @@ def sample_inputs(small: Problem) -> Mapping[str, NDArray[Any]]:
     sizes["tokens"] = sizes["query"]
     return {
         each.name: (np.arange(sizes[each.shape[0]]) * 5 // sizes[each.shape[0]]).astype(kind_of(each.kind))
-        for each in small.pattern.ir.inputs
+        for each in small.bound.ir.inputs
         if len(each.shape) == 1 and each.shape[0] in sizes
     }
 
