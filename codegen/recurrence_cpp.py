@@ -6,6 +6,7 @@ All products are of float32, whatever the tensors hold: decays over many tokens 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from attndsl import __version__
 from attndsl.codegen import tile_ir as tile
@@ -140,13 +141,24 @@ class _Body:
 
     def _chunks(self, step: Chunks) -> Iterator[str]:
         number = "call.queries.tiles - 1 - turn" if step.reverse else "turn"
+        sign = "-" if step.reverse else "+"
         yield f"// {step.comment or 'every chunk'}"
         yield "for (int64_t turn = 0; turn < call.queries.tiles; ++turn) {"
         yield f"    const int64_t q_tile = {number}, kv_tile = q_tile;"
+        yield f"    const int64_t next = turn + 1 < call.queries.tiles ? q_tile {sign} 1 : q_tile;"
         yield from (f"    {_gather(buffer)}" for buffer in self.buffers.own)
+        ahead = self._fetch_ahead()
         for inner in step.steps:
+            if isinstance(inner, Product):
+                yield from (f"    {line}" for line in islice(ahead, 1))
             yield from ("    " + line for line in self._step(inner))
         yield "}"
+
+    def _fetch_ahead(self) -> Iterator[str]:
+        """Asks for the next chunk of one tensor after the other, while products of this one are computed."""
+        for tensor in dict.fromkeys(buffer.tensor for buffer in self.buffers.own if buffer.tensor.columns):
+            rows = rows_of(tensor, f"const {_element(tensor)}").replace(f"{tensor.side}_tile", "next")
+            yield f"fetch_ahead<{SIZES[tensor.columns]}>({rows});"
 
     def _product(self, step: Product) -> Iterator[str]:
         dot = step.dot

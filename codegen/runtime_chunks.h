@@ -95,6 +95,16 @@ inline void transpose_tile(Tile<float, Columns, Rows>& target, const Tile<float,
         }
 }
 
+// Asks for a chunk that will be needed soon; it should not push out of the nearest cache what is needed now.
+template <int Channels, class Element>
+ATTN_INLINE void fetch_ahead(TokenRows<Element> rows) {
+    if (rows.channel_stride != 1) return;
+    for (int index = 0; index < rows.count; ++index) {
+        const char* token = reinterpret_cast<const char*>(rows.row(index));
+        for (int byte = 0; byte < Channels * int(sizeof(Element)); byte += 64) __builtin_prefetch(token + byte, 0, 2);
+    }
+}
+
 // The matrix of one head in a tensor [batch, heads, Rows, Columns].
 template <int Rows, int Columns>
 inline void load_state(Tile<float, Rows, Columns>& state, const TensorArgument& tensor, int64_t batch, int64_t head) {
