@@ -16,6 +16,7 @@ from torch.autograd import forward_ad
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR, is_routed
 from attndsl.ir.plan import Plan
+from attndsl.ir.plan_checks import no_route
 from attndsl.runtime import transforms
 from attndsl.runtime.branches import Output, run_branches
 from attndsl.runtime.channels import channel_attention
@@ -27,7 +28,7 @@ from attndsl.runtime.flow import flow_attention
 from attndsl.runtime.linear import linear_attention
 from attndsl.runtime.linear_obstacles import refuse_slow_tiles
 from attndsl.runtime.operators import attention
-from attndsl.runtime.plans import no_route, plans_of
+from attndsl.runtime.plans import plans_of
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.targets import Target
 

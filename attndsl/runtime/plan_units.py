@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attndsl.ir.plan import Plan
 from attndsl.ir.route import Route
-from attndsl.ir.units import is_runs, tokens_of_units
+from attndsl.ir.route_units import unit_table
 from attndsl.runtime.route_units import SideUnits
 from attndsl.runtime.select_lists import Lists
 
@@ -38,19 +38,7 @@ def _on(table: NDArray[np.int64] | None, device: torch.device) -> Tensor | None:
 
 
 def _table(side: SideUnits, name: str) -> tuple[NDArray[np.int64] | None, int]:
-    """The tokens of each unit, None where they are runs, and the most tokens in one.
-
-    Tokens of other segments follow in units of the same size.
-    """
-    unit = side.of_token(name)
-    block = int(np.bincount(unit).max()) if len(unit) else 1
-    if side.space.size == side.segment.size and is_runs(unit, block):
-        return None, block
-    own = tokens_of_units(unit, side.count(name))
-    own = np.where(own >= 0, own + side.segment.offset, -1)
-    rest = np.setdiff1d(np.arange(side.space.size), own)
-    rest = np.pad(rest, (0, -len(rest) % block), constant_values=-1).reshape(-1, block)
-    return np.concatenate([own, rest]), block
+    return unit_table(side.space, side.segment, side.route.block(name) if name else None)
 
 
 def _with_keys(indices: Tensor, counts: Tensor, routed: int, keys: int) -> Lists:
