@@ -12,6 +12,7 @@ from typing import Literal
 from attndsl.codegen.recurrence import Decay
 from attndsl.codegen.triton_configuration import Configuration
 from attndsl.codegen.triton_targets import Target
+from attndsl.codegen.triton_tensors import padded_channels
 
 Precision = Literal["ieee", "tf32x3"]
 
@@ -38,8 +39,55 @@ def chunked(
     return RecurrenceConfiguration(chunk, chunk, warps, stages, precision=precision, value_block=value_block)
 
 
+Row = tuple[int, int, int, int]
+"""Tokens of a chunk, value channels, warps, stages."""
+
+Rows = dict[Decay, dict[str, dict[int, Row]]]
+"""By kind of decay, program, and channels of keys, rounded up."""
+
+_HALF: Rows = {
+    "none": {
+        "recurrence_forward": {64: (64, 64, 4, 2), 128: (64, 64, 4, 2), 256: (64, 32, 8, 2)},
+        "recurrence_dq": {64: (64, 64, 8, 2), 128: (64, 128, 8, 2), 256: (64, 32, 8, 2)},
+        "recurrence_dk_dv": {64: (64, 64, 8, 2), 128: (32, 128, 8, 1), 256: (32, 32, 8, 1)},
+    },
+    "token": {
+        "recurrence_forward": {64: (64, 32, 4, 2), 128: (64, 32, 4, 2), 256: (32, 32, 8, 1)},
+        "recurrence_dq": {64: (32, 64, 4, 2), 128: (32, 128, 8, 1), 256: (32, 64, 8, 2)},
+        "recurrence_dk_dv": {64: (32, 64, 8, 2), 128: (32, 128, 8, 1), 256: (16, 32, 8, 1)},
+    },
+    "channel": {
+        "recurrence_forward": {64: (32, 64, 8, 2), 128: (16, 32, 8, 1), 256: (16, 16, 8, 1)},
+        "recurrence_dq": {64: (32, 64, 8, 2), 128: (16, 128, 8, 1), 256: (16, 32, 8, 1)},
+        "recurrence_dk_dv": {64: (16, 64, 8, 2), 128: (16, 32, 8, 2), 256: (16, 16, 8, 1)},
+    },
+}
+_SINGLE: Rows = {
+    "none": {
+        "recurrence_forward": {64: (32, 64, 8, 2), 128: (32, 32, 8, 1), 256: (16, 16, 8, 1)},
+        "recurrence_dq": {64: (32, 32, 8, 2), 128: (16, 32, 8, 1), 256: (16, 16, 8, 1)},
+        "recurrence_dk_dv": {64: (16, 64, 8, 1), 128: (16, 32, 8, 1), 256: (16, 16, 8, 1)},
+    },
+    "token": {
+        "recurrence_forward": {64: (32, 32, 8, 1), 128: (16, 32, 8, 1), 256: (16, 16, 8, 1)},
+        "recurrence_dq": {64: (32, 32, 8, 2), 128: (16, 32, 8, 1), 256: (16, 16, 8, 1)},
+        "recurrence_dk_dv": {64: (16, 64, 8, 1), 128: (16, 16, 8, 1), 256: (16, 16, 8, 1)},
+    },
+    "channel": {
+        "recurrence_forward": {64: (16, 64, 8, 1), 128: (16, 16, 8, 1), 256: (16, 16, 8, 1)},
+        "recurrence_dq": {64: (16, 64, 8, 1), 128: (16, 16, 8, 1), 256: (16, 16, 8, 1)},
+        "recurrence_dk_dv": {64: (16, 32, 8, 1), 128: (16, 16, 8, 1), 256: (16, 16, 8, 1)},
+    },
+}
+
+
 def recurrence_default(
     target: Target, name: str, decay: Decay, head_dim: int, value_dim: int, dtype: str
 ) -> RecurrenceConfiguration:
-    """How the kernel of a program is built. head_dim: at most 256."""
-    return chunked(32, 32, 4, 1)
+    """How the kernel of a program is built. head_dim: at most 256. Values may have any number of channels."""
+    rows = (_SINGLE if dtype == "float32" else _HALF)[decay][name]
+    chunk, value_block, warps, stages = rows[next(size for size in rows if size >= head_dim)]
+    value_block = min(value_block, padded_channels(value_dim, dtype))
+    if target.backend == "hip":  # warps of 64 threads, and a quarter of the shared memory
+        return chunked(min(chunk, 32), value_block, max(warps // 2, 4), 1, "ieee")
+    return chunked(chunk, value_block, warps, stages)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from attndsl.codegen import tile_ir as tile
@@ -131,7 +132,53 @@ def _replaced(value: tile.Expression, old: tile.Expression, new: tile.Expression
     return new if value == old else _with_operands(value, lambda operand: _replaced(operand, old, new))
 
 
-_PASSES = (_sums_of_one_row, _late_factors, _late_scale, _named_decays)
+def _level_by_level(body: Statements) -> Statements:
+    """What is computed with one division of the chunk into halves comes together: keys, then products."""
+    levels = [_level(statement) for statement in body]
+    found = [place for place, level in enumerate(levels) if level]
+    if not found:
+        return body
+    middle = body[found[0] : found[-1] + 1]
+    by_level = sorted(filter(_level, middle), key=_level)
+    plain = [statement for statement in middle if not _level(statement)]
+    needed, before = _names_read(by_level), list[tile.Statement]()
+    for statement in reversed(plain):
+        if isinstance(statement, tile.Assign) and statement.name in needed:
+            needed |= _names_read([statement])
+            before.insert(0, statement)
+    after = (statement for statement in plain if statement not in before)
+    return *body[: found[0]], *before, *by_level, *after, *body[found[-1] + 1 :]
+
+
+def _level(statement: tile.Statement) -> int:
+    """The half that a statement's variables are named for, 0 for none."""
+    own = [statement.name] if isinstance(statement, tile.Assign) else []
+    names = "".join(f"{name} " for name in (*own, *_names_read([statement])))
+    found = re.search(r"_(\d+) ", names)
+    return int(found.group(1)) if found else 0
+
+
+def _names_read(statements: Iterable[tile.Statement]) -> set[str]:
+    nodes = (node for statement in statements for node in nodes_of(statement))
+    return {node.name for node in nodes if isinstance(node, tile.Variable)}
+
+
+_PASSES = (_sums_of_one_row, _late_factors, _late_scale, _named_decays, _level_by_level)
+
+
+def nodes_of(statement: tile.Statement) -> Iterator[tile.Expression]:
+    """All expressions in a statement, also inside loops."""
+    if isinstance(statement, tile.ForChunks):
+        for inner in statement.body:
+            yield from nodes_of(inner)
+    elif isinstance(statement, tile.Assign | tile.Store):
+        yield from _within(statement.value)
+
+
+def _within(value: tile.Expression) -> Iterator[tile.Expression]:
+    yield value
+    for operand in value.operands:
+        yield from _within(operand)
 
 
 def _rewritten(statement: tile.Statement, rewrite: Rewrite) -> tile.Statement:

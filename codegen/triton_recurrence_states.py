@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from attndsl.codegen import tile_ir as tile
+from attndsl.codegen.triton_recurrence_fold import nodes_of
 
 
 def states_only(program: tile.Program) -> tile.Program:
@@ -17,7 +17,7 @@ def states_only(program: tile.Program) -> tile.Program:
         replace(each, body=_needed(each.body)) if isinstance(each, tile.ForChunks) else each
         for each in program.body
     )
-    used = {node for statement in body for node in _nodes(statement)}
+    used = {node for statement in body for node in nodes_of(statement)}
     return replace(
         program,
         name=f"{program.name}_states",
@@ -33,21 +33,6 @@ def _needed(body: tuple[tile.Statement, ...]) -> tuple[tile.Statement, ...]:
     names, kept = {"state"}, list[tile.Statement]()
     for statement in reversed(body):
         if isinstance(statement, tile.Assign) and statement.name in names:
-            names |= {node.name for node in _nodes(statement) if isinstance(node, tile.Variable)}
+            names |= {node.name for node in nodes_of(statement) if isinstance(node, tile.Variable)}
             kept.append(statement)
     return tuple(reversed(kept))
-
-
-def _nodes(statement: tile.Statement) -> Iterator[tile.Expression]:
-    """All expressions in a statement."""
-    if isinstance(statement, tile.ForChunks):
-        for inner in statement.body:
-            yield from _nodes(inner)
-    elif isinstance(statement, tile.Assign | tile.Store):
-        yield from _within(statement.value)
-
-
-def _within(value: tile.Expression) -> Iterator[tile.Expression]:
-    yield value
-    for operand in value.operands:
-        yield from _within(operand)
