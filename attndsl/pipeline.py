@@ -263,6 +263,26 @@ class Bound:
         plans = plans_of(ir, q, k, v, scale, inputs)
         return dict(plans) if ir.branches else plans[""]
 
+    def save_plan(self, plan: Plan | Mapping[str, Plan], path: str | Path) -> None:
+        """Write what `plan` returned to a file (npz), for `load_plan` of a pattern of the same name.
+
+        Raises AttnCallError A0690 to A0695 for plans that do not fit, AttnFileError A0810.
+        """
+        from attndsl.ir.plan_file import plan_bytes, write_plan
+
+        write_plan(Path(path), plan_bytes(self.ir, plan, None if self.any_heads else self.ir.heads))
+
+    def load_plan(self, path: str | Path) -> Any:
+        """The plan in a file: a Plan; of a pattern with branches a dict of them by name.
+
+        Raises AttnFileError A0801 and A0850 to A0853 for files that hold no plan of this pattern,
+        AttnCallError A0690, and A0692 to A0696 for plans of other shapes, heads or sizes of blocks.
+        """
+        from attndsl.ir.plan_file import read_plans
+
+        plans = read_plans(self.ir, Path(path), None if self.any_heads else self.ir.heads)
+        return plans if self.ir.branches else plans[""]
+
     def __call__(
         self,
         q: torch.Tensor,

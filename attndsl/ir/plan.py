@@ -8,16 +8,19 @@ computed is the pairs that are in both.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from attndsl.ir.plan_summary import PlanSummary
 
 Array = Any
 """A NumPy array or a torch tensor."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Plan:
     """For each query unit the key units that it attends to.
 
@@ -67,6 +70,15 @@ class Plan:
         listed = np.where(lists >= 0, np.append(keys, 0)[lists], 0).sum(-1)
         pairs = self.batch * self.heads * self.queries * self.keys
         return float((listed * queries).sum() / max(pairs, 1))
+
+    def summary(self) -> PlanSummary:
+        """What is kept, by head; its text and its table for rich say it to people."""
+        from attndsl.ir.plan_summary import summarized
+
+        return summarized(self)
+
+    def __repr__(self) -> str:
+        return f"Plan({self.summary().headline})"
 
     def to_mask(self) -> NDArray[np.bool_]:
         """Bool [batch, heads, queries, keys]: which pairs of tokens are listed."""
