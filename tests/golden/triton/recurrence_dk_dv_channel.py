@@ -113,6 +113,9 @@ def recurrence_dk_dv(
         to_end = tl.exp2(tl.cumsum(next_steps, axis=0, reverse=True))  # decay up to the end of the chunk
         kept = tl.exp2(tl.sum(steps, axis=0))  # decay over the whole chunk
         weights = tl.full([16, 16], 0.0, tl.float32)
+        weight_gradients = tl.dot(out_gradients, tl.trans(values))
+        dk = tl.dot(values, tl.trans(state.to(tl.bfloat16)))
+        dk = dk * to_end
         queries_1 = (queries.to(tl.float32) * scale) * tl.exp2(steps)
         keys_1 = keys
         weights = tl.where(
@@ -120,6 +123,9 @@ def recurrence_dk_dv(
             tl.dot(queries_1.to(tl.bfloat16), tl.trans(keys_1)),
             weights,
         )
+        weight_gradients_1 = tl.where((row > column) & ((row ^ column) == 1), weight_gradients, 0.0)
+        dk_1 = tl.dot(tl.trans(weight_gradients_1.to(tl.bfloat16)), queries_1.to(tl.bfloat16))
+        dk = dk + dk_1
         queries_2 = (queries.to(tl.float32) * scale) * tl.exp2(sum_through_in_blocks(steps, 2))
         keys_2 = keys.to(tl.float32) * tl.exp2(sum_after_in_blocks(next_steps, 2))
         weights = tl.where(
@@ -127,6 +133,9 @@ def recurrence_dk_dv(
             tl.dot(queries_2.to(tl.bfloat16), tl.trans(keys_2.to(tl.bfloat16))),
             weights,
         )
+        weight_gradients_2 = tl.where((row > column) & ((row ^ column) // 2 == 1), weight_gradients, 0.0)
+        dk_2 = tl.dot(tl.trans(weight_gradients_2.to(tl.bfloat16)), queries_2.to(tl.bfloat16))
+        dk = dk + (dk_2 * tl.exp2(sum_after_in_blocks(next_steps, 2)))
         queries_4 = (queries.to(tl.float32) * scale) * tl.exp2(sum_through_in_blocks(steps, 4))
         keys_4 = keys.to(tl.float32) * tl.exp2(sum_after_in_blocks(next_steps, 4))
         weights = tl.where(
@@ -134,6 +143,9 @@ def recurrence_dk_dv(
             tl.dot(queries_4.to(tl.bfloat16), tl.trans(keys_4.to(tl.bfloat16))),
             weights,
         )
+        weight_gradients_4 = tl.where((row > column) & ((row ^ column) // 4 == 1), weight_gradients, 0.0)
+        dk_4 = tl.dot(tl.trans(weight_gradients_4.to(tl.bfloat16)), queries_4.to(tl.bfloat16))
+        dk = dk + (dk_4 * tl.exp2(sum_after_in_blocks(next_steps, 4)))
         queries_8 = (queries.to(tl.float32) * scale) * tl.exp2(sum_through_in_blocks(steps, 8))
         keys_8 = keys.to(tl.float32) * tl.exp2(sum_after_in_blocks(next_steps, 8))
         weights = tl.where(
@@ -141,24 +153,12 @@ def recurrence_dk_dv(
             tl.dot(queries_8.to(tl.bfloat16), tl.trans(keys_8.to(tl.bfloat16))),
             weights,
         )
-        weight_gradients = tl.dot(out_gradients, tl.trans(values))
-        faded_keys = keys.to(tl.float32) * to_end
-        dv = tl.dot(faded_keys.to(tl.bfloat16), state.to(tl.bfloat16))
-        dv = tl.dot(tl.trans(weights.to(tl.bfloat16)), out_gradients, dv)
-        dk = tl.dot(values, tl.trans(state.to(tl.bfloat16)))
-        dk = dk * to_end
-        weight_gradients_1 = tl.where((row > column) & ((row ^ column) == 1), weight_gradients, 0.0)
-        dk_1 = tl.dot(tl.trans(weight_gradients_1.to(tl.bfloat16)), queries_1.to(tl.bfloat16))
-        dk = dk + dk_1
-        weight_gradients_2 = tl.where((row > column) & ((row ^ column) // 2 == 1), weight_gradients, 0.0)
-        dk_2 = tl.dot(tl.trans(weight_gradients_2.to(tl.bfloat16)), queries_2.to(tl.bfloat16))
-        dk = dk + (dk_2 * tl.exp2(sum_after_in_blocks(next_steps, 2)))
-        weight_gradients_4 = tl.where((row > column) & ((row ^ column) // 4 == 1), weight_gradients, 0.0)
-        dk_4 = tl.dot(tl.trans(weight_gradients_4.to(tl.bfloat16)), queries_4.to(tl.bfloat16))
-        dk = dk + (dk_4 * tl.exp2(sum_after_in_blocks(next_steps, 4)))
         weight_gradients_8 = tl.where((row > column) & ((row ^ column) // 8 == 1), weight_gradients, 0.0)
         dk_8 = tl.dot(tl.trans(weight_gradients_8.to(tl.bfloat16)), queries_8.to(tl.bfloat16))
         dk = dk + (dk_8 * tl.exp2(sum_after_in_blocks(next_steps, 8)))
+        faded_keys = keys.to(tl.float32) * to_end
+        dv = tl.dot(faded_keys.to(tl.bfloat16), state.to(tl.bfloat16))
+        dv = tl.dot(tl.trans(weights.to(tl.bfloat16)), out_gradients, dv)
         # enters the gradients of steps
         tl.store(
             k_share + token[:, None] * k_share_token_stride + channel[None, :] * k_share_channel_stride,
