@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from attndsl.codegen.triton_configuration import Configuration, Direction
 from attndsl.runtime.checks import EIGHT_BIT
@@ -65,11 +66,13 @@ def _compiled(printer: Printer, direction: Direction, chosen: Configuration) -> 
         schedule.kv_tile,
         chosen,
         resources_of(compiled, target),
-        _matrix_instruction(compiled.asm.get("ptx") or compiled.asm["amdgcn"]),
+        matrix_instruction(compiled),
     )
 
 
-def _matrix_instruction(assembly: str) -> str:
+def matrix_instruction(compiled: Any) -> str:
+    """The matrix instruction in a compiled kernel, such as 'wgmma'; 'none' without one."""
+    assembly = compiled.asm.get("ptx") or compiled.asm["amdgcn"]
     known = {"wgmma": "wgmma.mma_async", "tcgen05": "tcgen05.mma", "mma": "mma.sync", "mfma": "v_mfma"}
     return next((name for name, text in known.items() if text in assembly), "none")
 
