@@ -42,7 +42,8 @@ class TokenKernels:
 
     def __init__(self, ir: BoundIR, plan: Plan, device: torch.device) -> None:
         self.ir, self.plan, self.device = ir, plan, device
-        self._indices = torch.as_tensor(plan.indices, device=device)
+        indices = torch.as_tensor(plan.indices, device=device).long()
+        self._lists = indices.masked_fill(indices < 0, plan.key_units)  # the padding is a unit of no tokens
         self._row = self._moved(unit_of_token(plan.queries, plan.q_block, plan.q_units))
         self._order = torch.argsort(self._row, stable=True)
         self._units = self._moved(_unit_table(plan))
@@ -111,11 +112,13 @@ class TokenKernels:
 
     def _tiles(self, batch: int) -> Iterator[Tile]:
         for queries in self._order.split(TILE):
-            lists = self._indices[:, :, self._row[queries]].long()
-            shape = *lists.shape[:3], len(self._units)
-            member = torch.zeros(shape, dtype=torch.bool, device=self.device).scatter_(3, lists % shape[3], 1)
-            union = _places(member[..., :-1].any(2))
-            listed = member.gather(3, union.unsqueeze(2).expand(-1, -1, shape[2], -1))
+            lists = self._lists[:, :, self._row[queries]]
+            chosen = lists.new_zeros((*lists.shape[:2], len(self._units)), dtype=torch.bool)
+            union = _places(chosen.scatter_(2, lists.flatten(2), 1)[..., :-1])
+            member = lists.new_zeros((*lists.shape[:3], len(self._units)), dtype=torch.bool)
+            listed = member.scatter_(3, lists, 1).gather(
+                3, union.unsqueeze(2).expand(-1, -1, len(queries), -1)
+            )
             tokens = self._units[union]
             listed = (listed.unsqueeze(-1) & (tokens >= 0).unsqueeze(2)).flatten(3)
             keys = tokens.clamp(min=0).flatten(2)
