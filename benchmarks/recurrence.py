@@ -34,9 +34,9 @@ PAIRS = "pattern p:\n  space tokens(n)\n  attend causal\n  weight s\n  normalize
 
 @dataclass(frozen=True)
 class Report:
-    """Medians. nanoseconds_per_token: of all heads, by length. steadiness: the slowest over the fastest of these.
+    """Medians; speedups are over pairs of tokens, at `TOKENS` tokens.
 
-    Speedups are over pairs of tokens, at `TOKENS` tokens.
+    nanoseconds_per_token: of all heads, by length. steadiness: the slowest over the fastest of these.
     """
 
     milliseconds: dict[str, float]

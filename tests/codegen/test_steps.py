@@ -5,7 +5,21 @@ from __future__ import annotations
 from attndsl.codegen import tile_ir as tile
 from attndsl.codegen.backward import delta, dk_dv, dq, dq_dk_dv
 from attndsl.codegen.forward import forward
-from attndsl.codegen.steps import Gather, Heads, Product, RowLoop, Scatter, Visit, inner_steps, reads, split
+from attndsl.codegen.recurrence import recurrence_dk_dv
+from attndsl.codegen.steps import (
+    Chunks,
+    Gather,
+    Heads,
+    LoadState,
+    Product,
+    RowLoop,
+    Scatter,
+    Sweep,
+    Visit,
+    inner_steps,
+    reads,
+    split,
+)
 
 SCORES = tile.Shape("q", "kv")
 X, Y = tile.Variable("x", SCORES), tile.Variable("y", SCORES)
@@ -101,3 +115,31 @@ def test_rows_of_different_sides_do_not_share_a_loop() -> None:
     per_key = tile.Variable("z", tile.Shape("kv"))
     loops = steps_of(tile.Assign("a", add(X, Y)), tile.Assign("b", add(per_key, per_key)))
     assert len(loops) == 2
+
+
+def test_sums_over_the_tokens_of_a_chunk_are_steps_of_their_own() -> None:
+    steps = tile.Variable("steps", tile.Shape("q"))
+    decay = tile.Elementwise("exp2", (tile.Scan(add(steps, steps), "through", 4),))
+    terms, sweep, loop = steps_of(tile.Assign("decay", decay))
+    sums, summed = (tile.Variable(name, steps.shape) for name in ("decay_sums", "decay_terms"))
+    assert isinstance(terms, RowLoop)
+    assert sweep == Sweep(sums, summed, "through", 4)
+    assert isinstance(loop, RowLoop)
+    assert reads(loop) == {"decay_sums"}
+
+
+def test_tokens_taken_as_keys_stay_where_they_are() -> None:
+    faded = tile.Elementwise("mul", (KEYS, tile.Relabel(tile.Variable("decay", tile.Shape("q")), "kv")))
+    gather, loop = steps_of(tile.Assign("faded", faded))
+    assert isinstance(gather, Gather)
+    assert isinstance(loop, RowLoop)
+    assert reads(loop) == {"k_rows", "decay"}
+
+
+def test_a_recurrence_loads_its_state_before_the_chunks() -> None:
+    load, chunks, store = split(recurrence_dk_dv("none", 16))
+    assert isinstance(load, LoadState)
+    assert isinstance(chunks, Chunks)
+    assert chunks.reverse
+    assert isinstance(store, Scatter)
+    assert load.target.name in reads(chunks)
