@@ -15,8 +15,9 @@ from attndsl.pipeline import Bound
 from benchmarks.flex_block_masks import moa, radial, s2
 from benchmarks.flex_masks import MaskMod, causal, documents, neighborhood, sliding_window
 
-Kind = Literal["dense", "line", "space"]
-"""What a mask is like: all pairs or all up to the query, sparse on one axis, or sparse on several."""
+Kind = Literal["dense", "line", "space", "linear"]
+"""What a mask is like: all pairs or all up to the query, sparse on one axis, or sparse on several; or linear
+attention in linear time, beside softmax over all pairs up to the query."""
 
 FLEX_FORWARD: dict[Kind, float] = {"line": 1.3, "space": 2.0}
 FLEX_TRAINING: dict[Kind, float] = {"line": 1.2, "space": 1.2}
@@ -128,11 +129,23 @@ _SPARSE = [
     ),
 ]
 
+
+def lightning_case(name: str, tokens: int, batch: int, heads: int) -> GpuCase:
+    """Lightning attention.
+
+    For 32768 tokens, batch 4 and 32 heads of 128 channels its repository (OpenNLPLab/lightning-attention)
+    publishes 17.7 ms, and 162.9 ms for FlashAttention-2.
+    """
+    numbers = {"shape": tokens, "heads": heads}
+    return GpuCase(name, "linear", "lightning", numbers, lambda device: causal, batch)
+
+
 _BY_LENGTH = {tokens: _dense(tokens) for tokens in (4096, 8192, 16384, 32768)}
 
 CASES = [
     *_BY_LENGTH[32768],
     *_SPARSE,
+    lightning_case("lightning-32k", _LONG, batch=4, heads=32),
     *(case for tokens in (4096, 8192, 16384) for case in _BY_LENGTH[tokens]),
 ]
 """What says most comes first, since a run may be cut off."""

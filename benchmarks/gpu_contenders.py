@@ -49,7 +49,7 @@ def contenders(case: GpuCase, device: str, tuned: bool) -> dict[str, Make]:
         OURS: partial(_ours, case, device),
         OWN_DENSE: lambda: dense,
         **{
-            name: partial(_sdpa, backend, case.pattern == "causal")
+            name: partial(_sdpa, backend, case.pattern == "causal" or case.kind == "linear")
             for name, backend in _sdpa_backends(device)
         },
     }
@@ -67,7 +67,9 @@ def _ours(case: GpuCase, device: str) -> Attention:
 
 
 def computes_the_pattern(case: GpuCase, contender: str) -> bool:
-    """Whether a contender's results are to equal ours: others attend to all pairs."""
+    """Whether a contender's results are to equal ours: others attend to all pairs, or by softmax."""
+    if case.kind == "linear":
+        return False
     if contender == OWN_DENSE:
         return case.pattern == "full"
     return not contender.startswith(SDPA) or case.kind == "dense"

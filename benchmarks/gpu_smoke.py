@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.flex_block_masks import moa, radial, s2
 from benchmarks.flex_masks import causal, documents, sliding_window
-from benchmarks.gpu_cases import GpuCase, neighborhood_case
+from benchmarks.gpu_cases import GpuCase, lightning_case, neighborhood_case
 
 _TWO_HEADS = {"shape": 64, "heads": 2}
 _ALPHA, _BETA = [0.0, 32.0], [0.5, 0.25]
@@ -55,6 +55,7 @@ _CASES = [
         {"shape": (7, 32), "text": 16, "heads": 2, "decay": 0.5, "block": 8},
         lambda device: radial(7, 32, 0.5, device, block=8),
     ),
+    lightning_case("lightning", 64, batch=1, heads=2),
 ]
 
 SMOKE = [replace(case, head_dim=16, dtype="float32") for case in _CASES]

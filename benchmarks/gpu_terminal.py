@@ -25,7 +25,7 @@ def _cells(result: GpuResult, kind: Pass, name: str) -> tuple[str, str, str]:
     found = result.passes[kind]
     if name not in found.milliseconds:
         return "", "", ""
-    dense = name == OWN_DENSE or (name.startswith(SDPA) and result.kind != "dense")
+    dense = name == OWN_DENSE or (name.startswith(SDPA) and result.kind not in ("dense", "linear"))
     rate = result.teraflops(kind, name, density=1.0 if dense else None)
     ratio = f"{found.speedups[name]:.2f}" if name in found.speedups else ""
     return f"{found.milliseconds[name]:.3f}", f"{rate:.0f}", ratio

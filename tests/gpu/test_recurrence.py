@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 
@@ -44,8 +47,12 @@ def test_strong_decays_and_steps_that_forget_everything(kind: str, dtype: str) -
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_runs_segments_and_strides(kind: str) -> None:
-    for options in ({"run": 41}, {"segments": True, "heads": (1, 1)}, {"heads_last": True}):
-        case = Case(kind, 333, dims=(64, 64), dtype="bfloat16", device=DEVICE, **options)  # type: ignore[arg-type]
+    usual = Case(kind, 333, dims=(64, 64), dtype="bfloat16", device=DEVICE)
+    for case in (
+        replace(usual, run=41),
+        replace(usual, segments=True, heads=(1, 1)),
+        replace(usual, heads_last=True),
+    ):
         assert_close(case, compare(case))
 
 
@@ -75,8 +82,8 @@ def test_long_texts_are_carried_from_part_to_part(tokens: int, heads: int) -> No
     second, last = recurrence(*late, scale=0.1, initial_state=between)
     for found, wanted in ((second, out[:, :, half:]), (last, state)):
         size = float(wanted.abs().max())
-        for part, other in zip(found.split(2**16, 2), wanted.split(2**16, 2), strict=True):
-            assert float((part.float() - other.float()).abs().max()) <= 2**-5 * size
+        for head in range(heads):  # one at a time, for the memory of a difference
+            assert float((found[:, head].float() - wanted[:, head].float()).abs().max()) <= 2**-5 * size
 
 
 def test_few_heads_use_the_whole_gpu() -> None:
@@ -94,14 +101,15 @@ def test_few_heads_use_the_whole_gpu() -> None:
 def test_patterns_train(name: str) -> None:
     bound = attndsl.pattern(name).bind(shape=500, heads=4)
     q, k, v = (torch.randn(2, 4, 500, 64, device=DEVICE, dtype=torch.bfloat16) for _ in range(3))
-    inputs = {}
+    inputs: dict[str, Any] = {}
     for each in bound.ir.inputs:
         channels = (64,) if name == "gla" else ()
         inputs[each.name] = -torch.rand(2, 4, 500, *channels, device=DEVICE)
     leaves = [each.requires_grad_() for each in (q, k, v)]
-    out = bound(*leaves, **inputs)
+    out: Any = bound(q, k, v, **inputs)
     exact = [each.detach().double().requires_grad_() for each in leaves]
-    wanted = bound.reference(*exact, **{key: each.double() for key, each in inputs.items()})
+    wide: dict[str, Any] = {key: each.double() for key, each in inputs.items()}
+    wanted: Any = bound.reference(exact[0], exact[1], exact[2], **wide)
     seed = torch.randn_like(out)
     found = [out, *torch.autograd.grad(out, leaves, seed)]
     true = [wanted, *torch.autograd.grad(wanted, exact, seed.double())]

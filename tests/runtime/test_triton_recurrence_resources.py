@@ -26,7 +26,7 @@ def check(target: str, name: str, decay: Decay, dim: int, dtype: str, states: bo
     used = resources_of(compiled, TARGETS[target])
     assert used.shared <= TARGETS[target].shared
     assert matrix_instruction(compiled) in MATRIX[target]
-    if target == "sm90" and dtype != "float32":
+    if target == "sm90" and dtype != "float32" and dim <= 128:
         assert used.spills == 0, used
 
 

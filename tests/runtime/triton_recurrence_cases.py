@@ -64,7 +64,8 @@ def compare(case: Case) -> dict[str, Found]:
         return recurrence(q, k, v, decay, scale=SCALE, initial_state=state, runs=runs)
 
     def loop(*arguments: Tensor) -> tuple[Tensor, Tensor]:
-        return by_tokens(*arguments, SCALE, runs, arguments[-1].dtype)  # type: ignore[misc]
+        q, k, v, decay, state = arguments
+        return by_tokens(q, k, v, decay, state, SCALE, runs, state.dtype)
 
     exact = {name: None if each is None else each.double() for name, each in tensors.items()}
     with _many_segments(case.segments):
@@ -73,10 +74,10 @@ def compare(case: Case) -> dict[str, Found]:
     names = [name for name in NAMES if name in ("out", "final_state") or tensors[name] is not None]
     found = {}
     for name, one, other, wanted in zip(names, mine, same, true, strict=True):
-        errors = [float((each.double() - wanted).abs().max()) for each in (one, other)]
+        error, plain = (float((each.double() - wanted).abs().max()) for each in (one, other))
         like = tensors["q"] if name == "out" else tensors.get(name, tensors["initial_state"])
         assert like is not None
-        found[name] = Found(*errors, max(1.0, float(wanted.abs().max())), one.dtype == like.dtype)
+        found[name] = Found(error, plain, max(1.0, float(wanted.abs().max())), one.dtype == like.dtype)
     return found
 
 
