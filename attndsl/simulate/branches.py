@@ -27,8 +27,9 @@ class BranchesReport(Report):
 
     branches: the report of each branch, by name. density: visible pairs of all branches / all pairs of the
     pattern, above 1 where branches count pairs twice. tile_speedup: the time of dense attention / the time of
-    all branches, each by its worst q tile; tile_speedup_mean by all its tiles. Counts are sums over the
-    branches, which have tiles of their own.
+    all branches, each by its worst q tile; tile_speedup_mean by all its tiles. Linear weights take the part
+    of the time of their tiles that is predicted. Counts are sums over the branches, which have tiles of
+    their own.
     """
 
     branches: Mapping[str, Report] = field(default_factory=dict)
@@ -65,8 +66,10 @@ def summed(
     pairs = ir.query_space.size * ir.key_space.size
     parts = [ratio(each.tokens * each.key_tokens, pairs) for each in reports]
     density = sum(each.density * part for each, part in zip(reports, parts, strict=True))
-    worst = ratio(1.0, sum(part / each.tile_speedup for each, part in zip(reports, parts, strict=True)))
-    mean = ratio(1.0, sum(part / each.tile_speedup_mean for each, part in zip(reports, parts, strict=True)))
+    times_of_tiles = [part * _part_of_tiles(each) for each, part in zip(reports, parts, strict=True)]
+    pairs_of = list(zip(reports, times_of_tiles, strict=True))
+    worst = ratio(1.0, sum(part / each.tile_speedup for each, part in pairs_of))
+    mean = ratio(1.0, sum(part / each.tile_speedup_mean for each, part in pairs_of))
     counts = {name: sum(getattr(each, name) for each in reports) for name in COUNTS}
     return BranchesReport(
         name=ir.name,
@@ -94,6 +97,14 @@ def summed(
         notes=tuple(f"branch `{name}`: {note}" for name, each in branches.items() for note in each.notes),
         branches=branches,
     )
+
+
+def _part_of_tiles(report: Report) -> float:
+    """The time of a branch over that of its tiles: 1, or what is predicted for linear weights."""
+    figures = report.linear
+    if figures is None or figures.algorithm == "tiles" or not (figures.linear and figures.quadratic):
+        return 1.0
+    return ratio(figures.linear.seconds, figures.quadratic.seconds)
 
 
 COUNTS = (
