@@ -180,4 +180,5 @@ def _highest(scores: Tensor) -> Tensor:
 
 def by_lists(pairs: Pairs, rows: Tensor) -> Tensor:
     """[batch, heads, queries, ..] as [batch, list heads, rows that share a list, ..]."""
-    return rows.reshape(len(rows), pairs.keys.shape[1], -1, rows.shape[-1])
+    lists = pairs.keys.shape[1]
+    return rows.reshape(len(rows), lists, rows.shape[1] // lists * rows.shape[2], rows.shape[-1])
