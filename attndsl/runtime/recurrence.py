@@ -36,7 +36,7 @@ def recurrence(
     kind = torch.float64 if q.dtype == torch.float64 else torch.float32
     if initial_state is None:
         initial_state = q.new_zeros((*q.shape[:2], q.shape[3], v.shape[3]), dtype=kind)
-    if q.shape[2] == 0:
+    if 0 in q.shape[:3]:
         return q.new_empty((*q.shape[:3], v.shape[3])), initial_state.to(kind)
     if runs is not None:
         decay = _forget_between(runs, decay, q, kind)

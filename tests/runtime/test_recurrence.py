@@ -193,11 +193,14 @@ def test_steps_equal_the_whole(kind: str) -> None:
     torch.testing.assert_close(state, final, rtol=0, atol=1e-5)
 
 
-def test_no_tokens() -> None:
+def test_no_tokens_and_no_batch() -> None:
     tensors = make_tensors(0, "token", dims=DIMS)
     out, state = call(*tensors.values(), None)
     assert out.shape == (2, 2, 0, 32)
     torch.testing.assert_close(state, tensors["initial_state"])
+    out, state = call(*make_tensors(3, "token", dims=DIMS, batch=0).values(), None)
+    assert out.shape == (0, 2, 3, 32)
+    assert state.shape == (0, 2, 16, 32)
 
 
 def test_the_operator_keeps_its_promises() -> None:
