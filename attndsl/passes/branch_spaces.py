@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from attndsl.diagnostics import AttnBindError, AttnScheduleError, AttnUnsupportedError
+from attndsl.diagnostics import (
+    AttnBackendError,
+    AttnBindError,
+    AttnScheduleError,
+    AttnUnsupportedError,
+)
 from attndsl.ir.bound import BoundIR, Region
 from attndsl.ir.expr import Apply
 from attndsl.ir.pattern import PatternIR
@@ -34,8 +39,9 @@ def refuse_other_spaces(ir: BoundIR) -> None:
 
 def refuse_rows(ir: PatternIR | BoundIR) -> None:
     """Raise AttnUnsupportedError A0905 for what is not computed for the last queries alone."""
-    if ir.branches or ir.derived:
-        what = "it has branches" if ir.branches else "its tensors are derived"
+    if ir.branches or ir.derived or ir.route:
+        own = "its tensors are derived" if ir.derived else "it has a route"
+        what = "it has branches" if ir.branches else own
         raise AttnUnsupportedError(
             "A0905", f"rows of `{ir.name}` are not compiled yet: {what}",
             help="call the bound pattern with the queries of all tokens",
@@ -45,6 +51,11 @@ def refuse_rows(ir: PatternIR | BoundIR) -> None:
 def on_branches(pattern: PatternIR, change: Callable[[PatternIR], PatternIR]) -> tuple[PatternIR, ...]:
     """The branches, each changed. Raises AttnUnsupportedError A0910 where one derives its tensors."""
     for each in pattern.branches or (pattern,):
+        if each.route:
+            raise AttnUnsupportedError(
+                "A0910", f"`{pattern.name}` has a route, which knows nothing of a model's own mask",
+                help="call it from a module of your own, such as `attndsl.nn.Attention`",
+            )  # fmt: skip
         if each.derived:
             raise AttnUnsupportedError(
                 "A0910", f"`{pattern.name}` derives queries, keys or values, which no model's own mask fits",
@@ -66,6 +77,24 @@ def union(ir: BoundIR) -> BoundIR:
 
 def _joined(first: Region, second: Region) -> Region:
     return replace(first, visible=simplify_node(Apply("or", (first.visible, second.visible))))
+
+
+def refuse_derived(ir: BoundIR) -> None:
+    """Raise AttnBindError A0431 for patterns that attend with tensors made of those that they are given."""
+    if ir.derived is not None:
+        raise AttnBindError(
+            "A0431", f"`{ir.name}` attends among tokens made of others",
+            help="measure the call of the bound pattern, from Python",
+        )  # fmt: skip
+
+
+def refuse_flow(ir: BoundIR) -> None:
+    """Raise AttnBackendError A0707 for flows, which no kernel computes."""
+    if ir.weighting.normalize == "flow":
+        raise AttnBackendError(
+            "A0707", f"the flows of `{ir.name}` are computed by products of matrices in torch",
+            help="call the bound pattern; there is no kernel to print",
+        )  # fmt: skip
 
 
 def refuse_schedule(ir: BoundIR) -> None:
