@@ -63,9 +63,12 @@ def measure(problem: Problem, head_dim: int, dtype: str, flex: bool, rounds: int
     from attndsl.cli.bench_check import error_of
     from attndsl.cli.sample import TOLERANCE
     from attndsl.cli.timing import seconds_of, take_turns
+    from attndsl.passes.branch_spaces import refuse_derived, refuse_schedule
     from attndsl.runtime import rivals
 
     ir = problem.bound.ir
+    refuse_schedule(ir)
+    refuse_derived(ir)
     inputs = problem.checked_inputs()
     q, k, v = rivals.random_tensors(ir, head_dim, dtype)
     tensors = rivals.input_tensors(inputs) | rivals.random_inputs(ir, head_dim)

@@ -131,12 +131,14 @@ def _bound_stage(
     problem: Problem, target: str, emit: str, head_dim: int, dtype: str, kernel: Direction, standalone: bool
 ) -> str:
     from attndsl.ir.text import bound_text
-    from attndsl.passes.branch_spaces import refuse_schedule
+    from attndsl.passes.branch_spaces import refuse_flow, refuse_schedule
     from attndsl.schedule.text import schedule_text
 
     if emit == "ir":
         return bound_text(problem.bound.ir)
     refuse_schedule(problem.bound.ir)
+    if emit != "schedule":
+        refuse_flow(problem.bound.ir)
     if target not in ("cpp", "reference"):
         from attndsl.cli.compile_triton import triton_stage
 

@@ -57,6 +57,8 @@ def attend(
         return _pairs(target, q, k, v, scale, return_lse, inputs, shape)
     if ir is None:
         raise no_route(target.key)
+    if ir.branches or ir.derived is not None:  # their kernels take what is made of these
+        q, k, v = _under_autocast(q, k, v)
     plans = plans_of(ir, q, k, v, scale, inputs, plan) if is_routed(ir) or plan is not None else {}
     if ir.branches:
 
@@ -130,8 +132,7 @@ def _pairs(
     if inputs:
         _refuse_gradients(target, inputs)
     if isinstance(q, Tensor) and isinstance(k, Tensor) and isinstance(v, Tensor):
-        if torch.is_autocast_enabled(q.device.type):
-            q, k, v = (_lowered(each) for each in (q, k, v))
+        q, k, v = _under_autocast(q, k, v)
         if torch.compiler.is_compiling() or _is_watched(q, k, v) or _has_gradients(inputs):
             given = [torch.as_tensor(value) for value in inputs.values()]
             out, lse = attention(q, k, v, given, " ".join(inputs), target.key, scale, list(shape))
@@ -158,6 +159,14 @@ def _refuse_eight_bits(q: Tensor) -> None:
             "A0629", "8-bit tensors require gradients, and there is a forward pass for them only",
             help="detach them, or convert them with .to(torch.bfloat16)",
         )  # fmt: skip
+
+
+def _under_autocast(q: Any, k: Any, v: Any) -> tuple[Any, Any, Any]:
+    """The tensors in autocast's type, where it is at work."""
+    tensors = q, k, v
+    if not all(isinstance(each, Tensor) for each in tensors) or not torch.is_autocast_enabled(q.device.type):
+        return tensors
+    return _lowered(q), _lowered(k), _lowered(v)
 
 
 def _lowered(tensor: Tensor) -> Tensor:

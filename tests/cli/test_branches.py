@@ -34,5 +34,11 @@ def test_a_kernel_is_of_one_branch(run: Callable[..., Any]) -> None:
 def test_what_needs_one_branch_asks_for_it(refuse: Callable[..., str]) -> None:
     assert "--branch gather" in refuse("compile", *AGENT)
     assert "--branch gather" in refuse("show", *AGENT)
+    assert "A0530" in refuse("bench", *AGENT)
     assert "A0530" in refuse("simulate", *AGENT, "--optimize")
     assert "its branches: gather, spread" in refuse("show", *AGENT, "--branch", "gathr")
+
+
+def test_flows_have_no_kernel_to_print(refuse: Callable[..., str]) -> None:
+    assert "A0707" in refuse("compile", "flowformer", "--shape", "6,6", "--heads", "1")
+    assert "A0431" in refuse("bench", "channel_attention", "--shape", "6,6", "--heads", "1")

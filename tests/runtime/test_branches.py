@@ -194,6 +194,15 @@ def test_heads_may_be_left_open() -> None:
     assert torch.allclose(graph(q, k), agent(q, k, k), atol=1e-6)
 
 
+def test_autocast_lowers_what_branches_are_given() -> None:
+    bound = CASES["chain"].bind(9)
+    q = torch.randn(1, 2, 9, DIM)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = bound(q, q, q)
+    assert out.dtype == torch.bfloat16
+    assert torch.allclose(out.float(), bound.reference(q, q, q), atol=TOLERANCE[torch.bfloat16])
+
+
 def test_a_compiled_pattern_has_kernels_for_each_branch() -> None:
     bound = CASES["joined"].bind(9)
     q = torch.randn(1, 2, 9, DIM)
