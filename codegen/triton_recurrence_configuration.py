@@ -1,7 +1,8 @@
 """How Triton kernels of recurrences are built: tokens of a chunk, value channels of a program, warps.
 
 The table was made by compiling for each target without a GPU: shared memory fits, and on sm90 no kernel of
-tensors of 16 bits with at most 128 channels spills registers. In float32 those with more than 64 channels do.
+tensors of 16 bits with at most 128 channels spills registers. In float32 those with more than 64 channels do, and
+on sm80 those with decays per channel.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ def chunked(
     """The configuration with these numbers."""
     return RecurrenceConfiguration(chunk, chunk, warps, stages, precision=precision, value_block=value_block)
 
+
+WARP_GROUPS = ("sm90", "sm100")
+"""Targets with matrix instructions that read shared memory; on others, tiles go through registers."""
 
 Row = tuple[int, int, int, int]
 """Tokens of a chunk, value channels, warps, stages."""
@@ -90,4 +94,7 @@ def recurrence_default(
     value_block = min(value_block, padded_channels(value_dim, dtype))
     if target.backend == "hip":  # warps of 64 threads, and a quarter of the shared memory
         return chunked(min(chunk, 32), value_block, max(warps // 2, 4), 1, "ieee")
+    if target.name not in WARP_GROUPS:
+        stages = stages if name == "recurrence_forward" else 1
+        return chunked(min(chunk, 32), min(value_block, 32), warps, stages)
     return chunked(chunk, value_block, warps, stages)
