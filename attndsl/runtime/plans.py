@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from attndsl.diagnostics import AttnCallError
@@ -33,18 +34,28 @@ def plans_of(
     """
     routed, by_name = routed_branches(ir), plans_by_name(ir, given)
     check_tensors(ir, q, k, k if v is None else v) if not ir.derived else check_sources(ir, q, k, k)
+    choose: Any = torch.compiler.disable(_select) if torch.compiler.is_compiling() else _select
     return {
         name: checked_plan(ir, by_name[name], len(q), ir.heads)
         if name in by_name
-        else _select(each, q, k, v, scale, inputs)
+        else choose(each, q, k, v, scale, inputs)
         for name, each in routed.items()
     }
+
+
+def _refuse_vmap(*tensors: Tensor | None) -> None:
+    if any(each is not None and torch._C._functorch.is_batchedtensor(each) for each in tensors):
+        raise AttnCallError(
+            "A0696", "a route cannot select inside torch.vmap, where lists would differ in length",
+            help="make the plan outside, and pass it as plan=",
+        )  # fmt: skip
 
 
 def _select(
     ir: BoundIR, q: Tensor, k: Tensor, v: Tensor | None, scale: float | None, inputs: Mapping[str, Any]
 ) -> Plan:
     assert ir.route is not None
+    _refuse_vmap(q, k, v)
     nodes = {node for root in ir.route.expressions for node in root.mentioned}
     if v is None and Vectors("v") in nodes:
         raise AttnCallError("A0691", f"the route of `{ir.name}` reads values", help="pass v=")
