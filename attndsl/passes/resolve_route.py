@@ -121,10 +121,10 @@ def _rules(node: ast.Expr, resolver: RouteResolver, scope: Scope) -> tuple[tuple
             return (*((_and(holds, each), rule) for each, rule in first), *_rules(other, resolver, scope))
         case ast.Call(name) if name in RULES:
             return ((TRUE, _rule(node, resolver, scope)),)
-        case ast.Call(name) | ast.Name(name):
+        case ast.Call(name) | ast.Name(name) if name not in RULES:
             raise unknown_name("rule", name, RULES, node.span, "A0240")
     raise AttnTypeError(
-        "A0367", "`select` takes a rule", span=node.span,
+        "A0367", "`select` takes a rule and its numbers", span=node.span,
         help=f"write one of {', '.join(f'`{each}(...)`' for each in RULES)}",
     )  # fmt: skip
 

@@ -34,7 +34,8 @@ def plans_of(
     """
     routed, by_name = routed_branches(ir), plans_by_name(ir, given)
     check_tensors(ir, q, k, k if v is None else v) if not ir.derived else check_sources(ir, q, k, k)
-    choose: Any = torch.compiler.disable(_select) if torch.compiler.is_compiling() else _select
+    compiler: Any = torch.compiler
+    choose = compiler.disable(_select) if compiler.is_compiling() else _select
     return {
         name: checked_plan(ir, by_name[name], len(q), ir.heads)
         if name in by_name
@@ -46,7 +47,7 @@ def plans_of(
 def _refuse_vmap(*tensors: Tensor | None) -> None:
     if any(each is not None and torch._C._functorch.is_batchedtensor(each) for each in tensors):
         raise AttnCallError(
-            "A0696", "a route cannot select inside torch.vmap, where lists would differ in length",
+            "A0697", "a route cannot select inside torch.vmap, where lists would differ in length",
             help="make the plan outside, and pass it as plan=",
         )  # fmt: skip
 

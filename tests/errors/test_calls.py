@@ -168,3 +168,24 @@ def test_log_sum_exp_of_sigmoids(golden: Callable[[str, str], None]) -> None:
     with pytest.raises(AttnError) as caught:
         SIGMOID(**tensors(), return_lse=True)
     golden("errors/call_lse.txt", caught.value.render() + "\n")
+
+
+OF_VALUES = attndsl.parse(
+    "pattern p:\n    space tokens(n)\n    blocks b of n by 4\n    route score mean(v in b) . q\n"
+    "          select top(1) per query\n    attend true\n",
+    name="my.attn",
+).bind(shape=8, heads=1)
+
+
+def test_a_route_of_values_without_values(golden: Callable[[str, str], None]) -> None:
+    q = torch.zeros(1, 1, 8, 4)
+    with pytest.raises(AttnError) as caught:
+        OF_VALUES.plan(q, q)
+    golden("errors/route_of_values.txt", caught.value.render() + "\n")
+
+
+def test_a_route_under_vmap(golden: Callable[[str, str], None]) -> None:
+    q = torch.zeros(2, 1, 1, 8, 4)
+    with pytest.raises(AttnError) as caught:
+        torch.vmap(OF_VALUES)(q, q, q)
+    golden("errors/route_under_vmap.txt", caught.value.render() + "\n")

@@ -54,6 +54,15 @@ DOT = """pattern p:
 
 CHOICE = "pattern p(f: relu | elu1):\n    space tokens(n)\n    attend true\n    feature f\n    weight s\n"
 
+ROUTE = """pattern p(inner: int, outer: int, count: int):
+    space tokens(n)
+    blocks g of n by inner
+    blocks b of n by outer
+    route score sum(stack(q in g) . stack(k in g) in b)
+          select top(count) per b
+    attend causal
+"""
+
 NUMBERS: dict[str, tuple[str, dict[str, Any]]] = {
     "no_choice": (CHOICE, {"shape": 8}),
     "unknown_choice_at_bind": (CHOICE, {"shape": 8, "f": "elu"}),
@@ -92,6 +101,8 @@ NUMBERS: dict[str, tuple[str, dict[str, Any]]] = {
     "table_of_no_elements": (TABLE, {"shape": 8, "heads": 2, "size": 0}),
     "dot_not_beside_s": (DOT.format("2.0 * dot(bq, bk)"), {"shape": 8, "heads": 2}),
     "dot_over_query_heads": (DOT.format("s + dot(bq, bk)"), {"shape": 8, "heads": 4, "kv_heads": 2}),
+    "route_keeps_less_than_nothing": (ROUTE, {"shape": 16, "inner": 2, "outer": 4, "count": -1}),
+    "route_blocks_across_blocks": (ROUTE, {"shape": 16, "inner": 3, "outer": 4, "count": 2}),
     "quantifier_over_segments_of_two_ranks": (TEXT_QUANTIFIER, {"shape": (2, 2), "text": 3}),
 }
 
