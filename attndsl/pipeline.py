@@ -462,17 +462,27 @@ class Bound:
         attention_share: float | None = None,
         head_dim: int = 128,
         batch: int = 1,
+        plan: Plan | Mapping[str, Plan] | None = None,
+        draws: int = 20,
+        seed: int = 0,
+        skew: float = 1.0,
+        locality: float = 4.0,
+        kept: float = 0.25,
     ) -> Report:
         """Predicted density, tile and end-to-end speedup; nothing is run.
 
         attention_share: the fraction of the model's time that dense attention takes, for the end-to-end
-        figures. head_dim, batch: for the predicted times of patterns with linear weights. A pattern of
-        branches has a report for each of them, and their sum.
+        figures. head_dim, batch: for the predicted times of patterns with linear weights or routes. A pattern
+        of branches has a report for each of them, and their sum. plan: of a pattern with a route; without it
+        random plans are drawn, and figures are their means. draws, seed, skew, locality, kept: of these
+        plans, see `attndsl.simulate.plan_draws.Distribution`; the same seed gives the same figures.
+        Raises AttnScheduleError (A05xx), AttnCallError A0690 to A0696 for plans that do not fit.
         """
         from attndsl.simulate.branches import simulate_branches
+        from attndsl.simulate.plan_draws import Distribution
         from attndsl.simulate.report import simulate
 
-        predict = simulate_branches if self.branches else simulate
+        predict: Callable[..., Report] = simulate_branches if self.branches else simulate
         return predict(
             self.ir,
             device=device,
@@ -481,6 +491,8 @@ class Bound:
             attention_share=attention_share,
             head_dim=head_dim,
             batch=batch,
+            plan=plan,
+            distribution=Distribution(draws, seed, skew, locality, kept),
         )
 
 

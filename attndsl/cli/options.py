@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -79,6 +80,12 @@ KeyTile = Annotated[
     Extents | None,
     typer.Option(
         "--kv-tile", parser=extents, metavar="N,N,...", help="Key tile, tokens per axis. Default: chosen."
+    ),
+]
+PlanFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--plan", metavar="FILE", help="A plan of the pattern's route, as `attndsl plan` writes it."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]

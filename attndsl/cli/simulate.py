@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from attndsl.simulate.optimize import Optimization
     from attndsl.simulate.report import Report
 
+ROUTES = "Random plans of a route"
+
 
 def simulate(
     pattern: options.PatternName,
@@ -30,7 +32,21 @@ def simulate(
     attention_share: Annotated[
         float | None, typer.Option(help="Share of the model's time that dense attention takes: 0.607.")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Batch entries, for the times of linear weights.")] = 1,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Batch entries, for the times of linear weights and routes.")
+    ] = 1,
+    plan: options.PlanFile = None,
+    draws: Annotated[int, typer.Option(rich_help_panel=ROUTES, help="Random plans to draw.")] = 20,
+    seed: Annotated[int, typer.Option(rich_help_panel=ROUTES, help="Of the random numbers.")] = 0,
+    skew: Annotated[
+        float, typer.Option(rich_help_panel=ROUTES, help="How unequal blocks of keys are, from 0 on.")
+    ] = 1.0,
+    locality: Annotated[
+        float, typer.Option(rich_help_panel=ROUTES, help="How much near blocks are preferred, from 0 on.")
+    ] = 4.0,
+    kept: Annotated[
+        float, typer.Option(rich_help_panel=ROUTES, help="The part kept by rules that data decide.")
+    ] = 0.25,
     optimize: Annotated[
         bool, typer.Option("--optimize", help="Search tiles and strides near the request.")
     ] = False,
@@ -42,8 +58,8 @@ def simulate(
 ) -> None:
     """Predict the speedup of a pattern: tiles visited, and what that means end to end.
 
-    Tile counts depend on neither --head-dim nor --dtype, which all commands take; times of linear weights
-    are for bfloat16.
+    Of patterns with a route the figures are means over random plans, or those of the plan in a file.
+    Tile counts depend on neither --head-dim nor --dtype, which all commands take; times are for bfloat16.
     """
     problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)
     if vary and not optimize:
@@ -57,6 +73,9 @@ def simulate(
     if optimize:
         result: Optimization | Report = _optimize(problem, request, vary)
     else:
+        if plan is not None:
+            request["plan"] = problem.bound.load_plan(plan)
+        request |= {"draws": draws, "seed": seed, "skew": skew, "locality": locality, "kept": kept}
         result = problem.bound.simulate(**request, head_dim=head_dim, batch=batch)
     if json:
         print_json(result.to_dict())

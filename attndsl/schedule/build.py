@@ -68,11 +68,11 @@ def tiling(space: Space, tile: tuple[int, ...], step: tuple[int, ...]) -> Tiling
     """Tiles of the given extents in the first segment, and boxes of as many tokens in the others."""
     main, *others = space.segments
     first = SegmentTiling(main, tuple(map(AxisTiling, main.extents, tile, step)))
-    rest = [_filled(segment, prod(map(min, main.extents, tile))) for segment in others]
+    rest = [filled(segment, prod(map(min, main.extents, tile))) for segment in others]
     return Tiling(space, (first, *rest))
 
 
-def _filled(segment: Segment, tokens: int) -> SegmentTiling:
+def filled(segment: Segment, tokens: int) -> SegmentTiling:
     """Boxes of at most `tokens` tokens, as long as possible along the last axes."""
     sizes = []
     for extent in reversed(segment.extents):

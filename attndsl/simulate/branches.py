@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attndsl.ir.bound import BoundIR
+from attndsl.ir.plan_checks import plans_by_name
 from attndsl.passes.branch_spaces import refuse_channels
 from attndsl.schedule.tile_arguments import Extents
 from attndsl.simulate.devices import Device
 from attndsl.simulate.devices import device as find_device
 from attndsl.simulate.explain import Explanation, explain
+from attndsl.simulate.plan_draws import DEFAULT, Distribution
 from attndsl.simulate.report import Report, simulate
 from attndsl.simulate.speedup import check_share, end_to_end, ratio
 from attndsl.simulate.text import report_as_dict, times
@@ -121,19 +123,24 @@ def simulate_branches(
     attention_share: float | None = None,
     head_dim: int = 128,
     batch: int = 1,
+    plan: Any = None,
+    distribution: Distribution = DEFAULT,
 ) -> BranchesReport:
     """Predict the work of a pattern of branches. Tiles are for the branches that attend in its own spaces.
 
-    Raises AttnScheduleError (A05xx).
+    plan: of its routes, by branch; those that are left out are drawn. Raises AttnScheduleError (A05xx), and
+    AttnCallError A0690 to A0696 for plans that do not fit.
     """
     target, share = find_device(device), check_share(attention_share)
+    plans = plans_by_name(ir, plan) if plan is not None else {}
     reports: dict[str, Report] = {}
     for branch in ir.branches:
         refuse_channels(branch)
         q_own, kv_own = _tiles_of(branch, ir, q_tile, kv_tile)
         reports[branch.branch] = simulate(
-            branch, device=device, q_tile=q_own, kv_tile=kv_own, head_dim=head_dim, batch=batch
-        )
+            branch, device=device, q_tile=q_own, kv_tile=kv_own, head_dim=head_dim, batch=batch,
+            plan=plans.get(branch.branch), distribution=distribution,
+        )  # fmt: skip
     return summed(ir, target, share, reports)
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attndsl.ir.expr import InputAt
 from attndsl.schedule.schedule import Schedule
 from attndsl.simulate.speedup import dense_kv_tiles
+
+if TYPE_CHECKING:
+    from attndsl.simulate.routing import RoutingFigures
 
 
 def notes(schedule: Schedule) -> tuple[str, ...]:
@@ -42,3 +46,10 @@ def _dense_share(schedule: Schedule) -> float:
     dense = dense_kv_tiles(schedule.kv_tiling)
     shares = [float((block_map.visited >= dense).mean()) for block_map in schedule.maps]
     return float(np.mean([shares[number] for number in schedule.map_of_head]))
+
+
+def routing_notes(figures: RoutingFigures) -> tuple[str, ...]:
+    """What is special about the figures of a route."""
+    dense = figures.worst_q_tile_visits >= figures.dense_kv_tiles > 0
+    worst = ("some queries attend to all keys: read the mean, not the worst",) if dense else ()
+    return figures.assumptions + worst

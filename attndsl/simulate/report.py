@@ -8,9 +8,12 @@ the most decides the speedup.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
-from attndsl.ir.bound import BoundIR
+from attndsl.ir.bound import BoundIR, Segment
+from attndsl.ir.plan import Plan
+from attndsl.ir.plan_checks import no_route
 from attndsl.passes.branch_spaces import refuse_schedule
 from attndsl.schedule.build import build, schedule_with
 from attndsl.schedule.schedule import Schedule
@@ -20,7 +23,9 @@ from attndsl.simulate.blame import Blame, blame
 from attndsl.simulate.devices import Device
 from attndsl.simulate.inputs import is_data_dependent
 from attndsl.simulate.linear import LinearFigures, linear_figures
-from attndsl.simulate.notes import notes
+from attndsl.simulate.notes import notes, routing_notes
+from attndsl.simulate.plan_draws import DEFAULT, Distribution
+from attndsl.simulate.routing import RoutingFigures, routing_figures
 from attndsl.simulate.speedup import (
     HeadFigures,
     check_share,
@@ -44,7 +49,8 @@ class Report:
     do not differ, else over all. end_to_end_speedup: of a model that spends `attention_share` of its time
     in dense attention, by tile_speedup; None without a share. The same by tile_speedup_mean and by
     flop_speedup. linear: how linear weights are computed, None for all other weights; all other figures are
-    those of tiles, whatever is used.
+    those of tiles, whatever is used. routing: of patterns with a route, whose figures are means over plans
+    and whose tile counts are over all heads; None for all others.
     """
 
     name: str
@@ -76,6 +82,7 @@ class Report:
     head_figures: tuple[HeadFigures, ...]
     notes: tuple[str, ...]
     linear: LinearFigures | None = None
+    routing: RoutingFigures | None = None
 
     @property
     def perfectly_block_sparse(self) -> bool:
@@ -109,17 +116,34 @@ def simulate(
     attention_share: float | None = None,
     head_dim: int = 128,
     batch: int = 1,
+    plan: Plan | None = None,
+    distribution: Distribution = DEFAULT,
 ) -> Report:
     """Predict the tile counts and speedups of a bound pattern.
 
     q_tile, kv_tile: tokens per axis of the main space; by default boxes of as many tokens as the device's
     kernels take, in the shape that visits the fewest tiles. attention_share: from 0 to 1. head_dim, batch:
-    for the times of linear weights. Raises AttnScheduleError (A05xx).
+    for the times of linear weights and routes. plan: of a route; drawn from `distribution` by default, with
+    tiles that cut units of the route, of at most as many tokens. Raises AttnScheduleError (A05xx), and
+    AttnCallError A0690 to A0696 for a plan that does not fit.
     """
     refuse_schedule(ir)
     target, share = devices.device(device), check_share(attention_share)
     sizes = check_size("head_dim", head_dim), check_size("batch", batch)
+    if ir.route is not None:
+        query, key = ir.query_space.segments[0], ir.key_space.segments[0]
+        q_tokens = _tokens(q_tile, query, "q_tile", target.q_tokens)
+        kv_tokens = _tokens(kv_tile, key, "kv_tile", target.kv_tokens)
+        figures = routing_figures(ir, target, (q_tokens, kv_tokens), *sizes, plan, distribution)
+        return routed_report(ir, target, share, figures)
+    if plan is not None:
+        raise no_route(ir.name)
     return report(_schedule(ir, target, q_tile, kv_tile), target, share, *sizes)
+
+
+def _tokens(tile: Extents | None, segment: Segment, name: str, of_device: int) -> int:
+    """The most tokens of a tile of a plan."""
+    return of_device if tile is None else prod(checked_tile(tile, segment, name))
 
 
 def _schedule(ir: BoundIR, target: Device, q_tile: Extents | None, kv_tile: Extents | None) -> Schedule:
@@ -174,4 +198,42 @@ def report(
         head_figures=figures,
         notes=notes(schedule),
         linear=linear_figures(schedule, target, head_dim, batch),
+    )
+
+
+def routed_report(ir: BoundIR, target: Device, share: float | None, figures: RoutingFigures) -> Report:
+    """The prediction for plans of a route: means over them."""
+    density, worst, mean = figures.density.mean, figures.tile_speedup.mean, figures.tile_speedup_mean.mean
+    ones = (1,) * len(figures.q_tile), (1,) * len(figures.kv_tile)
+    flop_speedup = ratio(1.0, density)
+    return Report(
+        name=ir.name,
+        device=target,
+        tokens=ir.query_space.size,
+        key_tokens=ir.key_space.size,
+        heads=ir.heads,
+        density=density,
+        flop_speedup=flop_speedup,
+        q_tile=figures.q_tile,
+        kv_tile=figures.kv_tile,
+        q_step=ones[0],
+        kv_step=ones[1],
+        tile_speedup=worst,
+        tile_speedup_mean=mean,
+        dense_kv_tiles=figures.dense_kv_tiles,
+        worst_q_tile_visits=figures.worst_q_tile_visits,
+        visited_tiles=figures.visited_tiles,
+        total_tiles=figures.total_tiles,
+        full_tiles=figures.full_tiles,
+        partial_tiles=figures.visited_tiles - figures.full_tiles,
+        contiguous=False,
+        data_dependent=True,
+        attention_share=share,
+        end_to_end_speedup=end_to_end(worst, share),
+        end_to_end_speedup_mean=end_to_end(mean, share),
+        flop_end_to_end_speedup=end_to_end(flop_speedup, share),
+        partial_because=(),
+        head_figures=(),
+        notes=routing_notes(figures),
+        routing=figures,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attndsl.simulate.linear_text import algorithm_lines
+from attndsl.simulate.routing_text import routing_lines, speedups_of, spread_of
 
 if TYPE_CHECKING:
     from attndsl.simulate.blame import Blame
@@ -27,7 +28,7 @@ def plain(value: Any) -> Any:
 
 def report_as_dict(report: Report) -> dict[str, Any]:
     """All figures of a report as JSON has them."""
-    own = ("device", "partial_because", "head_figures", "linear")
+    own = ("device", "partial_because", "head_figures", "linear", "routing")
     data = {name: getattr(report, name) for name in report.__dataclass_fields__ if name not in own}
     data |= {
         "device": report.device.name,
@@ -37,6 +38,7 @@ def report_as_dict(report: Report) -> dict[str, Any]:
         "algorithm": report.algorithm,
         "crossover_tokens": report.crossover_tokens,
         "linear": report.linear.to_dict() if report.linear else None,
+        "routing": report.routing.to_dict() if report.routing else None,
     }
     plain_data: dict[str, Any] = plain(data)
     return plain_data
@@ -60,9 +62,11 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"  density           {report.density:.2%}, FLOP speedup {times(report.flop_speedup)}"
     q_box, kv_box = box(report.q_tile, report.q_step), box(report.kv_tile, report.kv_step)
     yield f"  tiles             q {q_box}, kv {kv_box}"
-    worst = f"the worst q tile visits {report.worst_q_tile_visits:,} of {report.dense_kv_tiles:,} kv tiles"
-    mean = times(report.tile_speedup_mean)
-    yield f"  tile speedup      {times(report.tile_speedup)} ({worst}), mean {mean}"
+    who = "query" if report.routing and report.routing.regime == "gathered" else "q tile"
+    worst = f"the worst {who} visits {report.worst_q_tile_visits:,} of {report.dense_kv_tiles:,} kv tiles"
+    around = tuple(map(spread_of, speedups_of(report.routing))) if report.routing else ("", "")
+    mean = times(report.tile_speedup_mean) + around[1]
+    yield f"  tile speedup      {times(report.tile_speedup)}{around[0]} ({worst}), mean {mean}"
     partial = f"{report.full_tiles:,} full, {report.partial_tiles:,} partial"
     yield f"  visited tiles     {report.visited_tiles:,} of {report.total_tiles:,}: {partial}"
     yield f"  block-sparse      {_verdict(report)}"
@@ -75,6 +79,8 @@ def _lines(report: Report) -> Iterator[str]:
         yield from _heads(report.head_figures)
     if report.linear is not None:
         yield from algorithm_lines(report.linear)
+    if report.routing is not None:
+        yield from routing_lines(report.routing)
     yield from (f"  note: {note}" for note in report.notes)
 
 

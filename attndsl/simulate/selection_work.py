@@ -1,0 +1,189 @@
+"""What selection costs: the operations of torch that score units, choose some, and list them.
+
+Each operation reads its operands from memory and writes its result there, in float32; rows of the map are
+done in chunks, as `runtime/select.py` does. Sorting and top-k are radix passes over the map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+from typing import Any
+
+from attndsl.ir.bound import BoundIR
+from attndsl.ir.expr import FALSE, TRUE, Apply, Const, Expr, topological
+from attndsl.ir.route import Dot, OverHeads, Pool, Route, Softmax, Vectors
+from attndsl.ir.units import count_of_units
+from attndsl.passes.route_grains import Grain, grains
+from attndsl.simulate.devices import Device
+from attndsl.simulate.linear_work import HALF, SINGLE, SLOWDOWN
+from attndsl.simulate.machine import Kernel, seconds
+from attndsl.simulate.route_numbers import heads_of, list_heads, units_of
+
+CHUNK = 2**18
+"""Scores of a chunk of rows; that of `runtime/select.py`."""
+
+PASSES = 4
+"""Radix passes over 32 bits, eight at a time. Top-k reads its map in each, sorting moves it."""
+
+PLACE = 8
+"""Bytes of a place that sorting moves along."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation on the device. by_chunk: whether it is done chunk by chunk."""
+
+    flops: float
+    bytes: float
+    launches: int = 1
+    slowdown: float = 1.0
+    by_chunk: bool = True
+
+
+@dataclass(frozen=True)
+class SelectionWork:
+    """Of all heads and batch entries."""
+
+    flops: float
+    bytes: float
+    launches: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Numbers only."""
+        return dict(vars(self))
+
+
+def selection_work(ir: BoundIR, device: Device, head_dim: int, batch: int) -> SelectionWork:
+    """The cost of selection for a bound pattern with a route. Tensors are bfloat16."""
+    assert ir.route is not None, "callers ask for the selection of routed patterns"
+    return _Selection(ir, ir.route, head_dim, batch).work(device)
+
+
+@dataclass(frozen=True, eq=False)
+class _Selection:
+    ir: BoundIR
+    route: Route
+    head_dim: int
+    batch: int
+
+    def work(self, device: Device) -> SelectionWork:
+        steps = list(self._steps())
+        launches = sum(each.launches * self._chunks(each) for each in steps)
+        time = sum(
+            seconds(
+                Kernel(0, each.flops, 0.0, each.bytes, 0, each.slowdown, each.launches * self._chunks(each)),
+                device,
+            )
+            for each in steps
+        )
+        flops, traffic = (sum(getattr(each, name) for each in steps) for name in ("flops", "bytes"))
+        return SelectionWork(flops, traffic, launches, time)
+
+    def _chunks(self, step: Step) -> int:
+        if not step.by_chunk or self.route.per[0] != "query":
+            return 1
+        rows, keys = self._rows, self._keys
+        return ceil(rows / max(1, CHUNK // max(1, self.batch * self.ir.heads * keys)))
+
+    @property
+    def _rows(self) -> int:
+        return units_of(self.ir, "q").count
+
+    @property
+    def _keys(self) -> int:
+        return units_of(self.ir, "k").count
+
+    def _steps(self) -> Iterator[Step]:
+        seen: set[Expr] = set()
+        for root in (self.route.score, self.route.among, self.route.prefer, self.route.always):
+            found = grains(root, lambda _: None)
+            for node in topological(root):
+                if node not in seen:
+                    seen.add(node)
+                    yield from self._of_node(node, found)
+        yield from self._of_choice()
+
+    # ------------------------------------------------------------ scores
+
+    def _of_node(self, node: Expr, found: Mapping[Expr, Grain]) -> Iterator[Step]:
+        size = self._size(node, found[node])
+        operands = sum(self._size(child, found[child]) for child in node.children)
+        moved = SINGLE * (operands + size)
+        by_chunk = found[node].query is not None
+        match node:
+            case Vectors():
+                yield Step(0.0, (HALF + SINGLE) * size, by_chunk=by_chunk)
+            case Pool(kind, operand):
+                flops = 0.0 if kind.startswith("stack") else self._size(operand, found[operand])
+                yield Step(flops, moved + 2 * SINGLE * operands, 2, by_chunk=by_chunk)
+            case Dot(left, right):
+                width = self._width(left if found[left].vector else right)
+                of_both = found[node].query is not None and found[node].key is not None
+                slowdown = SLOWDOWN["ieee"] if of_both else 1.0
+                yield Step(2.0 * size * width, moved, 1, slowdown, by_chunk)
+            case Softmax(_, condition):
+                passes = 1 if condition is TRUE else 5
+                yield Step(5.0 * size, 2 * SINGLE * size * passes, passes, by_chunk=by_chunk)
+            case OverHeads() | Apply() if size > 1:
+                yield Step(float(max(size, operands)), moved, by_chunk=by_chunk)
+
+    def _size(self, node: Expr, grain: Grain) -> float:
+        """The numbers of a value."""
+        if not node.children and not isinstance(node, Vectors):
+            heads = 1  # constants and positions
+        else:
+            heads = self.batch * heads_of(node, self.ir)
+        counts = self._units("q", grain.query) * self._units("k", grain.key)
+        return float(heads * counts * (self._width(node) if grain.vector else 1))
+
+    def _units(self, side: Any, name: str | None) -> int:
+        if name is None:
+            return 1
+        segment = units_of(self.ir, side).segment
+        return count_of_units(self.route.block(name) if name else None, segment)
+
+    def _width(self, node: Expr) -> int:
+        """Channels of a vector."""
+        if isinstance(node, Vectors):
+            return self.head_dim
+        own = max((self._width(child) for child in node.children), default=1)
+        if isinstance(node, Pool) and node.kind.startswith("stack"):
+            side = "q" if "q" in node.sides else "k"
+            tokens = units_of(self.ir, "q" if side == "q" else "k").segment.size
+            return own * ceil(tokens / max(1, self._units(side, node.blocks)))
+        return own
+
+    # ------------------------------------------------------------ choice
+
+    @cached_property
+    def _entries(self) -> float:
+        return float(self.batch * list_heads(self.ir) * self._rows * self._keys)
+
+    def _of_choice(self) -> Iterator[Step]:
+        route, entries = self.route, self._entries
+        masks = sum(root not in (TRUE, FALSE) for root in (route.among, route.always, route.prefer))
+        yield Step(masks * entries, 2 * SINGLE * entries * masks, masks)
+        top = route.rule.name == "top" and isinstance(route.rule.arguments[0], Const)
+        if top:
+            yield Step(PASSES * entries, PASSES * SINGLE * entries)
+        else:
+            sorts = 1 if route.prefer is FALSE else 2
+            yield Step(
+                sorts * PASSES * entries, sorts * PASSES * 2 * (SINGLE + PLACE) * entries, sorts * PASSES
+            )
+            yield Step(3 * entries, 3 * (SINGLE + PLACE) * entries, 4)
+        if top and route.prefer is FALSE and route.per[0] == "query":
+            listed = self._listed
+            yield Step(PASSES * listed, PASSES * 2 * SINGLE * listed, PASSES + 4)
+        else:  # a map of what is chosen, read for counts and for lists
+            yield Step(2 * entries, 3 * entries, 6)
+
+    @property
+    def _listed(self) -> float:
+        count = self.route.rule.arguments[0]
+        most = int(count.value) if isinstance(count, Const) else self._keys
+        return self._entries / max(self._keys, 1) * min(most + (self.route.always is not FALSE), self._keys)
