@@ -159,7 +159,7 @@ def test_any_strides() -> None:
         results(chunked, strided | {"decay": slopes}), results(chunked, plain), strict=True
     ):
         torch.testing.assert_close(found, wanted, rtol=0, atol=0)
-    q, k, v = (torch.randn(2, CHUNK, 2, 16).transpose(1, 2).requires_grad_() for _ in range(3))
+    q, k, v = (torch.randn(2, CHUNK, 2, size).transpose(1, 2).requires_grad_() for size in (16, 16, 32))
     out, _ = recurrence(q, k, v, scale=1.0)
     assert torch.autograd.grad(out.sum(), q)[0].shape == q.shape
 
@@ -218,7 +218,7 @@ def test_graphs_without_breaks() -> None:
 
 
 def test_second_derivatives_are_refused() -> None:
-    q, k, v = (torch.randn(2, 2, 3, 16, requires_grad=True) for _ in range(3))
+    q, k, v = (torch.randn(2, 2, 3, size, requires_grad=True) for size in (16, 16, 32))
     out, _ = recurrence(q, k, v, scale=SCALE)
     (gradient,) = torch.autograd.grad(out.sum(), q, create_graph=True)
     with pytest.raises(AttnCallError, match="A0617"):
