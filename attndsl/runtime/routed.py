@@ -3,7 +3,8 @@
 Three regimes share one interface: blocks of queries run through block-sparse kernels, whose block maps are
 made from the plan (`routed_blocks.py`); queries that are routed each on its own are gathered by key unit
 (`routed_gather.py`); and keys that are chosen one by one are gathered by tiles of queries, in torch
-(`routed_tokens.py`), which serves all other types and devices too.
+(`routed_tokens.py`), which serves all other types and devices too. Triton's kernels serve the first two
+(`routed_triton.py`).
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from attndsl.runtime.compile import FAST
 from attndsl.runtime.kernels import Kernels, Saved, Wanted
 from attndsl.runtime.routed_blocks import BlockKernels
 from attndsl.runtime.routed_gather import GatheredKernels
+from attndsl.runtime.routed_layout import has_placed
 from attndsl.runtime.routed_tokens import TokenKernels
 from attndsl.runtime.targets import describe, mask_inputs_of, register
+from attndsl.runtime.triton_interpreter import interprets
+from attndsl.runtime.triton_problem import MOST_CHANNELS
 
-Regime = Literal["blocks", "gathered", "tokens"]
+Regime = Literal["blocks", "gathered", "tokens", "triton"]
 
 SMALLEST_UNIT = 16
 """Tokens of a unit from which on it fills a tile; tiles have whole vectors of rows and columns."""
@@ -161,8 +165,12 @@ class RoutedTarget:
 
 def kernels_of(ir: BoundIR, plan: Plan, q: Tensor, v: Tensor, regime: Regime | None = None) -> Kernels:
     """The kernels of a plan for tensors of these shapes and types."""
-    taken = regime or regime_of(ir, plan, q)
+    taken = regime or regime_of(ir, plan, q, v)
     sizes = q.shape[3], v.shape[3], q.dtype
+    if taken == "triton":
+        from attndsl.runtime.routed_triton import TritonPlanKernels  # here, because Triton need not be there
+
+        return TritonPlanKernels(ir, plan, *sizes)
     if taken == "blocks":
         return BlockKernels(ir, plan, *sizes)
     if taken == "gathered":
@@ -170,10 +178,13 @@ def kernels_of(ir: BoundIR, plan: Plan, q: Tensor, v: Tensor, regime: Regime | N
     return TokenKernels(ir, plan, q.device)
 
 
-def regime_of(ir: BoundIR, plan: Plan, q: Tensor) -> Regime:
+def regime_of(ir: BoundIR, plan: Plan, q: Tensor, v: Tensor) -> Regime:
     """Which kernels serve a plan best."""
-    has_kernels = q.device.type == "cpu" and q.dtype in FAST and not _has_terms_of_regions(ir)
-    if not has_kernels or plan.kv_block < SMALLEST_UNIT or not (plan.queries and plan.keys):
+    if q.dtype not in FAST or plan.kv_block < SMALLEST_UNIT or not (plan.queries and plan.keys):
+        return "tokens"
+    if q.device.type == "cuda" or interprets():
+        return "triton" if max(q.shape[3], v.shape[3]) <= MOST_CHANNELS and has_placed(ir) else "tokens"
+    if q.device.type != "cpu" or _has_terms_of_regions(ir):
         return "tokens"
     return "blocks" if plan.q_block >= SMALLEST_UNIT else "gathered"
 

@@ -38,7 +38,7 @@ def test_random_plans(regime: Regime, heads: int) -> None:
     ir = causal(200, heads=4, kv_heads=2)
     plan = plan_of(regime, ir, batch=2, heads=heads)
     given = tensors(ir, batch=2)
-    assert regime_of(ir, plan, given[0]) == regime
+    assert regime_of(ir, plan, given[0], given[2]) == regime
     assert not visible(ir, plan).any(-1).all()
     assert_like_dense(ir, plan, given)
 
