@@ -242,3 +242,12 @@ def test_image_tokens_that_are_no_grid() -> None:
         model(
             torch.zeros(1, 5, 4), torch.zeros(1, 2, 8), torch.zeros(1, 8), torch.tensor([1]), torch.ones(5, 3)
         )
+
+
+def test_branches_see_the_text_and_derived_tensors_are_refused() -> None:
+    model = make("flux")
+    own = call("flux", model)
+    with use_pattern(model, "soft_pag", u=0.0):
+        close(call("flux", model), own)
+    with use_pattern(model, "agent", agents=2), pytest.raises(AttnError, match="A0910"):
+        call("flux", model)

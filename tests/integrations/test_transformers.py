@@ -213,3 +213,12 @@ def test_other_models_mistakes_are_seen_too() -> None:
     layers = register("window", LayerPlan("sliding_window", {"left": 3}))
     with pytest.raises(AttnCallError, match="A0663"):
         model(attention=layers)(tokens(), softcap=3.0)
+
+
+def test_branches_are_computed_for_whole_texts_only() -> None:
+    own, ours = model(), model(attention="attndsl:soft_pag?u=0.0")
+    close(ours(tokens()).logits, own(tokens()).logits)
+    with pytest.raises(AttnError, match="A0905"):
+        ours.generate(tokens(8), max_new_tokens=2)
+    with pytest.raises(AttnError, match="A0910"):
+        model(attention="attndsl:agent?agents=2")(tokens())

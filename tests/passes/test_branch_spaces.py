@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -60,5 +62,6 @@ def test_padding_is_hidden_from_every_branch() -> None:
     q = torch.randn(1, 1, 6, 8, dtype=torch.float64)
     changed = q.clone()
     changed[:, :, 4:] += 1
-    out, other = (padded(q, each, each, **{EXISTING_KEYS: exists}) for each in (q, changed))
+    inputs: dict[str, Any] = {EXISTING_KEYS: exists}
+    out, other = (padded(q, each, each, **inputs) for each in (q, changed))
     assert torch.allclose(out[:, :, :4], other[:, :, :4])

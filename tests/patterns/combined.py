@@ -25,7 +25,8 @@ def soft_pag(q: Tensor, k: Tensor, v: Tensor, scale: float, setting: Setting, in
 
 def agent(q: Tensor, k: Tensor, v: Tensor, scale: float, setting: Setting, inputs: Inputs) -> Tensor:
     size = math.ceil(q.shape[2] / setting["agents"])
-    agents = torch.stack([run.mean(2) for run in q.split(size, 2)], 2)
+    runs = torch.split(q, size, 2)
+    agents = torch.stack([run.mean(2) for run in runs], 2)
     return attention(q, agents, attention(agents, k, v, scale), scale)
 
 

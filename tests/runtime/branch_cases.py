@@ -37,7 +37,8 @@ class Case:
 def softmax(scores: Tensor, seen: Tensor, v: Tensor) -> Tensor:
     """Softmax attention in which a query that sees nothing gives 0."""
     weights = torch.softmax(scores.masked_fill(~seen, -math.inf), -1)
-    return torch.where(seen.any(-1, keepdim=True), weights, 0.0) @ v
+    out: Tensor = torch.where(seen.any(-1, keepdim=True), weights, 0.0) @ v
+    return out
 
 
 def products(q: Tensor, k: Tensor) -> Tensor:
@@ -50,7 +51,7 @@ def band(n: int, left: int) -> Tensor:
 
 
 def blocks(x: Tensor, pool: Callable[[Tensor], Tensor]) -> Tensor:
-    return torch.stack([pool(block) for block in x.split(SIZE, 2)], 2)
+    return torch.stack([pool(block) for block in torch.split(x, SIZE, 2)], 2)
 
 
 def mean(x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import pytest
 
 import attndsl
 from attndsl.diagnostics import AttnError
+from attndsl.pipeline import Bound
 from attndsl.simulate.branches import BranchesReport, explain_branches
 
 TWO = attndsl.parse(
@@ -24,7 +25,7 @@ pattern two(near: int):
 AGENT = attndsl.pattern("agent").bind(shape=1024, heads=2, agents=64)
 
 
-def report_of(bound: attndsl.Bound) -> BranchesReport:
+def report_of(bound: Bound) -> BranchesReport:
     report = bound.simulate("b200", attention_share=0.5)
     assert isinstance(report, BranchesReport)
     return report
