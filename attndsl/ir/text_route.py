@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attndsl.ir.expr import FALSE, TRUE, Expr
+from attndsl.ir.head_choice import SoftmaxOfHeads, TopOfHeads
 from attndsl.ir.route import (
     BlockIndex,
     Dot,
@@ -39,6 +40,12 @@ def route_node(node: RouteNode, print_: Print) -> tuple[int, str]:
         case Softmax(operand, condition):
             second = "" if condition is TRUE else f", {print_(condition, 0)}"
             return ATOM, f"softmax({print_(operand, 0)}{second})"
+        case SoftmaxOfHeads(operand, condition):
+            second = "" if condition is TRUE else f", {print_(condition, 0)}"
+            return ATOM, f"softmax({print_(operand, 0)} in heads{second})"
+        case TopOfHeads(operand, count, condition):
+            third = "" if condition is TRUE else f", {print_(condition, 0)}"
+            return ATOM, f"top({print_(operand, 0)} in heads, {print_(count, 0)}{third})"
         case OverHeads(kind, operand, group):
             return ATOM, f"{kind}({print_(operand, 0)} in {group})"
         case Pool(kind, operand, blocks, sides):

@@ -10,7 +10,7 @@ from attndsl.ir.expr import Expr, WholeInput
 from attndsl.ir.pattern import PatternIR
 from attndsl.passes.clause_values import number, refuse_tokens
 from attndsl.passes.resolve_expr import Resolver
-from attndsl.passes.resolve_weights import check_gate_input
+from attndsl.passes.resolve_gate import check_gate_input
 from attndsl.passes.scope import Scope, Value, unknown_name
 from attndsl.source import Span
 from attndsl.syntax import ast

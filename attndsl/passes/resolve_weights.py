@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Literal, TypeVar, cast
 
 from attndsl.diagnostics import AttnNameError, AttnTypeError
-from attndsl.ir.expr import PRODUCT, TRUE, Apply, Const, Expr, Position, WholeInput
-from attndsl.ir.pattern import Input, PatternIR, Weighting
+from attndsl.ir.expr import PRODUCT, TRUE, Apply, Const, Expr, Position
+from attndsl.ir.pattern import PatternIR, Weighting
 from attndsl.passes import resolve_products
 from attndsl.passes.clause_values import number, refuse_tokens
 from attndsl.passes.resolve_expr import Resolver
+from attndsl.passes.resolve_gate import resolve_gate
 from attndsl.passes.scope import Scope
 from attndsl.passes.simplify import simplify
 from attndsl.source import Span
@@ -33,7 +34,7 @@ def weighting(clauses: Sequence[ast.Clause], resolver: Resolver, scope: Scope) -
         weight=_weight(weight, resolver, scope) if weight else None,
         normalize=kind,
         sink=sink,
-        gate=_gate(gate, resolver, scope) if gate else None,
+        gate=resolve_gate(gate, resolver, scope) if gate else None,
         scale=resolve_products.scale(scale, resolver, scope) if scale else None,
         feature=resolve_products.feature(feature, resolver, scope) if feature else None,
         decay=resolve_products.decay(decay, resolver, scope) if decay else None,
@@ -118,28 +119,3 @@ def _sink(extra: ast.Expr, resolver: Resolver, scope: Scope) -> Expr:
         "A0323", "only an exponential or a positive number can be added to the sum of weights",
         span=extra.span, help="write `normalize sum + exp(logit[head])`, or `normalize sum + 1e-6`",
     )  # fmt: skip
-
-
-def _gate(clause: ast.Gate, resolver: Resolver, scope: Scope) -> Expr:
-    """In a gate an input's name alone stands for its element at the query, head and channel at work."""
-    whole = {each.name: WholeInput(each.name, each.kind) for each in resolver.inputs.values()}
-    value = number(
-        resolver.expr(clause.value, replace(scope, values={**scope.values, **whole})),
-        "`gate`",
-        clause.value.span,
-    )
-    refuse_tokens(value, "a gate", resolver, clause.value.span)
-    for leaf in value.leaves:
-        if isinstance(leaf, WholeInput):
-            check_gate_input(resolver.inputs[leaf.name], resolver.spans.get(leaf, clause.value.span))
-    return value
-
-
-def check_gate_input(declared: Input, span: Span | None) -> None:
-    """Refuse an input that does not run over outputs with A0324."""
-    if not set(declared.shape) <= {"query", "tokens", "heads", "dim"}:
-        raise AttnTypeError(
-            "A0324", f"a gate cannot read `{declared.name}` element by element", span=span,
-            note="the gate multiplies the output, [heads, query, dim]",
-            help="declare it over some of `query`, `heads` and `dim`",
-        )  # fmt: skip

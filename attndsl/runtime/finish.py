@@ -15,6 +15,8 @@ from torch import Tensor
 
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Channel, ChannelSoftmax, Expr, Head, InputElement, WholeInput
+from attndsl.ir.head_choice import SoftmaxOfHeads, TopOfHeads
+from attndsl.runtime.head_choice import softmax_of_heads, top_of_heads
 from attndsl.runtime.torch_expression import evaluate
 
 Inputs = Mapping[str, Tensor]
@@ -107,6 +109,10 @@ def leaf_per_query(ir: BoundIR, inputs: Inputs, device: torch.device) -> Callabl
                 return _element(inputs[name], list(operands), device)
             case WholeInput(name):
                 return _whole(ir, name, inputs[name])
+            case SoftmaxOfHeads():
+                return softmax_of_heads(ir.heads, *operands)
+            case TopOfHeads():
+                return top_of_heads(ir.heads, *operands)
         raise TypeError(f"{type(node).__name__} does not belong into a sink, gate or decay")
 
     return leaf
@@ -126,6 +132,8 @@ def _whole(ir: BoundIR, name: str, value: Tensor) -> Tensor:
         value = value.unsqueeze(0)
     order = [0, *(1 + names.index(each) for each in ("heads", "query", "dim") if each in names)]
     value = value.permute(order)
+    if "dim" not in names and value.dtype.itemsize < 4:
+        value = value.float()  # a number per head or token costs nothing to be exact
     for place, each in enumerate(("heads", "query", "dim"), 1):
         if each not in names:
             value = value.unsqueeze(place)

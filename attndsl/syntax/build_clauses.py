@@ -42,9 +42,13 @@ class ClauseBuilder(ExpressionBuilder):
     def derived(self, meta: Meta, role: Token, value: ast.Expr) -> ast.Derived:
         """`key mean(k in b)`."""
         span = self._place(meta)
+        self._allow_in(span)
+        return ast.Derived(str(role), value, span=span)
+
+    def _allow_in(self, span: Span) -> None:
+        """`in` has a meaning in the clause that begins here."""
         kept = (node for node in self._routing_only if node.operator == "." or _start(node) < span.start)
         self._routing_only = list(kept)
-        return ast.Derived(str(role), value, span=span)
 
     def let(self, meta: Meta, name: Token, value: ast.Expr) -> ast.Let:
         """`let end = expr`."""
@@ -96,7 +100,9 @@ class ClauseBuilder(ExpressionBuilder):
 
     def gate(self, meta: Meta, value: ast.Expr) -> ast.Gate:
         """`gate expr`."""
-        return ast.Gate(value, span=self._place(meta))
+        span = self._place(meta)
+        self._allow_in(span)
+        return ast.Gate(value, span=span)
 
     def decay(self, meta: Meta, value: ast.Expr, axis: Token) -> ast.Decay:
         """`decay expr per step of axis`."""

@@ -14,7 +14,7 @@ from attndsl.syntax.build_clauses import ClauseBuilder
 from attndsl.syntax.literals import read_documentation
 
 
-IN = "where blocks are pooled: after `query`, `key`, `value` and `route`"
+IN = "where blocks are pooled: after `query`, `key`, `value`, `route` and `gate`"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.patterns import combined, decayed
+from tests.patterns import chosen_heads, combined, decayed
 
 Inputs = dict[str, Tensor]
 Setting = dict[str, Any]
@@ -130,5 +130,5 @@ FORMULAS: dict[str, Callable[[Tensor, Tensor, Tensor, float, Setting, Inputs], T
         softcap,
         softplus_attention,
     )
-} | decayed.FORMULAS | combined.FORMULAS
+} | decayed.FORMULAS | combined.FORMULAS | {"moh": chosen_heads.moh}
 """The formula of each pattern, by the pattern's name."""
