@@ -42,7 +42,8 @@ def softmax(scores: Tensor, seen: Tensor, v: Tensor) -> Tensor:
 
 
 def products(q: Tensor, k: Tensor) -> Tensor:
-    return q @ k.mT * q.shape[-1] ** -0.5
+    out: Tensor = q @ k.mT * q.shape[-1] ** -0.5
+    return out
 
 
 def band(n: int, left: int) -> Tensor:
