@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -38,7 +39,8 @@ PAIRS = "pattern p:\n  space tokens(n)\n  attend causal\n  weight s\n  normalize
 class Report:
     """Medians; speedups are over pairs of tokens, at `TOKENS` tokens.
 
-    nanoseconds_per_token: of all heads, by length. steadiness: the slowest over the fastest of these.
+    nanoseconds_per_token: of all heads on one thread, by length. steadiness: the slowest of these over the
+    fastest.
     """
 
     milliseconds: dict[str, float]
@@ -118,15 +120,25 @@ def check(wanted: Tensor, found: Tensor) -> None:
 
 
 def measure_lengths(rounds: int) -> dict[int, float]:
-    """Nanoseconds per token, forward."""
-    given = {tokens: tensors(tokens) for tokens in LENGTHS}
-    contenders = {str(tokens): partial(_forward, *each) for tokens, each in given.items()}
-    seconds = take_turns(contenders, 2 * rounds + 1)
-    return {tokens: 1e9 * median(seconds[str(tokens)]) / tokens for tokens in LENGTHS}
+    """Nanoseconds per token, forward, of one thread's processor time. Every length has as many tokens in all."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    total = max(LENGTHS)
+    contenders = {str(tokens): partial(_forward, total // tokens, *tensors(tokens)) for tokens in LENGTHS}
+    seconds = take_turns(contenders, 2 * rounds + 1, calls=1, measure=_processor_seconds)
+    torch.set_num_threads(threads)
+    return {tokens: 1e9 * median(seconds[str(tokens)]) / total for tokens in LENGTHS}
 
 
-def _forward(q: Tensor, k: Tensor, v: Tensor, decay: Tensor) -> Tensor:
-    return recurrence(q, k, v, decay, scale=1.0)[0]
+def _forward(times: int, q: Tensor, k: Tensor, v: Tensor, decay: Tensor) -> None:
+    for _ in range(times):
+        recurrence(q, k, v, decay, scale=1.0)
+
+
+def _processor_seconds(function: Callable[[], object]) -> float:
+    start = time.process_time()
+    function()
+    return time.process_time() - start
 
 
 def measure_step(rounds: int) -> float:
@@ -148,7 +160,7 @@ def show(report: Report, console: Console) -> None:
     ):
         times = (f"{report.milliseconds[name + suffix]:.1f} ms" for name in ("pairs", "chunks"))
         table.add_row(title, *times, f"{ratio:.0f}x")
-    lengths = Table("tokens", "per token", title="chunks, forward")
+    lengths = Table("tokens", "per token", title="chunks, forward, one thread")
     for tokens, nanoseconds in report.nanoseconds_per_token.items():
         lengths.add_row(f"{tokens:,}", f"{nanoseconds:.0f} ns")
     console.print(table, lengths)
