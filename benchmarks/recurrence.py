@@ -120,7 +120,7 @@ def check(wanted: Tensor, found: Tensor) -> None:
 
 
 def measure_lengths(rounds: int) -> dict[int, float]:
-    """Nanoseconds per token, forward, of one thread's processor time. Every length has as many tokens in all."""
+    """Nanoseconds of one thread per token, forward; as many tokens of every length."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     total = max(LENGTHS)
