@@ -23,7 +23,7 @@ def _size(blocks: Blocks, size: Expr, numbers: Numbers) -> Const:
     bound = cast(Const, bind_expr(size, numbers))
     if bound.value < 1:
         raise AttnBindError(
-            "A0430", f"blocks `{blocks.name}` would hold {bound.value} tokens along one axis", span=blocks.span,
-            help="choose numbers that make it 1 or more",
+            "A0430", f"blocks `{blocks.name}` would hold {bound.value} tokens along one axis",
+            span=blocks.span, help="choose numbers that make it 1 or more",
         )  # fmt: skip
     return bound

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attndsl
 from attndsl.ir.pattern import PLAIN
 
+
 def says_more(name: str) -> bool:
     """Whether a pattern has scores, weights, gates, branches or derived tensors."""
     ir = attndsl.pattern(name).ir

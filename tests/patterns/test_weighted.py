@@ -74,7 +74,10 @@ def test_the_reference_equals_the_formula(name: str, setting: str) -> None:
     check(name, examples(name)[setting], torch.float64)
 
 
-@pytest.mark.parametrize("name", slow_but("agent", "relative_bias", "sink_logits", "softcap", "relu_attention"))
+COMPILED = "agent", "relative_bias", "sink_logits", "softcap", "relu_attention"
+
+
+@pytest.mark.parametrize("name", slow_but(*COMPILED))
 def test_kernels_equal_the_formula(name: str) -> None:
     check(name, examples(name)["small"], torch.float32)
 

@@ -12,8 +12,8 @@ from attndsl.syntax.literals import LARGEST_INTEGER, read_documentation
 T = TypeVar("T")
 
 CLAUSE_WORDS = (
-    "space query key value input score weight gate decay per step of normalize blocks by route among select prefer always "
-    "branch combine axis"
+    "space query key value input score weight gate decay per step of normalize blocks by route among select "
+    "prefer always branch combine axis"
 )
 RESERVED = (
     "pattern def return let require attend if else and or not all any in true false True False None lambda"
@@ -144,7 +144,9 @@ clauses: st.SearchStrategy[ast.Clause] = st.one_of(
     st.builds(ast.Decay, expressions, names),
     st.builds(ast.Normalize, names),
     st.integers(1, 3).flatmap(
-        lambda rank: st.builds(ast.Blocks, names, st.tuples(*[names] * rank), st.tuples(*[expressions] * rank))
+        lambda rank: st.builds(
+            ast.Blocks, names, st.tuples(*[names] * rank), st.tuples(*[expressions] * rank)
+        )
     ),
     st.builds(ast.Route, tuples(steps, least=1)),
     st.builds(ast.Combine, expressions),
