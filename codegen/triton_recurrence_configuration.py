@@ -1,8 +1,8 @@
 """How Triton kernels of recurrences are built: tokens of a chunk, value channels of a program, warps.
 
 The table was made by compiling for each target without a GPU: shared memory fits, and on sm90 no kernel of
-tensors of 16 bits with at most 128 channels spills registers. In float32 those with more than 64 channels do, and
-on sm80 those with decays per channel.
+tensors of 16 bits with at most 128 channels spills registers. Others do: in float32 with more than 64
+channels, and on sm80 with decays per channel.
 """
 
 from __future__ import annotations

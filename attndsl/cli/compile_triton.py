@@ -30,11 +30,14 @@ def triton_stage(
 ) -> str:
     """One stage of a kernel. dtype: torch's name. Raises AttnBackendError (A07xx) for what there is not."""
     require_torch()
+    from attndsl.cli.compile_recurrence import is_recurrence, recurrence_stage
     from attndsl.codegen.triton_targets import TARGETS
     from attndsl.runtime.compile import parse_dtype
     from attndsl.runtime.triton_problem import Printer, Problem
 
     chosen = TARGETS[ANY_GPU if target == "triton" else target]
+    if is_recurrence(ir, emit):
+        return recurrence_stage(ir, chosen, emit, head_dim, dtype, kernel, standalone)
     printer = Printer(Problem(ir, head_dim, head_dim, parse_dtype(dtype), chosen))
     match emit:
         case "tile-ir":
