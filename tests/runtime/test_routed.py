@@ -12,7 +12,9 @@ import attndsl
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.plan import Plan
+from attndsl.runtime import routed_gathering
 from attndsl.runtime.routed import Regime, regime_of, routed_attention
+from attndsl.runtime.routed_mask import StaticMask
 from tests.runtime.attention_cases import needs_compiler, tensors
 from tests.runtime.routed_cases import SCALE, assert_like_dense, dense, random_plan, visible, whole_plan
 
@@ -101,6 +103,15 @@ def test_bfloat16(regime: Regime) -> None:
     torch.testing.assert_close(lse.double(), wanted_lse, rtol=1e-4, atol=1e-3)
 
 
+def test_queries_with_many_units_are_gathered_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routed_gathering, "MOST_SLOTS", 100)
+    ir = causal(200, heads=2, kv_heads=1)
+    plan = plan_of("gathered", ir)
+    gathering = routed_gathering.Gathering(StaticMask(ir), plan, 32, 32)
+    assert [found.rows.start for found in gathering.chunks(0, 0)] == [0, 33, 66, 99, 132, 165, 198]
+    assert_like_dense(ir, plan, tensors(ir))
+
+
 def test_float64_and_other_kinds_of_units_run_in_torch() -> None:
     ir = causal(150, heads=2)
     for q_block, kv_block in ((1, 32), (32, 8), (4, 1)):
@@ -160,7 +171,7 @@ pattern p():
     torch.testing.assert_close(found, exact, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("normalize", ["sum", "none"])
+@pytest.mark.parametrize("normalize", ["sum", pytest.param("none", marks=pytest.mark.slow)])
 def test_weights_that_are_no_softmax(normalize: str) -> None:
     """Parts of a query are joined by their sums of weights, or added."""
     text = f"""
