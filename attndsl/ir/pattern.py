@@ -92,8 +92,9 @@ class Weighting:
 
     score: of a pair, over `Product`. weight: of a pair, over `Product`, which stands for the score; None is
     exp. normalize: whether weights are divided by their sum, or made to conserve what flows. sink: a logit
-    that is added to that sum as exp(sink). gate: what the output is multiplied by. scale: of products, over `HeadDim`; None is
-    dim ** -0.5. feature: of queries and keys before their products, over `Channel`. decay: of weights.
+    that is added to that sum as exp(sink). gate: what the output is multiplied by. scale: of products, over
+    `HeadDim`; None is dim ** -0.5. feature: of queries and keys before their products, over `Channel`. decay:
+    of weights.
     """
 
     score: Expr = PRODUCT

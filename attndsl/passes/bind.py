@@ -18,7 +18,7 @@ from attndsl.passes.bind_derived import Place, derived_place, own_inputs
 from attndsl.passes.bind_expr import QUERY_HEADS_PER_KV_HEAD, Numbers, bind_expr
 from attndsl.passes.bind_route import with_route
 from attndsl.passes.bind_weights import bind_weighting
-from attndsl.passes.bound_name import bound_name
+from attndsl.passes.bound_name import bound_name, branch_name
 from attndsl.passes.decays import decay_kind, sum_of_steps, with_decay
 from attndsl.passes.linear_form import linear_form
 from attndsl.passes.ranges import check_indices, check_ranges
@@ -89,7 +89,7 @@ def _with_branches(pattern: PatternIR, place: Place, name: str) -> BoundIR:
     branches: list[BoundIR] = []
     for each in pattern.branches:
         outputs = {found.branch: found.query_space for found in branches}
-        branches.append(_bound(each, replace(place, outputs=outputs), f"{name}_{each.name}", each.name))
+        branches.append(_bound(each, replace(place, outputs=outputs), branch_name(name, each.name), each.name))
     assert pattern.combine is not None
     ir = BoundIR(
         name=name,

@@ -19,7 +19,15 @@ def bound_name(pattern: PatternIR, numbers: Numbers) -> str:
         if parameter.default is None or elements != _default_elements(parameter, elements):
             spelled = parameter.choices[int(elements[0].value)] if parameter.choices else _spell(elements)
             parts.append(prefixes[parameter.name] * (not parameter.choices) + spelled)
-    name = "_".join(parts)
+    return _shortened("_".join(parts))
+
+
+def branch_name(whole: str, branch: str) -> str:
+    """The name of a branch of a bound pattern, `agent_a49_gather`, at most as long."""
+    return _shortened(f"{whole}_{branch}")
+
+
+def _shortened(name: str) -> str:
     return name if len(name) <= 60 else f"{name[:50]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 

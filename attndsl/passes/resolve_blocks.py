@@ -43,7 +43,8 @@ def _check_axes(clause: ast.Blocks, resolver: Resolver) -> None:
     if clause.name in known or len(set(clause.axes)) < len(clause.axes):
         problem = f"`{clause.name}` is an axis already" if clause.name in known else "an axis stands twice"
         raise AttnNameError(
-            "A0205", problem, span=clause.span, help="name each axis once, and give the blocks a name of their own",
+            "A0205", problem, span=clause.span,
+            help="name each axis once, and give the blocks a name of their own",
         )  # fmt: skip
     spaces = {id(segment): segment for side in resolver.spaces.values() for segment in side}.values()
     holders = {segment for segment in spaces if set(clause.axes) & set(segment.axes)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from attndsl.diagnostics import AttnNameError, AttnTypeError
@@ -13,6 +13,7 @@ from attndsl.passes.resolve_combine import WORDS, combination
 from attndsl.passes.resolve_derived import Segments
 from attndsl.passes.resolve_expr import Resolver
 from attndsl.passes.scope import Scope, Value
+from attndsl.source import Span
 from attndsl.syntax import ast
 
 SHARED = (ast.Space, ast.Let, ast.Require, ast.Input, ast.Blocks, ast.Branch, ast.Combine)
@@ -71,8 +72,10 @@ class Branches:
         """The names that a branch knows: parameters, and lets, which mean coordinates of its own."""
         shared, own = self.scope, {each.name: each for each in branch.clauses if isinstance(each, ast.Let)}
         blocks = [(each.name, each.span) for each in branch.clauses if isinstance(each, ast.Blocks)]
+        outer = [each.name for each in (*self.whole.blocks, *branches_of(self.pattern))]
+        taken = {*shared.names(), *self.resolver.inputs, *outer}
         for name, span in [*((name, each.span) for name, each in own.items()), *blocks]:
-            if name in shared.names() or name in self.resolver.inputs:
+            if name in taken:
                 raise AttnNameError(
                     "A0205", f"name `{name}` is defined twice", span=span, help="rename one of them"
                 )
@@ -91,7 +94,7 @@ def with_branches(
     pattern: ast.Pattern, whole: PatternIR, resolver: Resolver, scope: Scope, body: Body
 ) -> PatternIR:
     """The pattern with its branches and what combines them."""
-    combine = _combine(pattern)
+    combine = _combine(pattern, [*scope.names(), *resolver.inputs])
     branches = Branches(pattern, whole, resolver, scope, body)
     for branch in branches_of(pattern):
         branches.resolve(branch)
@@ -117,7 +120,8 @@ def _is_main(name: str, branches: Branches) -> bool:
     return all(each.kind == "transposed" for each in derived if each.role == "query")
 
 
-def _combine(pattern: ast.Pattern) -> ast.Combine:
+def _combine(pattern: ast.Pattern, names: Sequence[str]) -> ast.Combine:
+    """What combines the branches. names: of parameters, lets and inputs."""
     branches = branches_of(pattern)
     found = [clause for clause in pattern.clauses if isinstance(clause, ast.Combine)]
     if not branches:
@@ -136,15 +140,16 @@ def _combine(pattern: ast.Pattern) -> ast.Combine:
                 "A0236", f"beside branches there is no `{word_of(clause)}`", span=clause.span,
                 help="move it into the branch that it is about",
             )  # fmt: skip
-    _check_names(branches)
+    _check_names([(each.name, each.span) for each in branches])
+    _check_names([(name, found[0].span) for name in names])
     return found[0]
 
 
-def _check_names(branches: list[ast.Branch]) -> None:
-    for branch in branches:
-        if branch.name in WORDS:
+def _check_names(named: Sequence[tuple[str, Span | None]]) -> None:
+    for name, span in named:
+        if name in WORDS:
             raise AttnNameError(
-                "A0207", f"`{branch.name}` has a meaning of its own in `combine`", span=branch.span,
+                "A0207", f"`{name}` has a meaning of its own in `combine`", span=span,
                 help="choose another name",
             )  # fmt: skip
 
