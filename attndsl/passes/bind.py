@@ -89,7 +89,9 @@ def _with_branches(pattern: PatternIR, place: Place, name: str) -> BoundIR:
     branches: list[BoundIR] = []
     for each in pattern.branches:
         outputs = {found.branch: found.query_space for found in branches}
-        branches.append(_bound(each, replace(place, outputs=outputs), branch_name(name, each.name), each.name))
+        branches.append(
+            _bound(each, replace(place, outputs=outputs), branch_name(name, each.name), each.name)
+        )
     assert pattern.combine is not None
     ir = BoundIR(
         name=name,
