@@ -79,10 +79,18 @@ def of_moba(**numbers: Any) -> Bound:
     return attndsl.pattern("moba").bind(**{"shape": 100, "heads": 4, "block": 16, **numbers})
 
 
-def lists_of(change: Callable[[Any], Any]) -> Callable[[], object]:
+def load(bound: Bound = MOBA) -> None:
+    bound.load_plan(FILE)
+
+
+def load_changed(**changes: Any) -> None:
+    written(**changes)
+    load()
+
+
+def load_lists(change: Callable[[Any], Any]) -> None:
     """A mistake in the lists of a plan."""
-    plan = random_plan(MOBA)
-    return lambda: (written(**{"/indices": change(plan.indices.copy())}), MOBA.load_plan(FILE))
+    load_changed(**{"/indices": change(random_plan(MOBA).indices.copy())})
 
 
 def descending(lists: Any) -> Any:
@@ -90,47 +98,49 @@ def descending(lists: Any) -> Any:
     return lists
 
 
-def truncated() -> None:
+def load_truncated() -> None:
     written()
     FILE.write_bytes(FILE.read_bytes()[:300])
-    MOBA.load_plan(FILE)
+    load()
 
 
-def torn_array() -> None:
-    written()
-    data = bytearray(FILE.read_bytes())
-    data[200:300] = bytes(100)
-    FILE.write_bytes(data)
-    MOBA.load_plan(FILE)
+def load_text() -> None:
+    FILE.write_text("{}")
+    load()
 
 
-def saved_by(bound: Bound, loaded_by: Bound) -> Callable[[], object]:
-    return lambda: (bound.save_plan(random_plan(bound), FILE), loaded_by.load_plan(FILE))
+def load_foreign() -> None:
+    np.savez(FILE, q=np.zeros(3))
+    load()
+
+
+def load_saved_by(bound: Bound, loaded_by: Bound) -> None:
+    bound.save_plan(random_plan(bound), FILE)
+    load(loaded_by)
 
 
 XATTENTION = attndsl.pattern("xattention").bind(shape=100, heads=4, block=16, stride=4)
-MISTAKES: dict[str, tuple[str, Callable[[], object]]] = {
-    "route_plan_missing": ("A0801", lambda: MOBA.load_plan("nothing.npz")),
-    "route_plan_truncated": ("A0850", truncated),
-    "route_plan_text": ("A0851", lambda: (FILE.write_text("{}"), MOBA.load_plan(FILE))),
-    "route_plan_foreign": ("A0851", lambda: (np.savez(FILE, q=np.zeros(3)), MOBA.load_plan(FILE))),
-    "route_plan_without_lists": ("A0851", lambda: (written(**{"/indices": None}), MOBA.load_plan(FILE))),
-    "route_plan_about": ("A0851", lambda: (written(about=np.array("[]")), MOBA.load_plan(FILE))),
-    "route_plan_version": ("A0852", lambda: (written(version=np.array(7)), MOBA.load_plan(FILE))),
-    "route_plan_pattern": ("A0853", saved_by(XATTENTION, MOBA)),
-    "route_plan_shape": ("A0692", saved_by(MOBA, of_moba(shape=128))),
-    "route_plan_heads": ("A0693", saved_by(MOBA, of_moba(heads=6))),
-    "route_plan_blocks": ("A0696", saved_by(MOBA, of_moba(block=32))),
-    "route_plan_descends": ("A0694", lists_of(descending)),
-    "route_plan_of_reals": ("A0694", lists_of(lambda lists: lists.astype(np.float32))),
-    "route_plan_of_three_dimensions": ("A0694", lists_of(lambda lists: lists[0])),
-    "route_plan_no_plan": ("A0695", lambda: MOBA.save_plan([[0]], FILE)),  # type: ignore[arg-type]
+NO_PLAN: Any = [[0]]
+MISTAKES: dict[str, tuple[str, Callable[[], None]]] = {
+    "route_plan_missing": ("A0801", load),
+    "route_plan_truncated": ("A0850", load_truncated),
+    "route_plan_text": ("A0851", load_text),
+    "route_plan_foreign": ("A0851", load_foreign),
+    "route_plan_without_lists": ("A0851", lambda: load_changed(**{"/indices": None})),
+    "route_plan_about": ("A0851", lambda: load_changed(about=np.array("[]"))),
+    "route_plan_version": ("A0852", lambda: load_changed(version=np.array(7))),
+    "route_plan_pattern": ("A0853", lambda: load_saved_by(XATTENTION, MOBA)),
+    "route_plan_shape": ("A0692", lambda: load_saved_by(MOBA, of_moba(shape=128))),
+    "route_plan_heads": ("A0693", lambda: load_saved_by(MOBA, of_moba(heads=6))),
+    "route_plan_blocks": ("A0696", lambda: load_saved_by(MOBA, of_moba(block=32))),
+    "route_plan_descends": ("A0694", lambda: load_lists(descending)),
+    "route_plan_of_reals": ("A0694", lambda: load_lists(lambda lists: lists.astype(np.float32))),
+    "route_plan_of_three_dimensions": ("A0694", lambda: load_lists(lambda lists: lists[0])),
+    "route_plan_no_plan": ("A0695", lambda: MOBA.save_plan(NO_PLAN, FILE)),
     "route_plan_one_of_two": ("A0695", lambda: SLA.save_plan(random_plan(SLA, "critical"), FILE)),
     "route_plan_unknown_branch": ("A0695", lambda: MOBA.save_plan({"far": random_plan(MOBA)}, FILE)),
-    "route_plan_without_route": (
-        "A0690", lambda: attndsl.pattern("causal").bind(shape=100).load_plan(FILE),
-    ),
-}  # fmt: skip
+    "route_plan_without_route": ("A0690", lambda: load(attndsl.pattern("causal").bind(shape=100))),
+}
 
 
 @pytest.mark.parametrize("name", MISTAKES)
@@ -150,8 +160,12 @@ def test_boxes_cut_otherwise_are_other_units() -> None:
 
 
 def test_a_torn_array() -> None:
+    written()
+    data = bytearray(FILE.read_bytes())
+    data[200:300] = bytes(100)
+    FILE.write_bytes(data)
     with pytest.raises(AttnError, match="A0850"):
-        torn_array()
+        load()
 
 
 @pytest.mark.parametrize("length", [0, 1, 3, 100, 500, -1])
