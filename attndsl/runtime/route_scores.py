@@ -51,9 +51,12 @@ class RouteScores:
         self._of_keys: dict[tuple[Expr, str | None], Any] = {}
         self._grains: dict[Expr, Mapping[Expr, Grain]] = {}
 
-    def on_rows(self, root: Expr, rows: Rows) -> Any:
-        """An expression of the route on some rows: broadcasts to them and all keys."""
-        return self._value(root, Place(self.grain, rows))
+    def on_rows(self, root: Expr, rows: Rows, grain: Grain | None = None) -> Any:
+        """An expression of the route on some rows: broadcasts to them and all keys.
+
+        grain: what rows and keys stand for; those of the map by default.
+        """
+        return self._value(root, Place(grain or self.grain, rows))
 
     def _grain(self, node: Expr) -> Grain:
         if node not in self._grains:
@@ -170,7 +173,7 @@ class RouteScores:
         if "k" in node.sides and self._grain(node.operand).key is not None:
             keys = self.units["k"].members(inner.key or "", node.blocks) if node.blocks else None
             value = value if vector else transposed(value)
-            if keys is not None:
+            if keys is not None and not self.units["k"].in_order(inner.key or "", node.blocks):
                 value = value[:, :, keys.clamp(min=0).flatten()]
             value = pooled(value, keys, node.kind)
             value = value if vector else transposed(value)

@@ -23,6 +23,7 @@ class SideUnits:
         axes = set(route.block(name).axes) if name else set()
         self.segment: Segment = next(each for each in space.segments if axes <= set(each.axes))
         self._numbers: dict[str, NDArray[np.int64]] = {}
+        self._outer: dict[tuple[str, str], Tensor] = {}
         self._members: dict[tuple[str, str], Tensor] = {}
 
     @property
@@ -42,9 +43,11 @@ class SideUnits:
 
     def outer(self, inner: str, outer: str) -> Tensor:
         """The unit of `outer` in which each unit of `inner` lies."""
-        result = np.zeros(self.count(inner), dtype=np.int64)
-        result[self.of_token(inner)] = self.of_token(outer)
-        return torch.from_numpy(result).to(self.device)
+        if (inner, outer) not in self._outer:
+            result = np.zeros(self.count(inner), dtype=np.int64)
+            result[self.of_token(inner)] = self.of_token(outer)
+            self._outer[inner, outer] = torch.from_numpy(result).to(self.device)
+        return self._outer[inner, outer]
 
     def members(self, inner: str, outer: str) -> Tensor:
         """The units of `inner` in each unit of `outer`, [outer units, most], padded with -1."""
@@ -52,6 +55,11 @@ class SideUnits:
             table = tokens_of_units(self.outer(inner, outer).cpu().numpy(), self.count(outer))
             self._members[inner, outer] = torch.from_numpy(table).to(self.device)
         return self._members[inner, outer]
+
+    def in_order(self, inner: str, outer: str) -> bool:
+        """Whether the members of all units, one after the other, are all units of `inner` in their order."""
+        members = self.members(inner, outer).flatten()
+        return bool(torch.equal(members, torch.arange(self.count(inner), device=self.device)))
 
     @cached_property
     def coordinates(self) -> tuple[Tensor, ...]:

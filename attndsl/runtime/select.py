@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from attndsl.ir.bound import BoundIR
-from attndsl.ir.expr import FALSE, TRUE, Const, Expr
+from attndsl.ir.expr import Const, Expr
 from attndsl.ir.plan import Plan
 from attndsl.ir.route import Route
 from attndsl.runtime.plan_units import plan_of
-from attndsl.runtime.route_scores import RouteScores, Rows, aligned, with_heads
+from attndsl.runtime.route_scores import RouteScores, with_heads
+from attndsl.runtime.select_conditions import conditions
 from attndsl.runtime.select_lists import Lists, joined, lists_of, top_lists
 from attndsl.runtime.select_rules import kept
 
@@ -43,45 +44,22 @@ def _chunks(rows: int, step: int) -> Iterator[slice]:
 def _chosen(scores: RouteScores, route: Route, rows: slice, keys: int) -> Lists:
     """What is listed in some rows of the map."""
     value = torch.as_tensor(scores.on_rows(route.score, rows), device=scores.device).to(scores.dtype)
-    among, prefer, always = (
-        _condition(scores, each, rows) for each in (route.among, route.prefer, route.always)
-    )
-    shape = _shape([value, among, prefer, always], rows, keys)
+    found = conditions(scores, route, rows)
+    shape = _shape([value, *found.given], rows, keys)
     value = _spread_out(value, shape)
-    excluded = _excluded(among, always)
+    excluded = found.excluded()
     if excluded is not None:
         value = value.masked_fill(excluded, -torch.inf)
-    count = route.rule.arguments[0]
-    if route.rule.name == "top" and "query" in route.per and prefer is None and isinstance(count, Const):
-        return top_lists(value, int(count.value), None if always is None else _rows_of(always, shape))
-    preferred = None if prefer is None else _spread_out(prefer, shape)
+    count, own_pools = route.rule.arguments[0], route.per == ("query",)
+    if route.rule.name == "top" and own_pools and found.prefer is None and isinstance(count, Const):
+        return top_lists(value, int(count.value), found.always_listed(shape[2], keys))
+    preferred = None if found.prefer is None else _spread_out(found.on_rows(found.prefer), shape)
     chosen = _select(scores, route, value, preferred)
-    return lists_of(chosen if always is None else chosen | always)
+    return lists_of(chosen if found.always is None else chosen | found.on_rows(found.always))
 
 
-def _excluded(among: Tensor | None, always: Tensor | None) -> Tensor | None:
-    """The pairs that take no part in the selection: what is always kept does not compete."""
-    if among is None or always is None:
-        return always if among is None else ~among
-    among, always = aligned([among, always])
-    return ~among | always
-
-
-def _rows_of(condition: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
-    """A condition on rows and keys, still one for all heads where it is that."""
-    condition = condition if condition.ndim == 4 else condition.expand(1, 1, 1, 1)
-    return condition.expand(*condition.shape[:2], *shape[2:])
-
-
-def _condition(scores: RouteScores, root: Expr, rows: Rows) -> Tensor | None:
-    """A condition of the route; None where it changes nothing."""
-    if root is FALSE or root is TRUE:
-        return None
-    return torch.as_tensor(scores.on_rows(root, rows), device=scores.device)
-
-
-def _shape(parts: list[Tensor | None], rows: slice, keys: int) -> tuple[int, int, int, int]:
-    given = [each for each in parts if each is not None and each.ndim == 4]
+def _shape(parts: list[Tensor], rows: slice, keys: int) -> tuple[int, int, int, int]:
+    given = [each for each in parts if each.ndim == 4]
     batch, heads = (max((each.shape[dim] for each in given), default=1) for dim in (0, 1))
     return batch, heads, rows.stop - rows.start, keys
 

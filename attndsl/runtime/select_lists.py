@@ -25,14 +25,14 @@ def lists_of(chosen: Tensor) -> Lists:
 def top_lists(scores: Tensor, count: int, always: Tensor | None) -> Lists:
     """The `count` largest scores of each row that are not -inf, and what is always chosen.
 
-    scores: [batch, heads, rows, keys]; always: bool, broadcasts to them, and is -inf among them.
+    scores: [batch, heads, rows, keys]. always: lists of keys whose scores are -inf, padded with -1, one per
+    row; those of one head or element of a batch may stand for all.
     """
     keys = scores.shape[-1]
     values, places = scores.topk(min(count, keys), dim=-1, sorted=False)
     found = torch.where(values > -torch.inf, places, keys).int()
     if always is not None:
-        added, _ = lists_of(always)
-        added = torch.where(added < 0, keys, added).expand(*scores.shape[:3], added.shape[-1])
+        added = torch.where(always < 0, keys, always).expand(*scores.shape[:3], always.shape[-1])
         found = torch.cat([found, added], -1)
     found = found.sort(-1).values
     counts = (found < keys).sum(-1, dtype=torch.int32)

@@ -1,0 +1,85 @@
+"""The conditions of a route on some rows of its map, evaluated once per block where they speak of no more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attndsl.ir.expr import FALSE, TRUE, Expr
+from attndsl.ir.route import BlockIndex, Route
+from attndsl.passes.route_grains import TOKEN, Grain, grains
+from attndsl.runtime.route_scores import RouteScores, Rows, aligned
+from attndsl.runtime.select_lists import lists_of
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Phrases of a route as bool [batch or 1, heads or 1, rows or blocks or 1, keys or 1]; None if left out.
+
+    place: for each row the one of its block among them, where they are evaluated by block.
+    """
+
+    among: Tensor | None
+    prefer: Tensor | None
+    always: Tensor | None
+    place: Tensor | None
+
+    def on_rows(self, condition: Tensor) -> Tensor:
+        """One of them, with its rows."""
+        by_block = self.place is not None and condition.shape[2] > 1
+        return condition[:, :, self.place] if by_block else condition
+
+    @property
+    def given(self) -> list[Tensor]:
+        """Those that are not left out."""
+        return [each for each in (self.among, self.prefer, self.always) if each is not None]
+
+    def excluded(self) -> Tensor | None:
+        """The entries that take no part in the selection: what is always kept does not compete."""
+        among, always = self.among, self.always
+        if among is not None and always is not None:
+            among, always = aligned([among, always])
+            return self.on_rows(~among | always)
+        if among is not None:
+            return self.on_rows(~among)
+        return None if always is None else self.on_rows(always)
+
+    def always_listed(self, rows: int, keys: int) -> Tensor | None:
+        """What is always kept as lists of keys, [batch or 1, heads or 1, rows, most], padded with -1."""
+        if self.always is None:
+            return None
+        own_rows = self.always.shape[2] if self.place is not None else rows
+        lists, _ = lists_of(self.always.expand(*self.always.shape[:2], own_rows, keys))
+        lists = self.on_rows(lists)
+        return lists.expand(*lists.shape[:2], rows, lists.shape[3])
+
+
+def conditions(scores: RouteScores, route: Route, rows: Rows) -> Conditions:
+    """The conditions of a route on some rows."""
+    roots = route.among, route.prefer, route.always
+    block = _shared_block(route, roots)
+    if block is None:
+        found = [_evaluated(scores, root, rows, scores.grain) for root in roots]
+        return Conditions(*found, place=None)
+    numbers = scores.units["q"].outer(TOKEN, block)[rows]
+    blocks, place = torch.unique(numbers, return_inverse=True)
+    grain = Grain(block, route.keys)
+    return Conditions(*(_evaluated(scores, root, blocks, grain) for root in roots), place=place)
+
+
+def _shared_block(route: Route, roots: tuple[Expr, ...]) -> str | None:
+    """The blocks whose number is all that conditions know of queries, where rows are queries."""
+    nodes = {node for root in roots for node in root.mentioned}
+    names = {node.blocks for node in nodes if isinstance(node, BlockIndex) and node.side == "q"}
+    by_token = any(grains(root, lambda _: None)[root].query is not None for root in roots)
+    return names.pop() if route.queries == TOKEN and len(names) == 1 and not by_token else None
+
+
+def _evaluated(scores: RouteScores, root: Expr, rows: Rows, grain: Grain) -> Tensor | None:
+    """A condition; None where it changes nothing."""
+    if root is FALSE or root is TRUE:
+        return None
+    value = torch.as_tensor(scores.on_rows(root, rows, grain), device=scores.device)
+    return value if value.ndim == 4 else value.expand(1, 1, 1, 1)
