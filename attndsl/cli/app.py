@@ -17,6 +17,7 @@ from attndsl.cli.doctor import doctor
 from attndsl.cli.explain import explain
 from attndsl.cli.fit import fit
 from attndsl.cli.list_patterns import list_patterns
+from attndsl.cli.plan import plan
 from attndsl.cli.show import show
 from attndsl.cli.simulate import simulate
 from attndsl.cli.stubs import stubs
@@ -94,6 +95,7 @@ app.command("show")(show)
 app.command("explain")(explain)
 app.command("compile")(compile_pattern)
 app.command("simulate")(simulate)
+app.command("plan")(plan)
 app.command("fit")(fit)
 app.command("bench")(bench)
 app.command("demo")(demo)

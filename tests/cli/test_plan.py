@@ -1,0 +1,96 @@
+"""`attndsl plan PATTERN`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import attndsl
+
+MOBA = ("moba", "--shape", "128", "--heads", "2", "--set", "block=16", "--set", "topk=2")
+BOUND = attndsl.pattern("moba").bind(shape=128, heads=2, block=16, topk=2)
+
+
+def written(folder: Path, **arrays: Any) -> Path:
+    np.savez(folder / "tensors.npz", **arrays)
+    return folder / "tensors.npz"
+
+
+def random_arrays() -> dict[str, Any]:
+    chance = np.random.default_rng(0)
+    return {name: chance.standard_normal((1, 2, 128, 8), dtype=np.float32) for name in "qk"}
+
+
+def test_random_tensors_give_a_plan_that_is_saved(run: Callable[..., Any], tmp_path: Path) -> None:
+    outcome = run("plan", *MOBA, "-o", tmp_path / "plan.npz")
+    assert outcome.code == 0
+    assert outcome.out.startswith(
+        "plan: 2 heads, 128 queries to 8 blocks of 16 keys, 23.44% of all pairs kept"
+    )
+    assert outcome.out.endswith(f"wrote {tmp_path / 'plan.npz'}\n")
+    assert BOUND.load_plan(tmp_path / "plan.npz").heads == 2
+
+
+@pytest.mark.parametrize("prefix", ["", "layers.3."])
+def test_tensors_from_a_file(run: Callable[..., Any], tmp_path: Path, prefix: str) -> None:
+    arrays = random_arrays()
+    path = written(tmp_path, **{prefix + name: array for name, array in arrays.items()})
+    words = ("--tensors", path, *(("--layer", "3") if prefix else ()))
+    assert run("plan", *MOBA, *words, "-o", tmp_path / "plan.npz").code == 0
+    plan = BOUND.plan(torch.from_numpy(arrays["q"]), torch.from_numpy(arrays["k"]))
+    assert np.array_equal(BOUND.load_plan(tmp_path / "plan.npz").indices, plan.indices)
+
+
+def test_inputs_that_the_route_reads_come_from_the_file(run: Callable[..., Any], tmp_path: Path) -> None:
+    bias = np.arange(64, dtype=np.float32)[None, ::-1].copy()
+    path = written(tmp_path, q=np.zeros((1, 1, 64, 8)), k=np.zeros((1, 1, 64, 8)), bias=bias)
+    words = ("plan", "dma", "--shape", "64", "--heads", "1", "--set", "window=4", "--tensors", path)
+    (head,) = json.loads(run(*words, "--json").out)["heads"]
+    assert (head["most"], head["unused"], head["busiest"]) == (4, 60, 1.0)
+
+
+def test_a_saved_plan_is_summarized(run: Callable[..., Any], tmp_path: Path) -> None:
+    run("plan", *MOBA, "-o", tmp_path / "plan.npz")
+    data = json.loads(run("plan", *MOBA, "--plan", tmp_path / "plan.npz", "--json").out)
+    assert (data["key_units"], data["heads"][1]["most"]) == (8, 2)
+
+
+def test_branches_have_plans_of_their_own(run: Callable[..., Any]) -> None:
+    words = ("plan", "sla", "--shape", "256", "--heads", "1", "--set", "keep=0.25")
+    out = run(*words).out
+    assert "branch critical: plan: 1 head" in out
+    assert set(json.loads(run(*words, "--json").out)) == {"critical", "marginal"}
+
+
+def test_a_plan_is_simulated(run: Callable[..., Any], tmp_path: Path) -> None:
+    run("plan", *MOBA, "-o", tmp_path / "plan.npz")
+    report = json.loads(run("simulate", *MOBA, "--plan", tmp_path / "plan.npz", "--json").out)
+    assert report["routing"]["distribution"] is None
+    assert report["tile_speedup"] == 4.0
+
+
+def test_random_plans_are_simulated(run: Callable[..., Any]) -> None:
+    words = ("--draws", "3", "--seed", "5", "--skew", "0", "--locality", "0", "--kept", "0.5", "--json")
+    routing = json.loads(run("simulate", *MOBA, *words).out)["routing"]
+    assert routing["plans"] == 3
+    assert routing["distribution"] == {"draws": 3, "seed": 5, "skew": 0.0, "locality": 0.0, "kept": 0.5}
+
+
+def test_mistakes(run: Callable[..., Any], refuse: Callable[..., str], tmp_path: Path) -> None:
+    assert "A0690" in refuse("plan", "causal", "--shape", "64")
+    assert "A0854" in refuse("plan", *MOBA, "--tensors", written(tmp_path, q=np.zeros((1, 2, 128, 8))))
+    words = ("plan", *MOBA, "--tensors")
+    assert "A0854" in refuse(*words, written(tmp_path, q=np.array(["a"]), k=np.array(["b"])))
+    assert "A06" in refuse(*words, written(tmp_path, q=np.zeros((1, 2, 64, 8)), k=np.zeros((1, 2, 64, 8))))
+    assert "A0820" in refuse(*words, tmp_path / "nothing.npz")
+    assert "A0821" in refuse(*words, tmp_path / "tensors.txt")
+    assert "A0801" in refuse("simulate", *MOBA, "--plan", tmp_path / "nothing.npz")
+    assert "A0810" in refuse("plan", *MOBA, "-o", tmp_path / "no" / "plan.npz")
+    assert run("plan", *MOBA, "--layer", "1").code == 2
+    assert run("plan", *MOBA, "--plan", "a.npz", "--tensors", "b.npz").code == 2
