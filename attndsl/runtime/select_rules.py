@@ -19,14 +19,22 @@ Number = Any
 def kept(name: str, scores: Tensor, preferred: Tensor | None, arguments: list[Number]) -> Tensor:
     """Bool like scores: the entries that a rule keeps. preferred: those that come first, and count."""
     taking_part = scores > -torch.inf
+    preferred = None if preferred is None else preferred & taking_part
     if name == "drop":
         return _drop(scores, taking_part, arguments[0])
-    if name == "top" and isinstance(arguments[0], int):
+    if name == "top" and _is_few(preferred, arguments[0]):
         return _top(scores, preferred, arguments[0]) & taking_part
     order = _order(scores, preferred)
-    first = 0 if preferred is None else (preferred & taking_part).sum(-1, keepdim=True)
+    first = 0 if preferred is None else preferred.sum(-1, keepdim=True)
     least = first + (arguments[1] if len(arguments) > 1 and name != "ranks" else 0)
     return _RANKED[name](scores, order, arguments, least) & taking_part
+
+
+def _is_few(preferred: Tensor | None, count: Number) -> bool:
+    """Whether a number of largest entries is one for all pools, and all preferred ones are among them."""
+    if not isinstance(count, int):
+        return False
+    return preferred is None or int(preferred.sum(-1).max()) <= count
 
 
 def _order(scores: Tensor, preferred: Tensor | None) -> Tensor:
