@@ -18,12 +18,14 @@ from attndsl.ir.route import (
     Pool,
     PoolKind,
     Reduction,
+    RouteNode,
     ScaleFactor,
     Softmax,
     Vectors,
 )
 from attndsl.passes import types
 from attndsl.passes.resolve_expr import Resolver
+from attndsl.passes.route_group import group_pool
 from attndsl.passes.scope import Scope, Value, unknown_name
 from attndsl.syntax import ast
 
@@ -88,11 +90,16 @@ class RouteResolver(Resolver):
         if function != SIMILARITY:
             return self._pool(cast(PoolKind, function), argument, scope)
         found = self._pool("mean", argument, scope)
+        if not isinstance(found, Pool):
+            raise AttnTypeError(
+                "A0372", "`similarity` compares the tokens of blocks", span=argument.span,
+                help="write `similarity(k in b)`",
+            )  # fmt: skip
         vector = found.operand
         mean = found.rebuilt((Apply("div", (vector, Apply("sqrt", (Dot(vector, vector),)))),))
         return Dot(mean, mean)
 
-    def _pool(self, kind: PoolKind, argument: ast.Expr, scope: Scope) -> Pool | OverHeads:
+    def _pool(self, kind: PoolKind, argument: ast.Expr, scope: Scope) -> RouteNode:
         if not (isinstance(argument, ast.Binary) and argument.operator == "in"):
             return Pool(kind, self._number(argument, kind, scope), "", SIDES)
         operand, group = self._number(argument.left, kind, scope), argument.right
@@ -100,9 +107,22 @@ class RouteResolver(Resolver):
             return OverHeads(cast(Reduction, kind), operand, cast(Group, group.name))
         sides: tuple[Side, ...] = (cast(Side, group.side),) if isinstance(group, ast.Field) else SIDES
         name = group.name if isinstance(group, ast.Name | ast.Field) else ""
+        if name not in self.blocks and self._is_group(group, scope):
+            place = self.spans.get
+            return group_pool(
+                kind, operand, self._scalar(group, "what is pooled over", scope), group.span, place
+            )
         if name not in self.blocks:
             raise unknown_name("blocks", name, [*self.blocks, *GROUPS], group.span, "A0243")
         return Pool(kind, operand, name, sides)
+
+    def _is_group(self, node: ast.Expr, scope: Scope) -> bool:
+        """Whether a pool runs over what an expression puts together, and not over blocks of a wrong name."""
+        known = scope.values.keys() | scope.lets.keys() | self.inputs.keys()
+        return not isinstance(node, ast.Name | ast.Field) or node.name in known
+
+    def _scalar(self, node: ast.Expr, what: str, scope: Scope) -> Expr:
+        return types.scalar(self.expr(node, scope), what, node.span)
 
     def _number(self, node: ast.Expr, function: str, scope: Scope) -> Expr:
         """A number, or a vector of them."""

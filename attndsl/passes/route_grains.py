@@ -7,11 +7,12 @@ sides of every operation must agree, so that nothing is stretched silently.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attndsl.diagnostics import AttnTypeError
 from attndsl.ir.expr import Apply, Expr, FlatIndex, InputAt, Position, Side, topological
 from attndsl.ir.route import BlockIndex, Dot, OverHeads, Pool, Softmax, Vectors
+from attndsl.ir.route_groups import PoolAlike, PoolWhere
 from attndsl.source import Span
 
 TOKEN = ""
@@ -51,6 +52,15 @@ def _grain(node: Expr, operands: list[Grain], place: Place) -> Grain:
             return _pooled(node, operands[0], place)
         case OverHeads():
             return operands[0]
+        case PoolWhere(_, _, _, side):
+            value = operands[0]
+            return (
+                Grain(None, value.key, value.vector)
+                if side == "q"
+                else Grain(value.query, None, value.vector)
+            )
+        case PoolAlike():
+            return replace(_both(node, operands, place), vector=operands[0].vector)
         case Dot():
             _check_vectors(node, operands, place)
             return _both(node, operands, place)
@@ -137,8 +147,10 @@ def blocks_numbered(root: Expr, side: Side) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def operand_context(node: Pool, context: Grain) -> Grain:
+def operand_context(node: Pool | PoolWhere, context: Grain) -> Grain:
     """What the sides of a pool's operand stand for, given what those of the pool do."""
+    if isinstance(node, PoolWhere):
+        return replace(context, query=TOKEN) if node.side == "q" else replace(context, key=TOKEN)
     inner = grains(node.operand, lambda _: None)[node.operand]
     query = inner.query if "q" in node.sides and inner.query is not None else context.query
     key = inner.key if "k" in node.sides and inner.key is not None else context.key
@@ -154,5 +166,5 @@ def in_contexts(root: Expr, context: Grain) -> Iterator[tuple[Expr, Grain]]:
         if (node, where) not in seen:
             seen.add((node, where))
             yield node, where
-            inner = operand_context(node, where) if isinstance(node, Pool) else where
+            inner = operand_context(node, where) if isinstance(node, Pool | PoolWhere) else where
             stack.extend((child, inner) for child in node.children)

@@ -17,7 +17,9 @@ from torch import Tensor
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Apply, Const, Expr, Head, HeadDim, InputAt, InputElement, Position, Side, Table
 from attndsl.ir.route import BlockIndex, Dot, OverHeads, Pool, Route, ScaleFactor, Softmax, Vectors
+from attndsl.ir.route_groups import PoolAlike, PoolWhere
 from attndsl.passes.route_grains import Grain, grains, operand_context
+from attndsl.runtime.route_groups import pooled_alike, pooled_where
 from attndsl.runtime.route_pools import pooled, reduced, split
 from attndsl.runtime.route_units import sides
 from attndsl.runtime.torch_expression import TORCH_OPS
@@ -98,6 +100,10 @@ class RouteScores:
                 return _softmax(self._value(operand, place), self._value(condition, place))
             case OverHeads():
                 return self._over_heads(node, place)
+            case PoolWhere():
+                return self._pool_where(node, place)
+            case PoolAlike():
+                return self._pool_alike(node, place)
             case InputAt() | InputElement():
                 return self._input(node, place)
             case Table(_, entries, index):
@@ -178,6 +184,34 @@ class RouteScores:
             value = pooled(value, keys, node.kind)
             value = value if vector else transposed(value)
         return value
+
+    # ------------------------------------------------------------ tokens with something in common
+
+    def _pool_where(self, node: PoolWhere, place: Place) -> Tensor:
+        inner = operand_context(node, place.grain)
+        if node.side == "k":
+            holds = self._of_tokens(node.condition, Place(inner, place.rows), "k")
+            value = self._value(node.operand, Place(inner, place.rows))
+            if self._grain(node.operand).vector:
+                return pooled_where(value, transposed(holds), node.kind)
+            return transposed(pooled_where(transposed(value), transposed(holds), node.kind))
+        holds = self._of_tokens(node.condition, Place(inner, ALL), "q")
+        rows = holds.flatten(0, 1).any(0).squeeze(-1).nonzero().squeeze(-1)
+        return pooled_where(self._value(node.operand, Place(inner, rows)), holds[:, :, rows], node.kind)
+
+    def _pool_alike(self, node: PoolAlike, place: Place) -> Tensor:
+        numbers = transposed(self._of_tokens(node.number, place, "k"))
+        value = self._value(node.operand, place)
+        if self._grain(node.operand).vector:
+            return pooled_alike(value, numbers, node.kind)
+        value = transposed(value) if isinstance(value, Tensor) and value.ndim == 4 else value
+        return transposed(pooled_alike(value, numbers, node.kind))
+
+    def _of_tokens(self, root: Expr, place: Place, side: Side) -> Tensor:
+        """What is said of each token of one side, also where it is the same for all."""
+        value = torch.as_tensor(self._value(root, place), device=self.device)
+        tokens = self.units[side].count("")
+        return value.expand(*(value.shape[:2] or (1, 1)), *((tokens, 1) if side == "q" else (1, tokens)))
 
 
 def _numbers_queries(node: Expr) -> bool:

@@ -13,7 +13,6 @@ from attndsl.syntax import ast
 from attndsl.syntax.build_clauses import ClauseBuilder
 from attndsl.syntax.literals import read_documentation
 
-
 IN = "where blocks are pooled: after `query`, `key`, `value`, `route` and `gate`"
 
 

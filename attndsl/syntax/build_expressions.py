@@ -71,12 +71,9 @@ class ExpressionBuilder(Transformer_NonRecursive[Token, ast.File]):
         """`left = 2`."""
         return ast.Argument(str(name), value, span=self._place(meta))
 
-    def membership(self, meta: Meta, member: ast.Expr, operator: Token, group: Token) -> ast.Binary:
-        """`k in b`, `x in k.b`, an argument."""
-        place = self._token_place(group)
-        field = ast.Field(group[0], group[2:], span=place)
-        right = field if group.type == "FIELD" else ast.Name(str(group), span=place)
-        return self._binary(meta, member, str(operator), self._bounded(right))
+    def membership(self, meta: Meta, member: ast.Expr, operator: Token, group: ast.Expr) -> ast.Binary:
+        """`k in b`, `x in k.b`, `k in chunk[k]`, an argument."""
+        return self._binary(meta, member, str(operator), group)
 
     def unary(self, meta: Meta, operator: Token, operand: ast.Expr) -> ast.Unary:
         """`-x`, `not x`."""

@@ -12,10 +12,12 @@ from torch import Tensor
 
 import attndsl
 from attndsl.ir.plan import Plan
+from tests.patterns import routed_more
 from tests.patterns.examples import examples
 from tests.patterns.inputs import random_inputs
 from tests.patterns.names import ROUTED
-from tests.patterns.routed import PLANS, Masks, output
+from tests.patterns.routed import PLANS as FIRST_PLANS
+from tests.patterns.routed import Masks, output
 
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 4e-5}
 
@@ -89,6 +91,8 @@ EDGES: dict[str, dict[str, dict[str, Any]]] = {
         },
     },
 }  # fmt: skip
+EDGES |= routed_more.EDGES
+PLANS = FIRST_PLANS | routed_more.PLANS
 SETTINGS = {
     f"{name}: {what}": (name, setting)
     for name in ROUTED
@@ -111,7 +115,11 @@ class Call:
         heads = ir.heads, ir.kv_heads, ir.kv_heads
         tensors = [torch.randn(2, each, ir.query_space.size, 16, dtype=dtype) for each in heads]
         self.tensors = [each.requires_grad_() for each in tensors]
-        self.inputs = {key: value.to(dtype).requires_grad_() for key, value in random_inputs(ir, 16).items()}
+        self.inputs = {
+            key: value.to(dtype).requires_grad_() if value.is_floating_point() else value
+            for key, value in random_inputs(ir, 16).items()
+        }
+        self.leaves = [each for each in (*tensors, *self.inputs.values()) if each.requires_grad]
 
     def run(self, function: Callable[..., Any]) -> Any:
         return function(*self.tensors, **self.inputs)
@@ -125,7 +133,9 @@ class Call:
         q, k, v = (each.double() for each in self.tensors)
         group = q.shape[1] // k.shape[1]
         wide = [q, k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)]
-        return wide, {key: value.double() for key, value in self.inputs.items()}
+        return wide, {
+            key: value.double() if value.is_floating_point() else value for key, value in self.inputs.items()
+        }
 
     def masks(self) -> Masks:
         (q, k, _), inputs = self.wide()
@@ -156,9 +166,9 @@ def test_outputs_and_gradients(case: str, dtype: torch.dtype) -> None:
     out, wanted = call.run(call.bound), call.output()
     assert out.dtype == dtype
     compare(out, wanted, dtype)
-    leaves, seed = [*call.tensors, *call.inputs.values()], torch.randn_like(out)
-    found = torch.autograd.grad(out, leaves, seed)
-    expected = torch.autograd.grad(wanted, leaves, seed.double())
+    seed = torch.randn_like(out)
+    found = torch.autograd.grad(out, call.leaves, seed)
+    expected = torch.autograd.grad(wanted, call.leaves, seed.double())
     for mine, theirs in zip(found, expected, strict=True):
         compare(mine, theirs, dtype)
 

@@ -1,0 +1,41 @@
+"""Resolution of pools over tokens with something in common: `sum(x in condition)`, `mean(k in number)`."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from attndsl.diagnostics import AttnTypeError
+from attndsl.ir.expr import Expr, Side
+from attndsl.ir.route import Reduction, RouteNode
+from attndsl.ir.route_groups import PoolAlike, PoolWhere
+from attndsl.passes.route_grains import TOKEN, Place, grains
+from attndsl.source import Span
+
+SIDES: tuple[Side, Side] = ("q", "k")
+KINDS = ("mean", "sum", "max", "min")
+
+
+def group_pool(kind: str, operand: Expr, group: Expr, span: Span | None, place: Place) -> RouteNode:
+    """The pool of an operand over those that a condition or a number puts together."""
+    grain = grains(group, place)[group]
+    sides = [side for side in SIDES if grain.of(side) is not None]
+    if kind not in KINDS or grain.vector or group.type == "real":
+        raise AttnTypeError(
+            "A0372", f"`{kind}` cannot run over this", span=span,
+            help="take the `mean`, `sum`, `max` or `min` over blocks, or over the tokens for which a condition "
+            "holds or an integer is the same",
+        )  # fmt: skip
+    if len(sides) != 1 or grain.of(sides[0]) != TOKEN:
+        problem = "queries and keys" if sides else "no tokens"
+        raise AttnTypeError(
+            "A0373", f"this speaks of {problem}, a pool runs over queries or over keys", span=span,
+            help="speak of one of them, as in `sum(x in q.n >= 64)` or `mean(k in chunk[k])`",
+        )  # fmt: skip
+    if group.type == "bool":
+        return PoolWhere(cast(Reduction, kind), operand, group, sides[0])
+    if sides == ["q"]:
+        raise AttnTypeError(
+            "A0374", "queries cannot be grouped by a number", span=span,
+            help="group keys, as in `mean(k in chunk[k])`, and pool queries by `blocks`",
+        )  # fmt: skip
+    return PoolAlike(cast(Reduction, kind), operand, group)
