@@ -11,7 +11,7 @@ import typer
 from attndsl.cli import options
 from attndsl.cli.output import console, write_bytes
 from attndsl.cli.problem import Problem, bind
-from attndsl.diagnostics import AttnScheduleError
+from attndsl.diagnostics import AttnFileError, AttnScheduleError
 
 if TYPE_CHECKING:
     from attndsl.show.subject import Subject
@@ -43,15 +43,22 @@ def show(
     q_tile: options.QueryTile = None,
     kv_tile: options.KeyTile = None,
     branch: options.Branch = None,
+    plan: options.PlanFile = None,
 ) -> None:
     """Draw the mask, the tiles it touches (full, partial, skipped), and what one query sees.
 
-    Of a pattern of branches it is what some branch lets see, or the branch that --branch names.
+    Of a pattern of branches it is what some branch lets see, or the branch that --branch names. With --plan
+    it is what some heads of a plan list, from --head on, beside the static mask.
 
     The picture depends on neither --head-dim nor --dtype, which all commands take.
     """
-    problem = bind(pattern, shape, heads, kv_heads, key_shape, settings).of_branch(branch)
+    whole = bind(pattern, shape, heads, kv_heads, key_shape, settings)
+    problem = whole.of_branch(branch)
     path = output or Path(f"{problem.bound.name}.png")
+    if plan is not None:
+        save_plan_picture(whole, plan, branch, head, path)
+        console().print(f"wrote {path}", markup=False, soft_wrap=True)
+        return
     save_picture(subject_of(problem, head, q_tile, kv_tile), query, path)
     console().print(f"wrote {path}", markup=False, soft_wrap=True)
 
@@ -67,13 +74,35 @@ def subject_of(
     if problem.bound.branches:
         problem = replace(problem, bound=Bound(union(problem.bound.ir)))
     ir = problem.bound.ir
-    if head >= ir.heads:
-        raise AttnScheduleError(
-            "A0561", f"there is no head {head}", help=f"heads are numbered from 0 to {ir.heads - 1}"
-        )
+    _check_head(head, ir.heads)
     inputs = problem.checked_inputs()
     schedule = problem.bound.schedule(q_tile, kv_tile)
     return Subject(ir, schedule.refine(inputs) if inputs else schedule, head, inputs)
+
+
+def _check_head(head: int, heads: int) -> None:
+    if head >= heads:
+        raise AttnScheduleError(
+            "A0561", f"there is no head {head}", help=f"heads are numbered from 0 to {heads - 1}"
+        )
+
+
+def save_plan_picture(problem: Problem, file: Path, branch: str | None, head: int, path: Path) -> None:
+    """Draw the plan in a file, or that of one branch; nothing is drawn when the path names no picture."""
+    from attndsl.show.encode import check_suffix, encode
+    from attndsl.show.plan_figure import draw_plan
+
+    check_suffix(path)
+    _check_head(head, problem.bound.ir.heads)
+    plans = problem.bound.load_plan(file)
+    if branch is not None:
+        plans = {name: each for name, each in plans.items() if name == branch}
+        if not plans:
+            raise AttnFileError(
+                "A0855", f"`{file}` holds no plan of the branch `{branch}`",
+                help="leave out --branch, or name a branch with a route",
+            )  # fmt: skip
+    write_bytes(path, encode(draw_plan(problem.bound.ir, plans, head), path))
 
 
 def save_picture(subject: Subject, query: tuple[int, ...] | None, path: Path) -> None:

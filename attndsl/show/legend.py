@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isinf
 
@@ -28,10 +29,15 @@ class Entry:
 
 def draw_legend_below(figure: Figure, subject: Subject, near: Neighborhood | None, left: float) -> None:
     """In one line, and below it density and speedups."""
-    place = left
-    for entry in entries(subject, near):
-        place = _draw(figure, entry, place, 0.42) + 0.28
+    draw_entries(figure, entries(subject, near), left)
     text(figure, left, 0.16, "   ·   ".join(figures(subject)), fontsize=8, fontweight="bold")
+
+
+def draw_entries(figure: Figure, found: Iterable[Entry], left: float) -> None:
+    """Entries in one line."""
+    place = left
+    for entry in found:
+        place = _draw(figure, entry, place, 0.42) + 0.28
 
 
 def draw_legend_beside(figure: Figure, subject: Subject, left: float, top: float) -> None:

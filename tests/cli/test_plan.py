@@ -94,3 +94,25 @@ def test_mistakes(run: Callable[..., Any], refuse: Callable[..., str], tmp_path:
     assert "A0810" in refuse("plan", *MOBA, "-o", tmp_path / "no" / "plan.npz")
     assert run("plan", *MOBA, "--layer", "1").code == 2
     assert run("plan", *MOBA, "--plan", "a.npz", "--tensors", "b.npz").code == 2
+
+
+def test_a_plan_is_drawn(run: Callable[..., Any], refuse: Callable[..., str], tmp_path: Path) -> None:
+    run("plan", *MOBA, "-o", tmp_path / "plan.npz")
+    words = ("show", *MOBA, "--plan", tmp_path / "plan.npz", "-o", tmp_path / "plan.png")
+    assert run(*words).out == f"wrote {tmp_path / 'plan.png'}\n"
+    first = (tmp_path / "plan.png").read_bytes()
+    assert first.startswith(b"\x89PNG")
+    run(*words, "--head", "1")
+    assert (tmp_path / "plan.png").read_bytes() != first
+    assert "A0561" in refuse(*words, "--head", "2")
+    assert "A0808" in refuse(*words[:-1], tmp_path / "plan.txt")
+
+
+def test_the_plan_of_one_branch_is_drawn(
+    run: Callable[..., Any], refuse: Callable[..., str], tmp_path: Path
+) -> None:
+    nsa = ("nsa", "--shape", "128", "--heads", "2", "--set", "block=16", "--set", "n_sel=2")
+    assert run("plan", *nsa, "-o", tmp_path / "plan.npz").code == 0
+    words = ("show", *nsa, "--plan", tmp_path / "plan.npz", "-o", tmp_path / "plan.svg", "--branch")
+    assert run(*words, "selected").code == 0
+    assert "A0855" in refuse(*words, "sliding")
