@@ -13,13 +13,14 @@ from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Const, Expr
 from attndsl.ir.plan import Plan
 from attndsl.ir.route import Route
+from attndsl.passes.route_grains import grains
 from attndsl.runtime.plan_units import plan_of
 from attndsl.runtime.route_scores import RouteScores, with_heads
 from attndsl.runtime.select_conditions import conditions
 from attndsl.runtime.select_lists import Lists, joined, lists_of, top_lists
 from attndsl.runtime.select_rules import kept
 
-CHUNK = 2**18
+CHUNK = 2**20
 """The most scores that one chunk of rows may have, where rows do not compete."""
 
 
@@ -32,13 +33,24 @@ def select(
     assert route is not None, "callers ask for the plans of routed patterns"
     scores = RouteScores(ir, route, q, k, v, scale, inputs)
     rows, keys = scores.units["q"].count(route.queries), scores.units["k"].count(route.keys)
-    step = rows if route.per != ("query",) else max(1, CHUNK // max(1, q.shape[0] * ir.heads * keys))
+    own = CHUNK // (q.shape[0] * ir.heads * _cells(scores, route))
+    step = max(1, own if route.per == ("query",) else rows)
     lists = joined([_chosen(scores, route, chunk, keys) for chunk in _chunks(rows, step)])
     return plan_of(route, scores.units["q"], scores.units["k"], lists)
 
 
+def _cells(scores: RouteScores, route: Route) -> int:
+    """The most entries that one row of the map needs at once, its own or those of a finer map inside."""
+    queries, keys = scores.units["q"], scores.units["k"]
+    rows = max(queries.count(route.queries), 1)
+    found = (grain for root in route.expressions for grain in grains(root, lambda _: None).values())
+    maps = {(each.query, each.key) for each in found if each.query is not None and each.key is not None}
+    sizes = [queries.count(query) * keys.count(key) for query, key in maps]
+    return max(1, keys.count(route.keys), *(-(-size // rows) for size in sizes))
+
+
 def _chunks(rows: int, step: int) -> Iterator[slice]:
-    return (slice(start, min(start + step, rows)) for start in range(0, max(rows, 1), max(step, 1)))
+    return (slice(start, min(start + step, rows)) for start in range(0, max(rows, 1), step))
 
 
 def _chosen(scores: RouteScores, route: Route, rows: slice, keys: int) -> Lists:
