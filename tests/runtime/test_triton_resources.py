@@ -13,6 +13,7 @@ import attndsl
 from attndsl.codegen.triton_configuration import Configuration, Direction
 from attndsl.codegen.triton_targets import TARGETS
 from attndsl.diagnostics import AttnBackendError
+from attndsl.ir.bound import BoundIR
 from attndsl.runtime.triton_problem import Problem
 from attndsl.runtime.triton_resources import DIRECTIONS, KernelResources, resources, resources_table
 from tests.patterns.examples import examples
@@ -24,7 +25,7 @@ FAST = (("gna", 64), ("causal", 64), ("sliding_window", 128), ("document", 128))
 """Patterns and head dimensions that are compiled for every target by each run of the tests."""
 
 CHECKED = ("sm80", "sm90", "sm100", "gfx942")
-SMALL = ("video_infinity",)
+SMALL = ("video_infinity", "agent")
 """Patterns whose examples have fewer queries than a Hopper matrix instruction has rows."""
 
 REGISTERS_APART = 24
@@ -36,9 +37,16 @@ def compiled(
 ) -> list[KernelResources]:
     """What the kernels of a pattern's last example use: the largest that was published."""
     settings = list(examples(name).values())[-1]
-    ir = attndsl.pattern(name).bind(**settings).ir
+    whole = attndsl.pattern(name).bind(**settings).ir
     dtype = options.pop("dtype", torch.bfloat16)
-    return resources(Problem(ir, dim, dim, dtype, TARGETS[target]), directions, **options)
+    problems = [Problem(ir, dim, dim, dtype, TARGETS[target]) for ir in with_kernels(whole)]
+    return [row for problem in problems for row in resources(problem, directions, **options)]
+
+
+def with_kernels(ir: BoundIR) -> list[BoundIR]:
+    """The pattern, or its branches, without those that products of matrices compute."""
+    parts = ir.branches or (ir,)
+    return [each for each in parts if not each.over_channels and each.weighting.normalize != "flow"]
 
 
 def check(name: str, target: str, rows: list[KernelResources]) -> None:
