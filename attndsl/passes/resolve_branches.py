@@ -72,8 +72,9 @@ class Branches:
         """The names that a branch knows: parameters, and lets, which mean coordinates of its own."""
         shared, own = self.scope, {each.name: each for each in branch.clauses if isinstance(each, ast.Let)}
         blocks = [(each.name, each.span) for each in branch.clauses if isinstance(each, ast.Blocks)]
-        outer = [each.name for each in (*self.whole.blocks, *branches_of(self.pattern))]
-        taken = {*shared.names(), *self.resolver.inputs, *outer}
+        taken = {*shared.names(), *self.resolver.inputs}
+        taken |= {each.name for each in self.whole.blocks}
+        taken |= {each.name for each in branches_of(self.pattern)}
         for name, span in [*((name, each.span) for name, each in own.items()), *blocks]:
             if name in taken:
                 raise AttnNameError(
