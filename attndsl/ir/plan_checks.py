@@ -77,12 +77,16 @@ def checked_plan(ir: BoundIR, plan: Any, batch: int | None, heads: int | None) -
         )  # fmt: skip
     fits_batch = batch is None or plan.batch in (1, batch)
     if not fits_batch or not plan.heads or (heads is not None and heads % plan.heads):
-        wanted = f"{batch} and {heads}" if batch is not None else f"{heads} heads"
-        raise AttnCallError(
-            "A0693", f"the plan is for a batch of {plan.batch} and {plan.heads} heads, q has {wanted}",
-            help="make a plan for these tensors",
-        )  # fmt: skip
+        raise _of_other_heads(ir, plan, batch, heads)
     return plan
+
+
+def _of_other_heads(ir: BoundIR, plan: Plan, batch: int | None, heads: int | None) -> AttnCallError:
+    if batch is None:
+        problem = f"the plan is for {plan.heads} heads, `{ir.name}` is bound to {heads}"
+        return AttnCallError("A0693", problem, help="bind the pattern with heads=, or make a plan anew")
+    problem = f"the plan is for a batch of {plan.batch} and {plan.heads} heads, q has {batch} and {heads}"
+    return AttnCallError("A0693", problem, help="make a plan for these tensors")
 
 
 def check_units(ir: BoundIR, plan: Plan) -> None:

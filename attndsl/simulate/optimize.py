@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from attndsl.diagnostics import AttnScheduleError
 from attndsl.ir.bound import BoundIR
 from attndsl.schedule.build import schedule_with
 from attndsl.schedule.choose import Tiles
@@ -70,6 +71,11 @@ def optimize(
     q_tile, kv_tile: keep these tiles. parameters: names of integer parameters to vary, by default
     `stride` where the pattern has it. limit: the most choices to list. Raises AttnScheduleError (A05xx).
     """
+    if ir.route is not None:
+        raise AttnScheduleError(
+            "A0555", f"`{ir.name}` has a route, whose plan decides which tiles are visited",
+            help="leave out --optimize; vary its parameters, or the distribution of plans",
+        )  # fmt: skip
     share, names = check_share(attention_share), tuple(searched_parameters(ir, parameters))
     candidates = candidate_tiles(ir, find_device(device), q_tile, kv_tile)
     objective = objective_of(ir, candidates[0])

@@ -22,7 +22,7 @@ from attndsl.simulate.linear_work import HALF, SINGLE, SLOWDOWN
 from attndsl.simulate.machine import Kernel, seconds
 from attndsl.simulate.route_numbers import heads_of, list_heads, units_of
 
-CHUNK = 2**18
+CHUNK = 2**20
 """Scores of a chunk of rows; that of `runtime/select.py`."""
 
 PASSES = 4
@@ -86,8 +86,19 @@ class _Selection:
     def _chunks(self, step: Step) -> int:
         if not step.by_chunk or self.route.per[0] != "query":
             return 1
-        rows, keys = self._rows, self._keys
-        return ceil(rows / max(1, CHUNK // max(1, self.batch * self.ir.heads * keys)))
+        return ceil(self._rows / max(1, CHUNK // (self.batch * self.ir.heads * self._cells)))
+
+    @cached_property
+    def _cells(self) -> int:
+        """The most entries that one row needs at once, of the map or of a finer one inside it."""
+        found = (grain for root in self._roots for grain in grains(root, lambda _: None).values())
+        maps = {(each.query, each.key) for each in found if None not in (each.query, each.key)}
+        sizes = [self._units("q", query) * self._units("k", key) for query, key in maps]
+        return max(1, self._keys, *(ceil(size / max(self._rows, 1)) for size in sizes))
+
+    @property
+    def _roots(self) -> tuple[Expr, ...]:
+        return self.route.score, self.route.among, self.route.prefer, self.route.always
 
     @property
     def _rows(self) -> int:
@@ -99,7 +110,7 @@ class _Selection:
 
     def _steps(self) -> Iterator[Step]:
         seen: set[Expr] = set()
-        for root in (self.route.score, self.route.among, self.route.prefer, self.route.always):
+        for root in self._roots:
             found = grains(root, lambda _: None)
             for node in topological(root):
                 if node not in seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +116,12 @@ def test_it_becomes_a_file() -> None:
     assert encode(draw_plan(XATTENTION.ir, PLAN), Path("plan.svg")).startswith(b"<?xml")
 
 
-def test_plans_over_other_units_in_one_picture() -> None:
+def test_plans_over_other_units_in_one_picture(golden: Callable[[str, str], None]) -> None:
     bound = attndsl.parse(TWO_UNITS).bind(shape=64, heads=1)
     plans = {"near": plan_of([[0]] * 4, 16, 16), "far": plan_of([[0]] * 2, 32, 32)}
-    with pytest.raises(AttnCallError, match="A0697"):
+    with pytest.raises(AttnCallError, match="A0697") as caught:
         draw_plan(bound.ir, plans)
+    golden("errors/plans_over_other_units.txt", caught.value.render() + "\n")
 
 
 def test_a_plan_that_does_not_fit() -> None:
