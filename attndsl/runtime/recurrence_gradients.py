@@ -73,7 +73,7 @@ def _of_steps(
     shared[:, :, -1] += of_state
     later = shared.flip(2).cumsum_(2).flip(2)
     forgets = problem.decay.isneginf()
-    if forgets.any():
+    if forgets.is_cuda or forgets.any():  # a GPU is not waited for
         later -= _after_next(forgets, later)
     return later.float()
 

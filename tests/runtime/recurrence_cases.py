@@ -39,7 +39,7 @@ def by_tokens(
     """Output and final state, one token after the other, computed in `kind`."""
     group = q.shape[1] // k.shape[1]
     q, k, v = (each.to(kind) for each in (q, k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)))
-    steps = torch.zeros(q.shape[:3], dtype=kind) if decay is None else decay.to(kind)
+    steps = torch.zeros(q.shape[:3], dtype=kind, device=q.device) if decay is None else decay.to(kind)
     factors = (steps if steps.ndim == 4 else steps[..., None]).exp()
     state, outputs = initial_state.to(kind), []
     for token in range(q.shape[2]):

@@ -82,10 +82,16 @@ def compare(case: Case) -> dict[str, Found]:
 
 
 def assert_close(case: Case, found: dict[str, Found]) -> None:
-    """At most twice the error of the loop in the same type, and some roundings of factors to that type."""
+    """At most twice the error of the loop in the same type, and some roundings of factors to that type.
+
+    Products of float32 are three in TF32 on a GPU. The gradient of a step sums what rounding leaves of all
+    later tokens.
+    """
     rounding = torch.finfo(getattr(torch, case.dtype)).eps
     for name, each in found.items():
-        allowed = 2 * each.plain + (8 if case.dtype == "float32" else 4) * rounding * each.size
+        factor = (8 if case.device == "cpu" else 64) if case.dtype == "float32" else 4
+        factor *= 2 if name == "decay" else 1
+        allowed = 2 * each.plain + factor * rounding * each.size
         assert each.error <= allowed, f"{name} errs by {each.error:.3g}, {allowed:.3g} allowed"
         assert each.exact_type, name
 
