@@ -1,4 +1,4 @@
-"""Pools over tokens that have something in common, beside those over blocks: a condition, or a number."""
+"""Pools over tokens beside those over blocks: by a condition, by a number, and weighted by a map."""
 
 from __future__ import annotations
 
@@ -28,3 +28,11 @@ class PoolAlike(RouteNode):
     kind: Reduction
     operand: Expr
     number: Expr
+
+
+@dataclass(frozen=True, eq=False)
+class Mix(RouteNode):
+    """`softmax(scale * q . k) . v`: for each query the sum of the vectors of keys, weighted by a map."""
+
+    weights: Expr
+    vectors: Expr

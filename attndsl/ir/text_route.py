@@ -18,7 +18,7 @@ from attndsl.ir.route import (
     Softmax,
     Vectors,
 )
-from attndsl.ir.route_groups import PoolAlike, PoolWhere
+from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere
 
 Print = Callable[[Expr, int], str]
 """The text of an expression, in parentheses where it binds less tightly than a strength."""
@@ -36,7 +36,7 @@ def route_node(node: RouteNode, print_: Print) -> tuple[int, str]:
             return ATOM, "scale"
         case BlockIndex(side, blocks):
             return ATOM, f"{side}.{blocks}"
-        case Dot(left, right):
+        case Dot(left, right) | Mix(left, right):
             return PRODUCT, f"{print_(left, PRODUCT)} . {print_(right, PRODUCT + 1)}"
         case Softmax(operand, condition):
             second = "" if condition is TRUE else f", {print_(condition, 0)}"

@@ -112,6 +112,11 @@ class Resolver:
             case ast.Unary(operator, operand):
                 op = "not" if operator == "not" else "neg"
                 return self._apply(op, operator, (operand,), scope, node.span)
+            case ast.Binary("." | "in" as operator):
+                raise AttnTypeError(
+                    "A0375", f"`{operator}` has a meaning in routes only", span=node.span,
+                    note="this function is called from elsewhere", help="call it in a `route`",
+                )  # fmt: skip
             case ast.Binary(operator, left, right):
                 return self._apply(BINARY[operator], operator, (left, right), scope, node.span)
             case ast.Compare():

@@ -25,7 +25,7 @@ from attndsl.ir.route import (
 )
 from attndsl.passes import types
 from attndsl.passes.resolve_expr import Resolver
-from attndsl.passes.route_group import group_pool
+from attndsl.passes.route_group import group_pool, product
 from attndsl.passes.scope import Scope, Value, unknown_name
 from attndsl.syntax import ast
 
@@ -45,7 +45,7 @@ class RouteResolver(Resolver):
     def _resolve(self, node: ast.Expr, scope: Scope) -> Value:
         if isinstance(node, ast.Binary) and node.operator == ".":
             left, right = (types.scalar(self.expr(each, scope), "`.`", each.span) for each in node.children)
-            return Dot(left, right)
+            return product(left, right, self.spans.get)
         return super()._resolve(node, scope)
 
     def _name(self, node: ast.Name, scope: Scope) -> Value:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from attndsl.diagnostics import AttnTypeError
 from attndsl.ir.expr import Apply, Expr, FlatIndex, InputAt, Position, Side, topological
 from attndsl.ir.route import BlockIndex, Dot, OverHeads, Pool, Softmax, Vectors
-from attndsl.ir.route_groups import PoolAlike, PoolWhere
+from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere
 from attndsl.source import Span
 
 TOKEN = ""
@@ -59,6 +59,8 @@ def _grain(node: Expr, operands: list[Grain], place: Place) -> Grain:
                 if side == "q"
                 else Grain(value.query, None, value.vector)
             )
+        case Mix():
+            return replace(_both(node, operands, place), key=None, vector=True)
         case PoolAlike():
             return replace(_both(node, operands, place), vector=operands[0].vector)
         case Dot():
@@ -147,8 +149,10 @@ def blocks_numbered(root: Expr, side: Side) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def operand_context(node: Pool | PoolWhere, context: Grain) -> Grain:
+def operand_context(node: Pool | PoolWhere | Mix, context: Grain) -> Grain:
     """What the sides of a pool's operand stand for, given what those of the pool do."""
+    if isinstance(node, Mix):
+        return replace(context, key=grains(node.vectors, lambda _: None)[node.vectors].key)
     if isinstance(node, PoolWhere):
         return replace(context, query=TOKEN) if node.side == "q" else replace(context, key=TOKEN)
     inner = grains(node.operand, lambda _: None)[node.operand]
@@ -166,5 +170,5 @@ def in_contexts(root: Expr, context: Grain) -> Iterator[tuple[Expr, Grain]]:
         if (node, where) not in seen:
             seen.add((node, where))
             yield node, where
-            inner = operand_context(node, where) if isinstance(node, Pool | PoolWhere) else where
+            inner = operand_context(node, where) if isinstance(node, Pool | PoolWhere | Mix) else where
             stack.extend((child, inner) for child in node.children)

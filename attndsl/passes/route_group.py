@@ -1,4 +1,4 @@
-"""Resolution of pools over tokens with something in common: `sum(x in condition)`, `mean(k in number)`."""
+"""Resolution of pools over tokens: `sum(x in condition)`, `mean(k in number)`, and `map . v`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import cast
 
 from attndsl.diagnostics import AttnTypeError
 from attndsl.ir.expr import Expr, Side
-from attndsl.ir.route import Reduction, RouteNode
-from attndsl.ir.route_groups import PoolAlike, PoolWhere
+from attndsl.ir.route import Dot, Reduction, RouteNode
+from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere
 from attndsl.passes.route_grains import TOKEN, Place, grains
 from attndsl.source import Span
 
@@ -22,8 +22,8 @@ def group_pool(kind: str, operand: Expr, group: Expr, span: Span | None, place: 
     if kind not in KINDS or grain.vector or group.type == "real":
         raise AttnTypeError(
             "A0372", f"`{kind}` cannot run over this", span=span,
-            help="take the `mean`, `sum`, `max` or `min` over blocks, or over the tokens for which a condition "
-            "holds or an integer is the same",
+            help="take the `mean`, `sum`, `max` or `min` over blocks, or over tokens for which a condition"
+            " holds or an integer is the same",
         )  # fmt: skip
     if len(sides) != 1 or grain.of(sides[0]) != TOKEN:
         problem = "queries and keys" if sides else "no tokens"
@@ -39,3 +39,12 @@ def group_pool(kind: str, operand: Expr, group: Expr, span: Span | None, place: 
             help="group keys, as in `mean(k in chunk[k])`, and pool queries by `blocks`",
         )  # fmt: skip
     return PoolAlike(cast(Reduction, kind), operand, group)
+
+
+def product(left: Expr, right: Expr, place: Place) -> RouteNode:
+    """`x . y`: of two vectors, or of a map of weights and the vectors of keys."""
+    of_keys = grains(right, place)[right]
+    weights = grains(left, place)[left]
+    if of_keys.vector and of_keys.query is None and not weights.vector and weights.key is not None:
+        return Mix(left, right)
+    return Dot(left, right)

@@ -17,7 +17,7 @@ from torch import Tensor
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Apply, Const, Expr, Head, HeadDim, InputAt, InputElement, Position, Side, Table
 from attndsl.ir.route import BlockIndex, Dot, OverHeads, Pool, Route, ScaleFactor, Softmax, Vectors
-from attndsl.ir.route_groups import PoolAlike, PoolWhere
+from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere
 from attndsl.passes.route_grains import Grain, grains, operand_context
 from attndsl.runtime.route_groups import pooled_alike, pooled_where
 from attndsl.runtime.route_pools import pooled, reduced, split
@@ -100,6 +100,10 @@ class RouteScores:
                 return _softmax(self._value(operand, place), self._value(condition, place))
             case OverHeads():
                 return self._over_heads(node, place)
+            case Mix(weights, vectors):
+                inner = Place(operand_context(node, place.grain), place.rows)
+                map_, rows = self._value(weights, inner), self._value(vectors, inner)
+                return map_ @ with_heads(rows, map_.shape[1])
             case PoolWhere():
                 return self._pool_where(node, place)
             case PoolAlike():

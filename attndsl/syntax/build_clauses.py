@@ -47,7 +47,7 @@ class ClauseBuilder(ExpressionBuilder):
 
     def _allow_in(self, span: Span) -> None:
         """`in` has a meaning in the clause that begins here."""
-        kept = (node for node in self._routing_only if node.operator == "." or _start(node) < span.start)
+        kept = (node for node in self._routing_only if node.operator == "." or start_of(node) < span.start)
         self._routing_only = list(kept)
 
     def let(self, meta: Meta, name: Token, value: ast.Expr) -> ast.Let:
@@ -129,7 +129,7 @@ class ClauseBuilder(ExpressionBuilder):
     def route(self, meta: Meta, *steps: ast.RouteStep) -> ast.Route:
         """`route score ...` and the phrases below it."""
         span = self._until(meta, steps[-1])
-        self._routing_only = [node for node in self._routing_only if _start(node) < span.start]
+        self._routing_only = [node for node in self._routing_only if start_of(node) < span.start]
         return ast.Route(steps, span=span)
 
     def route_step(self, meta: Meta, word: Token, value: ast.Expr) -> ast.RouteStep:
@@ -167,7 +167,8 @@ class ClauseBuilder(ExpressionBuilder):
         )
 
 
-def _start(node: ast.Node) -> int:
+def start_of(node: ast.Node) -> int:
+    """Where a node begins in its source."""
     assert node.span is not None
     return node.span.start
 

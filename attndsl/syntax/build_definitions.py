@@ -10,7 +10,7 @@ from lark.tree import Meta
 from attndsl.diagnostics import AttnSyntaxError
 from attndsl.source import Span
 from attndsl.syntax import ast
-from attndsl.syntax.build_clauses import ClauseBuilder
+from attndsl.syntax.build_clauses import ClauseBuilder, start_of
 from attndsl.syntax.literals import read_documentation
 
 IN = "where blocks are pooled: after `query`, `key`, `value`, `route` and `gate`"
@@ -62,6 +62,7 @@ class TreeBuilder(ClauseBuilder):
     ) -> ast.Function:
         """`def name(...): ... return expr`."""
         span = self._until(meta, result)
+        self._routing_only = [node for node in self._routing_only if start_of(node) < span.start]
         return ast.Function(
             str(name), parameters or (), documentation or "", clauses, result.value, span=span
         )

@@ -294,6 +294,8 @@ def output(
             return nsa_output(q, k, v, masks["selected"], setting, inputs)
         case "sla":
             return sla_output(q, k, v, masks, inputs)
+        case "svg_route":
+            return attention(scores, masks["spatial"], v) + attention(scores, masks["temporal"], v)
     return attention(scores, masks[""], v)
 
 

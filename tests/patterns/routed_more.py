@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
+from tests.patterns.formulas import FORMULAS
 from tests.patterns.routed import (
     Array,
     Inputs,
@@ -12,6 +13,7 @@ from tests.patterns.routed import (
     Setting,
     arrays,
     causal,
+    each_head,
     largest,
     no_pairs,
     runs,
@@ -51,6 +53,26 @@ def dhsa(q: Tensor, k: Tensor, setting: Setting, inputs: Inputs) -> Masks:
     return {"": mask & causal(n)}
 
 
+def svg_route(q: Tensor, k: Tensor, setting: Setting, inputs: Inputs) -> Masks:
+    queries, keys, values = arrays(q, k, inputs["v"])
+    sizes = {"block": setting["block"], "multiple": setting["multiple"]}
+    near, across = (FORMULAS[name](setting["shape"], **sizes) for name in ("svg_spatial", "svg_temporal"))
+    sampled = np.flatnonzero(inputs["sampled"].numpy() > 0)
+    masks = {"spatial": no_pairs(queries, keys.shape[2]), "temporal": no_pairs(queries, keys.shape[2])}
+    for b, h in each_head(queries):
+        scores = queries[b, h, sampled] @ keys[b, h].T * q.shape[3] ** -0.5
+        full = softmax(scores) @ values[b, h]
+        lost = [
+            ((softmax(np.where(mask[sampled], scores, -np.inf)) @ values[b, h] - full) ** 2).sum()
+            for mask in (near, across)
+        ]
+        if lost[0] <= lost[1]:
+            masks["spatial"][b, h] = near
+        else:
+            masks["temporal"][b, h] = across
+    return masks
+
+
 def worth_of_keys(queries: Array, keys: Array, block: Array, chunk: Array) -> Array:
     """What each key is worth to a block of queries [heads, tokens, dim]. chunk: the chunk of each key."""
     query, mean = queries[:, block].mean((0, 1)) * len(block) ** 0.5, keys.mean(0)
@@ -66,7 +88,7 @@ def chunks(inputs: Inputs, batch: int) -> Array:
     return chunk if chunk.ndim == 1 else chunk[batch]
 
 
-PLANS = {"delta": delta, "dhsa": dhsa}
+PLANS = {"delta": delta, "dhsa": dhsa, "svg_route": svg_route}
 EDGES = {
     "delta": {
         "last page only": {"shape": 40, "heads": 2, "page": 8, "pages": 1, "last": 1},
@@ -77,6 +99,11 @@ EDGES = {
         "one token": {"shape": 1, "heads": 1, "page": 8, "pages": 2, "last": 1},
     },
     # Chunks of the tests have 23 tokens: where the budget ends inside of one, `test_routed_chunks.py` looks.
+    "svg_route": {
+        "both masks are full": {"shape": (2, 8), "heads": 2, "block": 4, "multiple": 9.0},
+        "no query is sampled": {"shape": (2, 8), "heads": 2, "block": 4, "multiple": 1.0},
+        "short last block": {"shape": (5, 13), "heads": 4, "kv_heads": 2, "block": 8, "multiple": 1.0},
+    },
     "dhsa": {
         "all keys": {"shape": 92, "heads": 2, "query_block": 46, "budget": 200, "local": 0},
         "last keys only": {"shape": 92, "heads": 2, "query_block": 46, "budget": 23, "local": 23},

@@ -138,8 +138,8 @@ class Call:
         }
 
     def masks(self) -> Masks:
-        (q, k, _), inputs = self.wide()
-        return PLANS[self.name](q, k, self.setting, inputs)
+        (q, k, v), inputs = self.wide()
+        return PLANS[self.name](q, k, self.setting, inputs | {"v": v})
 
     def output(self) -> Tensor:
         tensors, inputs = self.wide()
