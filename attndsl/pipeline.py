@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from attndsl import library
 from attndsl.diagnostics import AttnBindError, AttnNameError
-from attndsl.ir.bound import BoundIR, by_tiles, needs_more, with_heads
+from attndsl.ir.bound import BoundIR, algorithm_of, by_tiles, needs_more, with_heads
 from attndsl.ir.evaluate import check_inputs, mask_rows
 from attndsl.ir.expr import Head, Symbol
 from attndsl.ir.pattern import Input, Parameter, PatternIR
@@ -184,6 +184,10 @@ class Bound:
         branches = {each.branch: Bound(each, self.any_heads) for each in self.ir.branches}
         object.__setattr__(self, "branches", branches)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickled as what it is, without kernels, which every process finds for itself."""
+        return Bound, (self.ir, self.any_heads)
+
     @property
     def name(self) -> str:
         """The pattern's name with its parameters, such as `gna_w18x24x24_s16x8x8`."""
@@ -335,8 +339,13 @@ class Bound:
 
     @property
     def algorithm(self) -> str:
-        """What computes it: 'recurrence' or 'sums', in linear time, or 'tiles', pair by pair of tokens."""
-        return self.ir.linear.algorithm if self.ir.linear else "tiles"
+        """What computes it: 'recurrence' or 'sums', in linear time, or 'tiles', pair by pair of tokens.
+
+        'products' are those of matrices, where channels attend to one another.
+
+        Of a pattern with branches these are the names of all of its branches, as 'recurrence + tiles'.
+        """
+        return algorithm_of(self.ir)
 
     def using(self, algorithm: str) -> Bound:
         """The same pattern by 'tiles', although its weights are linear. Raises AttnBindError A0421."""
@@ -396,6 +405,12 @@ class Bound:
         """This bound pattern, with the tensors' head counts where bind left them open."""
         ir = self._ir_for_tensors(q, k)
         return self if ir is self.ir else Bound(ir)
+
+    def for_plan(self, plan: Plan | Mapping[str, Plan] | None) -> Bound:
+        """This bound pattern, with a plan's heads where bind left them open."""
+        given = plan.values() if isinstance(plan, Mapping) else [plan]
+        heads = max((getattr(each, "heads", 1) for each in given), default=1)
+        return self.with_heads(heads, heads) if self.any_heads and heads > 1 else self
 
     def _ir_for_tensors(self, q: torch.Tensor, k: torch.Tensor) -> BoundIR:
         shapes: list[Sequence[int]] = [getattr(tensor, "shape", ()) for tensor in (q, k)]
@@ -484,7 +499,7 @@ class Bound:
 
         predict: Callable[..., Report] = simulate_branches if self.branches else simulate
         return predict(
-            self.ir,
+            self.for_plan(plan).ir,
             device=device,
             q_tile=q_tile,
             kv_tile=kv_tile,

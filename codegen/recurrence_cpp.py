@@ -14,6 +14,7 @@ from attndsl.codegen.cpp import ELEMENTS, entry_point
 from attndsl.codegen.cpp_body import declaration, shared_buffers
 from attndsl.codegen.cpp_loops import print_row_loop, scalar
 from attndsl.codegen.cpp_tiles import SIZES, Buffer, Buffers, rows_of
+from attndsl.codegen.recurrence import Decay
 from attndsl.codegen.steps import (
     Chunks,
     Gather,
@@ -34,6 +35,14 @@ ROUNDED = frozenset({"q", "k", "v", "out", "out_gradient"})
 
 WHOLE = 16
 """Head and value dimensions are multiples of the widest vector, so that states have no incomplete ones."""
+
+CHUNKS: dict[Decay, int] = {"none": 32, "token": 32, "channel": 16}
+"""Tokens per chunk, the fastest of those tried."""
+
+
+def whole(channels: int) -> int:
+    """The least number of channels that fills vectors."""
+    return -(-channels // WHOLE) * WHOLE
 
 
 def print_recurrence(program: tile.Program, chunk: int, head_dim: int, value_dim: int, dtype: str) -> str:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from attndsl.cli import options
+from attndsl.cli.compile_branches import write_branches
+from attndsl.cli.compile_kernel import Request, stage
 from attndsl.cli.output import console, write_text
-from attndsl.cli.problem import Problem, bind
+from attndsl.cli.problem import bind
 from attndsl.diagnostics import AttnBackendError
 
 if TYPE_CHECKING:
-    from attndsl.codegen.triton_configuration import Direction
+    from attndsl.pipeline import Bound
 
 Target = Annotated[
     Literal["cpp", "reference", "triton", "sm80", "sm90", "sm100", "gfx942"],
@@ -78,10 +80,22 @@ def compile_pattern(
     else:
         problem = bind(pattern, shape, heads, kv_heads, key_shape, settings).of_branch(branch)
         element = "float8_e4m3fn" if dtype == "fp8" else options.LONG_NAMES[dtype]
-        text = _bound_stage(problem, target, emit, head_dim, element, kernel, standalone)
+        request = Request(target, emit, head_dim, element, kernel, standalone)
+        if problem.bound.branches and emit != "ir":
+            _write_branches(output, problem.bound, request)
+            return
+        text = stage(problem.bound, request)
     write_text(output, text)
     if output is not None and output.is_file():
         console().print(f"wrote {output}", markup=False, soft_wrap=True)
+
+
+def _write_branches(output: Path | None, bound: Bound, request: Request) -> None:
+    """A section or a file for every branch."""
+    is_code = request.emit in ("source", "asm")
+    comment = ("// " if request.on_cpu else "# ") if is_code else ""
+    for line in write_branches(output, bound, lambda branch: stage(branch, request), comment):
+        console().print(line, markup=False, soft_wrap=True)
 
 
 def refuse_target(target: str, emit: str) -> None:
@@ -125,58 +139,3 @@ def _pattern_ir(name: str) -> str:
     from attndsl.named_pattern import find_pattern
 
     return pattern_text(find_pattern(name).ir)
-
-
-def _bound_stage(
-    problem: Problem, target: str, emit: str, head_dim: int, dtype: str, kernel: Direction, standalone: bool
-) -> str:
-    from attndsl.ir.text import bound_text
-    from attndsl.passes.branch_spaces import refuse_flow, refuse_schedule
-    from attndsl.schedule.text import schedule_text
-
-    if emit == "ir":
-        return bound_text(problem.bound.ir)
-    refuse_schedule(problem.bound.ir)
-    if emit != "schedule":
-        refuse_flow(problem.bound.ir)
-    if target not in ("cpp", "reference"):
-        from attndsl.cli.compile_triton import triton_stage
-
-        return triton_stage(problem.bound.ir, target, emit, head_dim, dtype, kernel, standalone)
-    if emit == "schedule":
-        return schedule_text(problem.bound.schedule())
-    return _kernel(problem, emit, head_dim, dtype, kernel)
-
-
-def _kernel(problem: Problem, emit: str, head_dim: int, dtype: str, kernel: Direction) -> str:
-    from attndsl.codegen.cpp import ELEMENTS, print_kernel
-    from attndsl.codegen.listing import print_program
-    from attndsl.codegen.programs import program_of
-    from attndsl.codegen.standalone import standalone
-
-    program = program_of(problem.bound.ir, kernel)
-    if emit == "tile-ir":
-        return print_program(program)
-    if dtype not in ELEMENTS:
-        raise AttnBackendError(
-            "A0704",
-            f"C++ kernels compute {', '.join(ELEMENTS)}, not {dtype}",
-            help="use --dtype fp32, bf16 or fp16",
-        )
-    source = standalone(print_kernel(program, problem.bound.schedule(), head_dim, head_dim, dtype))
-    return source if emit == "source" else _assembly(source)
-
-
-def _assembly(source: str) -> str:
-    """The machine code of a kernel as the system's compiler prints it."""
-    import tempfile
-    from dataclasses import replace
-
-    from attndsl.runtime.compiler import find_compiler
-
-    compiler = find_compiler()
-    with tempfile.TemporaryDirectory() as folder:
-        text, result = Path(folder, "kernel.cpp"), Path(folder, "kernel.s")
-        text.write_text(source, encoding="utf-8")
-        replace(compiler, command=(*compiler.command, "-S")).compile(text, result)
-        return result.read_text(encoding="utf-8")

@@ -12,34 +12,42 @@ from attndsl.diagnostics import AttnBackendError
 from attndsl.ir.bound import BoundIR
 
 if TYPE_CHECKING:
+    from attndsl.cli.compile_kernel import Request
+    from attndsl.codegen.triton import PrintedKernel
     from attndsl.codegen.triton_configuration import Direction
+    from attndsl.codegen.triton_targets import Target
     from attndsl.runtime.triton_problem import Printer
 
 ANY_GPU = "sm80"
 """What the target `triton` is built for: kernels whose tiles fit the shared memory of newer GPUs too."""
 
 
-def triton_stage(
-    ir: BoundIR,
-    target: str,
-    emit: str,
-    head_dim: int,
-    dtype: str,
-    kernel: Direction = "forward",
-    standalone: bool = False,
-) -> str:
-    """One stage of a kernel. dtype: torch's name. Raises AttnBackendError (A07xx) for what there is not."""
-    require_torch()
-    from attndsl.cli.compile_recurrence import is_recurrence, recurrence_stage
+def target_of(name: str) -> Target:
+    """The GPU of a target's name."""
     from attndsl.codegen.triton_targets import TARGETS
+
+    return TARGETS[ANY_GPU if name == "triton" else name]
+
+
+def gpu_assembly(printed: PrintedKernel, target: Target) -> str:
+    """The machine code of a printed kernel."""
+    require_torch()
+    from attndsl.runtime.triton_target import cross_compile
+
+    compiled = cross_compile(printed, target)
+    return str(compiled.asm.get("ptx") or compiled.asm["amdgcn"])
+
+
+def triton_stage(ir: BoundIR, request: Request) -> str:
+    """One stage of a kernel of tiles. Raises AttnBackendError (A07xx) for what there is not."""
+    require_torch()
     from attndsl.runtime.compile import parse_dtype
     from attndsl.runtime.triton_problem import Printer, Problem
 
-    chosen = TARGETS[ANY_GPU if target == "triton" else target]
-    if is_recurrence(ir, emit):
-        return recurrence_stage(ir, chosen, emit, head_dim, dtype, kernel, standalone)
-    printer = Printer(Problem(ir, head_dim, head_dim, parse_dtype(dtype), chosen))
-    match emit:
+    kernel, head_dim = request.kernel, request.head_dim
+    problem = Problem(ir, head_dim, head_dim, parse_dtype(request.dtype), target_of(request.target))
+    printer = Printer(problem)
+    match request.emit:
         case "tile-ir":
             from attndsl.codegen.listing import print_program
             from attndsl.codegen.programs import program_of
@@ -54,8 +62,9 @@ def triton_stage(
 
             return resources_table(resources(printer.problem))
         case "asm":
-            return _assembly(printer, kernel)
-    return _source(printer, kernel, standalone)
+            printed = printer.print(kernel, printer.defaults(kernel)[0])
+            return gpu_assembly(printed, problem.target)
+    return _source(printer, kernel, request.standalone)
 
 
 def _source(printer: Printer, kernel: Direction, standalone: bool) -> str:
@@ -71,11 +80,3 @@ def _source(printer: Printer, kernel: Direction, standalone: bool) -> str:
             help="leave out --standalone, or --kernel",
         )
     return standalone_kernel(printed, printer.problem.ir, printer.problem.element)
-
-
-def _assembly(printer: Printer, kernel: Direction) -> str:
-    from attndsl.runtime.triton_target import cross_compile
-
-    printed = printer.print(kernel, printer.defaults(kernel)[0])
-    compiled = cross_compile(printed, printer.problem.target)
-    return str(compiled.asm.get("ptx") or compiled.asm["amdgcn"])

@@ -170,6 +170,15 @@ def needs_more(ir: BoundIR) -> bool:
     return bool(ir.low_rank or ir.branches or ir.derived or ir.route) or ir.weighting.needs_more
 
 
+def algorithm_of(ir: BoundIR) -> str:
+    """What computes a pattern: see `Bound.algorithm`."""
+    if ir.branches:
+        return " + ".join(map(algorithm_of, ir.branches))
+    if ir.over_channels:
+        return "products"
+    return ir.linear.algorithm if ir.linear else "tiles"
+
+
 def is_routed(ir: BoundIR) -> bool:
     """Whether the data decide which pairs are computed, in the pattern or one of its branches."""
     return ir.route is not None or any(each.route is not None for each in ir.branches)
@@ -195,6 +204,4 @@ def with_heads(ir: BoundIR, heads: int, kv_heads: int) -> BoundIR:
     derived = replace(ir.derived, kv_heads=kv_heads) if ir.derived else None
     wide = derived is not None and has_key_per_query_head(derived.tensors)
     branches = tuple(with_heads(each, heads, kv_heads) for each in ir.branches)
-    return replace(
-        ir, heads=heads, kv_heads=heads if wide else kv_heads, derived=derived, branches=branches
-    )
+    return replace(ir, heads=heads, kv_heads=heads if wide else kv_heads, derived=derived, branches=branches)

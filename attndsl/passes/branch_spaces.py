@@ -88,11 +88,16 @@ def refuse_derived(ir: BoundIR) -> None:
         )  # fmt: skip
 
 
-def refuse_flow(ir: BoundIR) -> None:
-    """Raise AttnBackendError A0707 for flows, which no kernel computes."""
+def refuse_products(ir: BoundIR) -> None:
+    """Raise AttnBackendError A0707 for flows and sums over all keys, which no kernel computes."""
     if ir.weighting.normalize == "flow":
         raise AttnBackendError(
             "A0707", f"the flows of `{ir.name}` are computed by products of matrices in torch",
+            help="call the bound pattern; there is no kernel to print",
+        )  # fmt: skip
+    if ir.linear is not None and ir.linear.algorithm == "sums":
+        raise AttnBackendError(
+            "A0707", f"the sums over all keys of `{ir.name}` are computed by products of matrices in torch",
             help="call the bound pattern; there is no kernel to print",
         )  # fmt: skip
 

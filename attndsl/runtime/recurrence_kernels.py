@@ -16,7 +16,7 @@ from torch import Tensor
 from attndsl.codegen.cpp import entry_point
 from attndsl.codegen.listing import print_program
 from attndsl.codegen.recurrence import RECURRENCES, Decay
-from attndsl.codegen.recurrence_cpp import print_recurrence
+from attndsl.codegen.recurrence_cpp import CHUNKS, print_recurrence
 from attndsl.codegen.standalone import standalone
 from attndsl.diagnostics import AttnBackendError
 from attndsl.runtime.build import Function, load_kernel
@@ -24,9 +24,6 @@ from attndsl.runtime.call import CCall, CTiling
 from attndsl.runtime.recurrence_problem import Problem, filled_up, filled_up_state
 from attndsl.runtime.threads import threads_for
 from attndsl.stages import dump
-
-CHUNKS: dict[Decay, int] = {"none": 32, "token": 32, "channel": 16}
-"""Tokens per chunk, the fastest of those tried."""
 
 TYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
 

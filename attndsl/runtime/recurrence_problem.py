@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from attndsl.codegen.recurrence import Decay
-from attndsl.codegen.recurrence_cpp import WHOLE
+from attndsl.codegen.recurrence_cpp import WHOLE, whole
 from attndsl.runtime.threads import threads_for
 
 LEAST_VALUES = 2 * WHOLE
@@ -87,11 +87,6 @@ class Problem:
 
     def _by_part(self, tensor: Tensor) -> Tensor:
         return tensor.view(self.parts, -1, *tensor.shape[1:])
-
-
-def whole(channels: int) -> int:
-    """The least number of channels that fills vectors."""
-    return -(-channels // WHOLE) * WHOLE
 
 
 def filled_up(tensor: Tensor) -> Tensor:

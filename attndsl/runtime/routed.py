@@ -184,12 +184,12 @@ def regime_of(ir: BoundIR, plan: Plan, q: Tensor, v: Tensor) -> Regime:
         return "tokens"
     if q.device.type == "cuda" or interprets():
         return "triton" if max(q.shape[3], v.shape[3]) <= MOST_CHANNELS and has_placed(ir) else "tokens"
-    if q.device.type != "cpu" or _has_terms_of_regions(ir):
+    if q.device.type != "cpu" or has_terms_of_regions(ir):
         return "tokens"
     return "blocks" if plan.q_block >= SMALLEST_UNIT else "gathered"
 
 
-def _has_terms_of_regions(ir: BoundIR) -> bool:
+def has_terms_of_regions(ir: BoundIR) -> bool:
     """Whether scores differ from one pair of segments to another."""
     return len({region.terms for region in ir.regions}) > 1
 

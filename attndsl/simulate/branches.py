@@ -36,9 +36,14 @@ class BranchesReport(Report):
 
     branches: Mapping[str, Report] = field(default_factory=dict)
 
+    @property
+    def algorithm(self) -> str:
+        """What computes the branches, as 'recurrence + tiles'."""
+        return " + ".join(each.algorithm for each in self.branches.values())
+
     def to_dict(self) -> dict[str, Any]:
         """Numbers, texts and lists only, for JSON; infinite speedups are None."""
-        whole = report_as_dict(replace(self, branches={}))
+        whole = report_as_dict(replace(self, branches={})) | {"algorithm": self.algorithm}
         return whole | {"branches": {name: each.to_dict() for name, each in self.branches.items()}}
 
     def __str__(self) -> str:
@@ -47,6 +52,7 @@ class BranchesReport(Report):
         partial = f"{self.full_tiles:,} full, {self.partial_tiles:,} partial"
         lines = [
             f"{self.name} on {self.device.name}: {self.tokens:,} tokens, {self.heads} heads, {count}",
+            f"  algorithm         {self.algorithm}",
             f"  density           {self.density:.2%}, FLOP speedup {times(self.flop_speedup)}",
             f"  tile speedup      {times(self.tile_speedup)} (the worst q tiles), mean {mean}",
             f"  visited tiles     {self.visited_tiles:,} of {self.total_tiles:,}: {partial}",
@@ -169,7 +175,8 @@ class BranchesExplanation:
         return {"name": self.name, "flops": self.flops, "branches": branches}
 
     def __str__(self) -> str:
-        parts = [f"{self.name}: {self.flops:.3g} FLOPs forward, in all branches"]
+        algorithm = " + ".join(each.report.algorithm for each in self.branches.values())
+        parts = [f"{self.name}: {algorithm}, {self.flops:.3g} FLOPs forward in all branches"]
         parts += [f"branch {name}\n{each}" for name, each in self.branches.items()]
         return "\n\n".join(parts)
 

@@ -10,7 +10,7 @@ import torch
 
 import attndsl
 from attndsl.diagnostics import AttnError
-from attndsl.passes.branch_spaces import refuse_flow
+from attndsl.passes.branch_spaces import refuse_products
 from attndsl.passes.joint import with_text
 from attndsl.passes.open_length import causally
 
@@ -73,7 +73,7 @@ MISTAKES: dict[str, Callable[[], Any]] = {
     "outputs_of_two_sizes": lambda: OUTPUTS(Q, Q, NARROW),
     "channels_have_no_lse": lambda: CHANNELS(Q, Q, Q, return_lse=True),
     "combination_has_no_lse": lambda: PAG(Q, Q, Q, return_lse=True),
-    "flow_in_a_kernel": lambda: refuse_flow(attndsl.pattern("flowformer").bind(shape=8).ir),
+    "flow_in_a_kernel": lambda: refuse_products(attndsl.pattern("flowformer").bind(shape=8).ir),
     "channels_in_a_kernel": lambda: CHANNELS.compile(backend="cpu", head_dim=16),
     "branches_take_whole_tensors": lambda: AGENT(Q, Q[:, :, :2], Q[:, :, :2]),
 }

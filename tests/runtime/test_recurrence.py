@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.library import opcheck
 
+from attndsl.codegen.recurrence_cpp import CHUNKS
 from attndsl.diagnostics import AttnCallError
 from attndsl.runtime.recurrence import recurrence, recurrence_step
-from attndsl.runtime.recurrence_kernels import CHUNKS
 from attndsl.runtime.recurrence_operators import recurrence_operator
 from tests.runtime.attention_cases import needs_compiler
 from tests.runtime.recurrence_cases import by_tokens, make_tensors

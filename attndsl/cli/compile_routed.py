@@ -1,0 +1,138 @@
+"""`attndsl compile` of patterns with a route: the kernels that are given a plan with each call.
+
+Their tiles and the tiles that they visit are arguments, so that one kernel serves all plans over units of
+the same size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from attndsl.cli.output import require_torch
+from attndsl.diagnostics import AttnBackendError
+from attndsl.ir.bound import BoundIR, pairs_only
+from attndsl.ir.route_units import route_table
+
+if TYPE_CHECKING:
+    from attndsl.cli.compile_kernel import Request
+    from attndsl.codegen.tile_ir import Program
+    from attndsl.codegen.triton import PrintedKernel
+    from attndsl.codegen.triton_configuration import Configuration, Direction
+    from attndsl.codegen.triton_targets import Target
+    from attndsl.pipeline import Bound
+
+KERNELS = ("forward", "dq", "dk_dv")
+
+
+def routed_stage(bound: Bound, request: Request) -> str:
+    """A stage of a kernel that takes a plan.
+
+    Raises AttnBackendError A0707 where torch gathers single keys, A0704 and A0711 for types and sizes that
+    there are no kernels for, A0728 for other kernels.
+    """
+    from attndsl.schedule.text import schedule_text
+
+    if request.emit == "schedule":
+        return f"what plans may choose from: the mask of `attend`\n{schedule_text(bound.schedule())}"
+    require_torch()
+    ir = bound.ir
+    if request.kernel not in KERNELS or (request.standalone and not request.on_cpu):
+        raise AttnBackendError(
+            "A0728", f"`{ir.name}` has a route: calls give a plan to its kernels, {', '.join(KERNELS)}",
+            help="use one of these kernels, without --standalone",
+        )  # fmt: skip
+    units = route_table(ir, "q")[1], route_table(ir, "k")[1]
+    return _on_cpu(ir, units, request) if request.on_cpu else _on_gpu(ir, units, request)
+
+
+def _on_cpu(ir: BoundIR, units: tuple[int, int], request: Request) -> str:
+    """A stage of a C++ kernel."""
+    from attndsl.cli.compile_kernel import cpp_text, refuse_element
+    from attndsl.codegen.cpp import print_kernel
+    from attndsl.codegen.listing import print_program
+    from attndsl.runtime.routed import SMALLEST_UNIT, has_terms_of_regions
+    from attndsl.runtime.routed_mask import StaticMask
+    from attndsl.runtime.routed_tiles import KV_TILE, Q_TILE, even_size
+
+    if units[1] < SMALLEST_UNIT or has_terms_of_regions(ir):
+        raise _torch_gathers(ir)
+    by_query = units[0] < SMALLEST_UNIT
+    program = _program(pairs_only(ir), request.kernel, by_query)
+    if request.emit == "tile-ir":
+        return print_program(program)
+    refuse_element(request)
+    tiles = Q_TILE if by_query else even_size(units[0], Q_TILE), even_size(units[1], KV_TILE)
+    sizes = request.head_dim, request.head_dim
+    schedule = StaticMask(pairs_only(ir)).schedule(*tiles)
+    return cpp_text(print_kernel(program, schedule, *sizes, request.dtype), request.emit)
+
+
+def _program(ir: BoundIR, kernel: Direction, by_query: bool) -> Program:
+    """The program of a kernel; queries that are routed one by one stand in several tiles."""
+    from attndsl.codegen.programs import program_of
+    from attndsl.codegen.slotted import slotted
+
+    program = program_of(ir, kernel)
+    return slotted(program) if by_query else program
+
+
+def _torch_gathers(ir: BoundIR) -> AttnBackendError:
+    return AttnBackendError(
+        "A0707", f"the keys that the route of `{ir.name}` chooses are gathered and attended to by torch",
+        help="call the bound pattern; there is no kernel to print",
+    )  # fmt: skip
+
+
+def _on_gpu(ir: BoundIR, units: tuple[int, int], request: Request) -> str:
+    """A stage of a Triton kernel."""
+    from attndsl.cli.compile_triton import gpu_assembly, target_of
+    from attndsl.codegen.listing import print_program
+    from attndsl.codegen.programs import program_of
+    from attndsl.ir.plan import Plan
+    from attndsl.passes.placed import placed
+    from attndsl.runtime.routed import SMALLEST_UNIT
+    from attndsl.runtime.routed_layout import has_placed
+    from attndsl.runtime.routed_triton import configurations
+    from attndsl.runtime.triton_problem import MOST_CHANNELS, TYPES
+
+    pairs = pairs_only(ir)
+    if units[1] < SMALLEST_UNIT or not has_placed(pairs):
+        raise _torch_gathers(ir)
+    if request.dtype not in TYPES or request.head_dim > MOST_CHANNELS:
+        raise AttnBackendError(
+            "A0711", f"kernels of plans compute {', '.join(TYPES)} with at most {MOST_CHANNELS} channels",
+            help="use --dtype fp32, bf16 or fp16, and fewer channels",
+        )  # fmt: skip
+    if request.emit == "tile-ir":
+        at = replace(placed(pairs, ir.query_space.size, ir.key_space.size), heads=1, kv_heads=1)
+        return print_program(program_of(at, request.kernel))
+    target, dim = target_of(request.target), request.head_dim
+    of_units = Plan(ir.query_space.size, ir.key_space.size, *units, indices=None, counts=None)
+    chosen = configurations(target, of_units, dim, dim, request.dtype)
+    if request.emit == "resources":
+        return _resources(pairs, target, chosen, request)
+    printed = _printed(pairs, request.kernel, chosen[request.kernel], request)
+    return gpu_assembly(printed, target) if request.emit == "asm" else printed.source
+
+
+def _printed(ir: BoundIR, kernel: Direction, chosen: Configuration, request: Request) -> PrintedKernel:
+    from attndsl.runtime.routed_triton import printed_kernel
+
+    rows, keys = ir.query_space.size, ir.key_space.size
+    dim = request.head_dim
+    return printed_kernel(ir, kernel, chosen, rows, keys, dim, dim, request.dtype)[0]
+
+
+def _resources(ir: BoundIR, target: Target, chosen: dict[Direction, Configuration], request: Request) -> str:
+    """What all kernels use, as a table."""
+    from attndsl.runtime.triton_resources import KernelResources, matrix_instruction, resources_table
+    from attndsl.runtime.triton_target import cross_compile, resources_of
+
+    rows = []
+    for kernel, each in chosen.items():
+        compiled = cross_compile(_printed(ir, kernel, each, request), target)
+        tiles = (each.q_tokens,), (each.kv_tokens,)
+        used = resources_of(compiled, target)
+        rows.append(KernelResources(kernel, target.name, *tiles, each, used, matrix_instruction(compiled)))
+    return resources_table(rows)
