@@ -93,8 +93,9 @@ def save_plan_picture(problem: Problem, file: Path, branch: str | None, head: in
     from attndsl.show.plan_figure import draw_plan
 
     check_suffix(path)
-    _check_head(head, problem.bound.ir.heads)
     plans = problem.bound.load_plan(file)
+    bound = problem.bound.for_plan(plans)
+    _check_head(head, bound.ir.heads)
     if branch is not None:
         plans = {name: each for name, each in plans.items() if name == branch}
         if not plans:
@@ -102,7 +103,7 @@ def save_plan_picture(problem: Problem, file: Path, branch: str | None, head: in
                 "A0855", f"`{file}` holds no plan of the branch `{branch}`",
                 help="leave out --branch, or name a branch with a route",
             )  # fmt: skip
-    write_bytes(path, encode(draw_plan(problem.bound.ir, plans, head), path))
+    write_bytes(path, encode(draw_plan(bound.ir, plans, head), path))
 
 
 def save_picture(subject: Subject, query: tuple[int, ...] | None, path: Path) -> None:

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attndsl.ir.bound import BoundIR
+from attndsl.ir.expr import TRUE
 from attndsl.ir.route_units import route_table
-from attndsl.schedule.block_map import FULL, BlockMap
+from attndsl.schedule.block_map import FULL, BlockMap, block_map
 from attndsl.schedule.heads import head_classes
 from attndsl.schedule.masks import build_maps
 from attndsl.schedule.ragged import ragged
@@ -116,15 +117,19 @@ class PlanTiles:
 
     @cached_property
     def _maps(self) -> tuple[BlockMap, ...]:
-        return build_maps(self.ir, self.queries.tiling, self.keys.tiling).maps
+        queries, keys = self.queries.tiling, self.keys.tiling
+        if any(mask is not TRUE for masks in self._classes for mask in masks.masks):
+            return build_maps(self.ir, queries, keys).maps
+        rows, ones = np.arange(queries.tiles), np.ones(queries.tiles, dtype=np.int64)
+        return (block_map(rows, 0 * ones, keys.tiles * ones, 0 * ones, queries.tiles, keys.tiles),)
 
     @cached_property
     def _fills(self) -> list[float]:
         """For every class of heads the visible part of its PARTIAL tiles."""
         fills = []
         q_counts, k_counts = self.queries.tiling.counts, self.keys.tiling.counts
-        for masks, block_map in zip(self._classes, self._maps, strict=True):
-            pairs, is_full = block_map.pairs(q_counts, k_counts), block_map.residual == FULL
+        for masks, mask in zip(self._classes, self._maps, strict=True):
+            pairs, is_full = mask.pairs(q_counts, k_counts), mask.residual == FULL
             partial = int(pairs[~is_full].sum())
             own = one_head(self.ir, masks)
             visible = visible_pairs(own, self.queries.tiling, self.keys.tiling) if partial else 0
@@ -139,14 +144,14 @@ class PlanTiles:
 
     # ------------------------------------------------------------ blocks of queries
 
-    def _of_blocks(self, lists: Lists, block_map: BlockMap, fill: float) -> TileCounts:
+    def _of_blocks(self, lists: Lists, mask: BlockMap, fill: float) -> TileCounts:
         rows, keys = lists.rows[lists.row], lists.key
         across = self.keys.count[keys]
         pair, inside = ragged(self.queries.count[rows] * across)
         q_tile = self.queries.tile(rows[pair], inside // across[pair])
         kv_tile = self.keys.tile(keys[pair], inside % across[pair])
         weight = lists.weights[lists.row][pair]
-        found = _Visits(self, block_map.residual_of(q_tile, kv_tile), q_tile, kv_tile, weight, fill)
+        found = _Visits(self, mask.residual_of(q_tile, kv_tile), q_tile, kv_tile, weight, fill)
         looked_at, inside = ragged(self.queries.count[lists.rows])
         tiles = self.queries.tile(lists.rows[looked_at], inside)
         visits = np.bincount(q_tile[found.is_visited], minlength=self.queries.tiling.tiles)[tiles]
@@ -167,11 +172,11 @@ class PlanTiles:
 
     # ------------------------------------------------------------ queries on their own
 
-    def _of_gathered(self, lists: Lists, block_map: BlockMap, fill: float) -> TileCounts:
+    def _of_gathered(self, lists: Lists, mask: BlockMap, fill: float) -> TileCounts:
         rows, keys = lists.rows[lists.row], lists.key
         pair, inside = ragged(self.keys.count[keys])
         q_tile, kv_tile = self.queries.tile(rows[pair], 0 * pair), self.keys.tile(keys[pair], inside)
-        residual = block_map.residual_of(q_tile, kv_tile)
+        residual = mask.residual_of(q_tile, kv_tile)
         found = _Visits(self, residual, q_tile, kv_tile, lists.weights[lists.row][pair], fill)
         is_full = np.bincount(pair, residual == FULL, len(keys)) == self.keys.count[keys]
         is_shown = np.bincount(pair, found.is_visited, len(keys)) > 0
@@ -210,10 +215,10 @@ class PlanTiles:
 
     # ------------------------------------------------------------ keys one by one
 
-    def _of_tokens(self, lists: Lists, block_map: BlockMap, fill: float) -> TileCounts:
+    def _of_tokens(self, lists: Lists, mask: BlockMap, fill: float) -> TileCounts:
         start = (np.cumsum(self.queries.sizes) - self.queries.sizes)[lists.rows] // TOKEN_TILE
         parts = [
-            self._of_token_tiles(part, block_map, fill)
+            self._of_token_tiles(part, mask, fill)
             for part in lists.chunks(_starts(start, np.bincount(lists.row, minlength=len(start))))
         ]
         visits, weights, keys, visible = (np.concatenate([part[n] for part in parts]) for n in range(4))
@@ -230,7 +235,7 @@ class PlanTiles:
             gathered_keys=float((keys * weights).sum()),
         )
 
-    def _of_token_tiles(self, lists: Lists, block_map: BlockMap, fill: float) -> tuple[Array, ...]:
+    def _of_token_tiles(self, lists: Lists, mask: BlockMap, fill: float) -> tuple[Array, ...]:
         """Of each tile of queries: kv tiles, how many such tiles there are, keys; and all visible pairs."""
         sizes = self.queries.sizes
         start = (np.cumsum(sizes) - sizes)[lists.rows] // TOKEN_TILE
@@ -241,7 +246,7 @@ class PlanTiles:
         weights = np.bincount(place, lists.weights, len(tiles)) / np.maximum(count, 1)
         q_tile = self.queries.tile(lists.rows[lists.row], 0 * lists.row)
         kv_tile = self.keys.tile(lists.key, 0 * lists.key)
-        residual = block_map.residual_of(q_tile, kv_tile)
+        residual = mask.residual_of(q_tile, kv_tile)
         found = _Visits(self, residual, q_tile, kv_tile, lists.weights[lists.row], fill)
         return -(-keys // self.kv_tokens), weights, keys, np.array([found.visible])
 

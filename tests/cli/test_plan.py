@@ -116,3 +116,34 @@ def test_the_plan_of_one_branch_is_drawn(
     words = ("show", *nsa, "--plan", tmp_path / "plan.npz", "-o", tmp_path / "plan.svg", "--branch")
     assert run(*words, "selected").code == 0
     assert "A0855" in refuse(*words, "sliding")
+
+
+def test_heads_that_are_left_open_are_those_of_the_plan(run: Callable[..., Any], tmp_path: Path) -> None:
+    run("plan", *MOBA, "-o", tmp_path / "plan.npz")
+    words = ("moba", "--shape", "128", "--set", "block=16", "--plan", tmp_path / "plan.npz")
+    assert json.loads(run("simulate", *words, "--json").out)["heads"] == 2
+    assert run("show", *words, "--head", "1", "-o", tmp_path / "plan.svg").code == 0
+
+
+SLA = ("sla", "--shape", "128", "--heads", "1", "--set", "keep=0.5")
+MISTAKES: dict[str, tuple[str, tuple[object, ...]]] = {
+    "tensors_without_keys": ("A0854", ("plan", *MOBA, "--tensors", "tensors.npz")),
+    "plan_of_no_branch": ("A0855", ("show", *SLA, "--plan", "sla.npz", "--branch", "marginal")),
+    "optimize_a_route": ("A0555", ("simulate", *MOBA, "--optimize")),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_golden_mistake(
+    name: str, refuse: Callable[..., str], golden: Callable[[str, str], None],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, q=np.zeros((1, 2, 128, 8)))
+    sla = attndsl.pattern("sla").bind(shape=128, heads=1, keep=0.5)
+    q = torch.randn(1, 1, 128, 8)
+    sla.save_plan({"critical": sla.plan(q, q)["critical"]}, "sla.npz")
+    code, words = MISTAKES[name]
+    error = refuse(*words)
+    assert code in error
+    golden(f"errors/{name}.txt", error)
