@@ -14,7 +14,8 @@ from typing import Any
 
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import FALSE, TRUE, Apply, Const, Expr, topological
-from attndsl.ir.route import Dot, OverHeads, Pool, Route, Softmax, Vectors
+from attndsl.ir.route import Dot, Pool, Route, RouteNode, Softmax, Vectors
+from attndsl.ir.route_groups import Mix
 from attndsl.ir.units import count_of_units
 from attndsl.passes.route_grains import Grain, grains
 from attndsl.simulate.devices import Device
@@ -139,7 +140,10 @@ class _Selection:
             case Softmax(_, condition):
                 passes = 1 if condition is TRUE else 5
                 yield Step(5.0 * size, 2 * SINGLE * size * passes, passes, by_chunk=by_chunk)
-            case OverHeads() | Apply() if size > 1:
+            case Mix(weights, vectors):
+                flops = 2.0 * self._size(weights, found[weights]) * self._width(vectors)
+                yield Step(flops, moved, 1, SLOWDOWN["ieee"], by_chunk)
+            case RouteNode() | Apply() if max(size, operands) > 1:
                 yield Step(float(max(size, operands)), moved, by_chunk=by_chunk)
 
     def _size(self, node: Expr, grain: Grain) -> float:

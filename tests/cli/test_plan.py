@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import attndsl
+from attndsl.cli.problem import example_options, examples
 
 MOBA = ("moba", "--shape", "128", "--heads", "2", "--set", "block=16", "--set", "topk=2")
 BOUND = attndsl.pattern("moba").bind(shape=128, heads=2, block=16, topk=2)
@@ -147,3 +148,32 @@ def test_golden_mistake(
     error = refuse(*words)
     assert code in error
     golden(f"errors/{name}.txt", error)
+
+
+def routed_examples() -> dict[str, list[str]]:
+    """The first example of every shipped pattern with a route, as options."""
+    found = {}
+    for name in attndsl.patterns():
+        pattern = attndsl.pattern(name)
+        if any(each.route is not None for each in (pattern.ir, *pattern.ir.branches)):
+            example = next(iter(examples(pattern.documentation).values()))
+            found[name] = [name, *example_options(example).split()]
+    return found
+
+
+EXAMPLES = routed_examples()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_plans_of_the_library_are_saved_and_predicted(
+    name: str, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    words = EXAMPLES[name]
+    assert run("plan", *words, "--head-dim", "16", "-o", tmp_path / "plan.npz").code == 0
+    for more in (("--plan", tmp_path / "plan.npz"), ("--draws", "2")):
+        report = json.loads(run("simulate", *words, *more, "--json").out, parse_constant=pytest.fail)
+        parts = [each["routing"] for each in report.get("branches", {"": report}).values()]
+        routings = [each for each in parts if each is not None]
+        assert routings
+        assert all(0 <= each["density"]["mean"] <= each["kept"]["mean"] <= 1 + 1e-9 for each in routings)
+        assert all(each["selection"]["flops"] > 0 for each in routings)
