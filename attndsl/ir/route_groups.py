@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from attndsl.ir.expr import Expr, Side
+from attndsl.ir.ops import Scalar
 from attndsl.ir.route import Reduction, RouteNode
 
 
@@ -36,3 +37,20 @@ class Mix(RouteNode):
 
     weights: Expr
     vectors: Expr
+
+
+@dataclass(frozen=True, eq=False)
+class TopAlike(RouteNode):
+    """`top(x in q.n - k.n, 8)`: whether a pair has one of the numbers with the largest sums of x.
+
+    Sums run over all queries and keys at which x has values. Among equals any may win.
+    """
+
+    operand: Expr
+    number: Expr
+    count: Expr
+
+    @property
+    def type(self) -> Scalar:
+        """A truth value."""
+        return "bool"

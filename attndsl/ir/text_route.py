@@ -18,7 +18,7 @@ from attndsl.ir.route import (
     Softmax,
     Vectors,
 )
-from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere
+from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere, TopAlike
 
 Print = Callable[[Expr, int], str]
 """The text of an expression, in parentheses where it binds less tightly than a strength."""
@@ -47,6 +47,8 @@ def route_node(node: RouteNode, print_: Print) -> tuple[int, str]:
         case TopOfHeads(operand, count, condition):
             third = "" if condition is TRUE else f", {print_(condition, 0)}"
             return ATOM, f"top({print_(operand, 0)} in heads, {print_(count, 0)}{third})"
+        case TopAlike(operand, group, count):
+            return ATOM, f"top({print_(operand, 0)} in {print_(group, 0)}, {print_(count, 0)})"
         case PoolWhere(kind, operand, group) | PoolAlike(kind, operand, group):
             return ATOM, f"{kind}({print_(operand, 0)} in {print_(group, 0)})"
         case OverHeads(kind, operand, group):

@@ -12,7 +12,7 @@ from attndsl.ir import intervals
 from attndsl.ir.blocks import Blocks
 from attndsl.ir.bound import BoundIR, LinearForm
 from attndsl.ir.expr import TRUE, Apply, Const, Expr, HeadDim, Side
-from attndsl.ir.intervals import UNKNOWN_NUMBER, Value
+from attndsl.ir.intervals import UNKNOWN_NUMBER, UNKNOWN_TRUTH, Value
 from attndsl.ir.route import BlockIndex, Pool, Route, RouteNode, Rule
 from attndsl.ir.units import count_of_units, unit_of_token
 from attndsl.passes.bind_blocks import bind_blocks
@@ -121,6 +121,8 @@ def check_route_ranges(route: Route, ir: BoundIR, numbers: Numbers) -> None:
             return intervals.between(*(np.asarray(each, dtype=object) for each in (0, max(count - 1, 0), 1)))
         if isinstance(node, HeadDim):
             return intervals.between(*(np.asarray(each, dtype=object) for each in (1, MOST_CHANNELS, 1)))
+        if isinstance(node, RouteNode) and node.type == "bool":
+            return UNKNOWN_TRUTH
         return UNKNOWN_NUMBER if isinstance(node, RouteNode) or node.type == "real" else known(node)
 
     roots = [route.score, route.among, route.prefer, route.always]

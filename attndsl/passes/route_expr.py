@@ -25,7 +25,7 @@ from attndsl.ir.route import (
 )
 from attndsl.passes import types
 from attndsl.passes.resolve_expr import Resolver
-from attndsl.passes.route_group import group_pool, product
+from attndsl.passes.route_group import group_pool, product, top_alike
 from attndsl.passes.scope import Scope, Value, unknown_name
 from attndsl.syntax import ast
 
@@ -71,10 +71,12 @@ class RouteResolver(Resolver):
 
     def _call(self, node: ast.Call, scope: Scope) -> Value:
         arguments = [each.value for each in node.arguments]
-        if len(arguments) == 1 and _is_membership(arguments[0]) and node.function not in POOLING:
+        if len(arguments) == 1 and _is_membership(arguments[0]) and node.function not in (*POOLING, "top"):
             raise unknown_name("way of pooling", node.function, POOLING, node.span, "A0242")
         if node.function in POOLING and len(arguments) == 1:
             return self._pooled(node.function, arguments[0], scope)
+        if node.function == "top" and arguments and _is_membership(arguments[0]):
+            return self._top(node, arguments, scope)
         if node.function == "softmax" and len(arguments) in (1, 2):
             return self._softmax(arguments, scope)
         return super()._call(node, scope)
@@ -115,6 +117,18 @@ class RouteResolver(Resolver):
         if name not in self.blocks:
             raise unknown_name("blocks", name, [*self.blocks, *GROUPS], group.span, "A0243")
         return Pool(kind, operand, name, sides)
+
+    def _top(self, node: ast.Call, arguments: Sequence[ast.Expr], scope: Scope) -> Expr:
+        if len(arguments) != 2 or any(each.name for each in node.arguments):
+            raise AttnTypeError(
+                "A0314", "`top` takes 2 positional arguments", span=node.span,
+                note=f"{len(arguments)} given here", help="write `top(x in q.n - k.n, 8)`",
+            )  # fmt: skip
+        membership = cast(ast.Binary, arguments[0])
+        operand = self._number(membership.left, "top", scope)
+        number = self._scalar(membership.right, "what is counted", scope)
+        count = self._scalar(arguments[1], "how many are kept", scope)
+        return top_alike(operand, number, count, membership.right.span, arguments[1].span, self.spans.get)
 
     def _is_group(self, node: ast.Expr, scope: Scope) -> bool:
         """Whether a pool runs over what an expression puts together, and not over blocks of a wrong name."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from attndsl.diagnostics import AttnTypeError
 from attndsl.ir.expr import Apply, Expr, FlatIndex, InputAt, Position, Side, topological
 from attndsl.ir.route import BlockIndex, Dot, OverHeads, Pool, Softmax, Vectors
-from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere
+from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere, TopAlike
 from attndsl.source import Span
 
 TOKEN = ""
@@ -61,6 +61,8 @@ def _grain(node: Expr, operands: list[Grain], place: Place) -> Grain:
             )
         case Mix():
             return replace(_both(node, operands, place), key=None, vector=True)
+        case TopAlike():
+            return operands[1]
         case PoolAlike():
             return replace(_both(node, operands, place), vector=operands[0].vector)
         case Dot():
@@ -149,8 +151,10 @@ def blocks_numbered(root: Expr, side: Side) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def operand_context(node: Pool | PoolWhere | Mix, context: Grain) -> Grain:
+def operand_context(node: Pool | PoolWhere | Mix | TopAlike, context: Grain) -> Grain:
     """What the sides of a pool's operand stand for, given what those of the pool do."""
+    if isinstance(node, TopAlike):
+        return Grain(TOKEN, TOKEN)
     if isinstance(node, Mix):
         return replace(context, key=grains(node.vectors, lambda _: None)[node.vectors].key)
     if isinstance(node, PoolWhere):
@@ -170,5 +174,7 @@ def in_contexts(root: Expr, context: Grain) -> Iterator[tuple[Expr, Grain]]:
         if (node, where) not in seen:
             seen.add((node, where))
             yield node, where
-            inner = operand_context(node, where) if isinstance(node, Pool | PoolWhere | Mix) else where
+            inner = (
+                operand_context(node, where) if isinstance(node, Pool | PoolWhere | Mix | TopAlike) else where
+            )
             stack.extend((child, inner) for child in node.children)

@@ -7,8 +7,8 @@ from typing import cast
 from attndsl.diagnostics import AttnTypeError
 from attndsl.ir.expr import Expr, Side
 from attndsl.ir.route import Dot, Reduction, RouteNode
-from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere
-from attndsl.passes.route_grains import TOKEN, Place, grains
+from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere, TopAlike
+from attndsl.passes.route_grains import TOKEN, Grain, Place, grains
 from attndsl.source import Span
 
 SIDES: tuple[Side, Side] = ("q", "k")
@@ -48,3 +48,22 @@ def product(left: Expr, right: Expr, place: Place) -> RouteNode:
     if of_keys.vector and of_keys.query is None and not weights.vector and weights.key is not None:
         return Mix(left, right)
     return Dot(left, right)
+
+
+def top_alike(
+    operand: Expr, number: Expr, count: Expr, span: Span | None, count_span: Span | None, place: Place
+) -> TopAlike:
+    """`top(x in number, count)`, all of tokens."""
+    of_number, of_operand = (grains(each, place)[each] for each in (number, operand))
+    names = {name for each in (of_number, of_operand) for name in (each.query, each.key) if name is not None}
+    if number.type != "int" or of_number == Grain() or of_operand.vector or names != {TOKEN}:
+        raise AttnTypeError(
+            "A0376", "`top` sums numbers of tokens over tokens or pairs with the same integer", span=span,
+            help="write `top(x in k.n, 8)` for keys, or `top(x in q.n - k.n, 8)` for diagonals",
+        )  # fmt: skip
+    if count.type != "int" or any(each != Grain() for each in grains(count, place).values()):
+        raise AttnTypeError(
+            "A0367", "`top` takes numbers known at bind", span=count_span,
+            help="use numbers, parameters and `extent(b)`",
+        )  # fmt: skip
+    return TopAlike(operand, number, count)

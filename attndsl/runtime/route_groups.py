@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,3 +40,51 @@ def _scattered(values: Tensor, place: Tensor, groups: int, kind: str) -> Tensor:
     """[.., groups, channels] of values [.., tokens, channels]."""
     result = values.new_full((*values.shape[:2], groups, values.shape[3]), NEUTRAL[kind])
     return result.scatter_reduce_(2, place, values, REDUCE[kind])
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Some integers for each head. first: the smallest there is. chosen: bool [batch, heads, integers]."""
+
+    first: int
+    chosen: Tensor
+
+    def holds(self, numbers: Tensor) -> Tensor:
+        """Which of the numbers [.., rows, keys] these are, bool [batch, heads, rows, keys]."""
+        place = numbers - self.first
+        inside = (place >= 0) & (place < self.chosen.shape[2])
+        batch, heads, count = self.chosen.shape
+        shape = batch, heads, *place.shape[2:]
+        place = place.clamp(0, count - 1).expand(shape).flatten(2)
+        return self.chosen.gather(2, place).view(shape) & inside
+
+
+def top_numbers(parts: Iterable[tuple[Any, Tensor]], count: int) -> Numbers:
+    """The `count` integers with the largest sums. parts: values and their integers, [.., rows, keys] each."""
+    sums: Tensor | None = None
+    first = 0
+    for values, numbers in parts:
+        values = torch.as_tensor(values, device=numbers.device)
+        shape = np.broadcast_shapes(values.shape, numbers.shape)
+        values, numbers = values.expand(shape), numbers.expand(shape)
+        own = int(numbers.min())
+        part = values.new_full((*values.shape[:2], int(numbers.max()) - own + 1), -torch.inf)
+        part.scatter_reduce_(2, (numbers - own).flatten(2), torch.zeros_like(values).flatten(2), "amax")
+        part.scatter_add_(2, (numbers - own).flatten(2), values.flatten(2))
+        sums, first = (part, own) if sums is None else _added(sums, first, part, own)
+    assert sums is not None, "there are rows"
+    places = sums.topk(min(max(count, 0), sums.shape[2]), dim=2).indices
+    chosen = torch.zeros(sums.shape, dtype=torch.bool, device=sums.device).scatter_(2, places, True)
+    return Numbers(first, chosen & (sums > -torch.inf))
+
+
+def _added(sums: Tensor, first: int, part: Tensor, own: int) -> tuple[Tensor, int]:
+    """The sums of integers from `first` on and those from `own` on, -inf where there is none of either."""
+    start, end = min(first, own), max(first + sums.shape[2], own + part.shape[2])
+    wide = [
+        torch.nn.functional.pad(each, (at - start, end - at - each.shape[2]), value=-torch.inf)
+        for each, at in ((sums, first), (part, own))
+    ]
+    found = [torch.where(each > -torch.inf, each, 0.0) for each in wide]
+    exists = (wide[0] > -torch.inf) | (wide[1] > -torch.inf)
+    return torch.where(exists, found[0] + found[1], -torch.inf), start

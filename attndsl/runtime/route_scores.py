@@ -17,9 +17,9 @@ from torch import Tensor
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Apply, Const, Expr, Head, HeadDim, InputAt, InputElement, Position, Side, Table
 from attndsl.ir.route import BlockIndex, Dot, OverHeads, Pool, Route, ScaleFactor, Softmax, Vectors
-from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere
-from attndsl.passes.route_grains import Grain, grains, operand_context
-from attndsl.runtime.route_groups import pooled_alike, pooled_where
+from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere, TopAlike
+from attndsl.passes.route_grains import TOKEN, Grain, grains, operand_context
+from attndsl.runtime.route_groups import Numbers, pooled_alike, pooled_where, top_numbers
 from attndsl.runtime.route_pools import pooled, reduced, split
 from attndsl.runtime.route_units import sides
 from attndsl.runtime.torch_expression import TORCH_OPS
@@ -27,6 +27,9 @@ from attndsl.runtime.torch_expression import TORCH_OPS
 Rows = slice | Tensor
 """Some query units."""
 ALL = slice(None)
+TOKENS = Grain(TOKEN, TOKEN)
+ENTRIES = 2**20
+"""Entries of the map of a head that are summed at a time."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class RouteScores:
         self.units = sides(ir, route, q.device)
         self.grain = Grain(route.queries, route.keys)
         self.dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
+        self._chosen: dict[TopAlike, Numbers] = {}
         self._of_keys: dict[tuple[Expr, str | None], Any] = {}
         self._grains: dict[Expr, Mapping[Expr, Grain]] = {}
 
@@ -108,6 +112,8 @@ class RouteScores:
                 return self._pool_where(node, place)
             case PoolAlike():
                 return self._pool_alike(node, place)
+            case TopAlike():
+                return self._top_alike(node, place)
             case InputAt() | InputElement():
                 return self._input(node, place)
             case Table(_, entries, index):
@@ -210,6 +216,29 @@ class RouteScores:
             return pooled_alike(value, numbers, node.kind)
         value = transposed(value) if isinstance(value, Tensor) and value.ndim == 4 else value
         return transposed(pooled_alike(value, numbers, node.kind))
+
+    def _top_alike(self, node: TopAlike, place: Place) -> Tensor:
+        if node not in self._chosen:
+            self._chosen[node] = self._top_numbers(node)
+        return self._chosen[node].holds(self._numbers(node, place.rows))
+
+    def _top_numbers(self, node: TopAlike) -> Numbers:
+        """The numbers with the largest sums. Rows at which the operand is 0 add nothing, and are left out."""
+        operand, rows = node.operand, torch.arange(self.units["q"].count(""), device=self.device)
+        match operand:
+            case Apply("select", (condition, value, Const(0.0))) if self._grain(condition).key is None:
+                holds = self._of_tokens(condition, Place(TOKENS, ALL), "q")
+                if holds.shape[:2] == (1, 1):
+                    operand, rows = value, rows[holds.flatten()]
+        step = max(1, ENTRIES // max(1, self.units["k"].count("")))
+        chunks = [rows[start : start + step] for start in range(0, len(rows), step)]
+        return top_numbers(
+            ((self._value(operand, Place(TOKENS, each)), self._numbers(node, each)) for each in chunks),
+            int(self._value(node.count, Place(TOKENS, ALL))),
+        )
+
+    def _numbers(self, node: TopAlike, rows: Rows) -> Tensor:
+        return torch.as_tensor(self._value(node.number, Place(TOKENS, rows)), device=self.device)
 
     def _of_tokens(self, root: Expr, place: Place, side: Side) -> Tensor:
         """What is said of each token of one side, also where it is the same for all."""
