@@ -7,7 +7,7 @@ them: they may speak of the vectors of tokens, pool them, and compare them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Literal
 
 from attndsl.ir.blocks import Blocks
@@ -35,13 +35,13 @@ class RouteNode(Expr):
     @property
     def children(self) -> tuple[Expr, ...]:
         """The fields that are expressions."""
-        found = (getattr(self, each.name) for each in fields(self))
+        found = (getattr(self, name) for name in self.__dataclass_fields__)
         return tuple(each for each in found if isinstance(each, Expr))
 
     def rebuilt(self, children: tuple[Expr, ...]) -> Expr:
         """The same node over other operands."""
         given = iter(children)
-        values = (getattr(self, each.name) for each in fields(self))
+        values = (getattr(self, name) for name in self.__dataclass_fields__)
         node: Expr = type(self)(*(next(given) if isinstance(each, Expr) else each for each in values))
         return node
 

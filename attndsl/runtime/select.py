@@ -12,11 +12,11 @@ from torch import Tensor
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Const, Expr
 from attndsl.ir.plan import Plan
-from attndsl.ir.route import Route
+from attndsl.ir.route import Dot, Route
 from attndsl.passes.route_grains import grains
 from attndsl.runtime.plan_units import plan_of
 from attndsl.runtime.route_scores import RouteScores, with_heads
-from attndsl.runtime.select_conditions import conditions
+from attndsl.runtime.select_conditions import Conditions, conditions
 from attndsl.runtime.select_lists import Lists, joined, lists_of, top_lists
 from attndsl.runtime.select_rules import kept
 
@@ -58,16 +58,25 @@ def _chosen(scores: RouteScores, route: Route, rows: slice, keys: int) -> Lists:
     value = torch.as_tensor(scores.on_rows(route.score, rows), device=scores.device).to(scores.dtype)
     found = conditions(scores, route, rows)
     shape = _shape([value, *found.given], rows, keys)
-    value = _spread_out(value, shape)
-    excluded = found.excluded()
-    if excluded is not None:
-        value = value.masked_fill(excluded, -torch.inf)
+    value = _taking_part(_spread_out(value, shape), found, isinstance(route.score, Dot))
     count, own_pools = route.rule.arguments[0], route.per == ("query",)
     if route.rule.name == "top" and own_pools and found.prefer is None and isinstance(count, Const):
         return top_lists(value, int(count.value), found.always_listed(shape[2], keys))
     preferred = None if found.prefer is None else _spread_out(found.on_rows(found.prefer), shape)
     chosen = _select(scores, route, value, preferred)
     return lists_of(chosen if found.always is None else chosen | found.on_rows(found.always))
+
+
+def _taking_part(value: Tensor, found: Conditions, finite: bool) -> Tensor:
+    """The scores, -inf where an entry takes no part in the selection."""
+    excluded = found.excluded()
+    if excluded is None:
+        return value
+    if not finite:
+        return value.masked_fill(found.on_rows(excluded), -torch.inf)
+    # several times as fast as filling, and equal for all scores but infinite ones
+    hidden = torch.zeros(excluded.shape, dtype=value.dtype, device=value.device)
+    return value + found.on_rows(hidden.masked_fill_(excluded, -torch.inf))
 
 
 def _shape(parts: list[Tensor], rows: slice, keys: int) -> tuple[int, int, int, int]:

@@ -37,14 +37,13 @@ class Conditions:
         return [each for each in (self.among, self.prefer, self.always) if each is not None]
 
     def excluded(self) -> Tensor | None:
-        """The entries that take no part in the selection: what is always kept does not compete."""
+        """What does not compete, by row or block: what is no candidate, and what is kept anyway."""
         among, always = self.among, self.always
-        if among is not None and always is not None:
-            among, always = aligned([among, always])
-            return self.on_rows(~among | always)
-        if among is not None:
-            return self.on_rows(~among)
-        return None if always is None else self.on_rows(always)
+        if among is None or always is None:
+            return always if among is None else ~among
+        among, always = aligned([among, always])
+        excluded: Tensor = ~among | always
+        return excluded
 
     def always_listed(self, rows: int, keys: int) -> Tensor | None:
         """What is always kept as lists of keys, [batch or 1, heads or 1, rows, most], padded with -1."""
