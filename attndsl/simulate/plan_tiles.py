@@ -37,6 +37,9 @@ SMALLEST_UNIT = 16
 TOKEN_TILE = 64
 """Queries of a tile for which keys are gathered one by one; that of `runtime/routed_tokens.py`."""
 
+COARSE = 256
+"""Queries in a row that are looked at together for masks of units; that of `runtime/routed_gathering.py`."""
+
 CHUNK = 2**22
 """Pairs of units that are looked at at once."""
 
@@ -180,26 +183,40 @@ class PlanTiles:
         found = _Visits(self, residual, q_tile, kv_tile, lists.weights[lists.row][pair], fill)
         is_full = np.bincount(pair, residual == FULL, len(keys)) == self.keys.count[keys]
         is_shown = np.bincount(pair, found.is_visited, len(keys)) > 0
+        is_full &= self._is_full_for_neighbours(rows, keys, is_full | ~is_shown)
         tokens = np.where(is_shown, (self.queries.sizes[lists.rows] * lists.weights)[lists.row], 0.0)
         full_tiles = np.ceil(np.bincount(keys, tokens * is_full, len(self.keys.sizes)) / self.q_tokens - 1e-9)
         partial = self._partial_tiles(keys, tokens * ~is_full)
         chosen = found.is_visited & ~is_full[pair]
-        with_masks = len(np.unique(partial[pair[chosen]] * self.keys.tiling.tiles + kv_tile[chosen]))
+        tiles, queries = np.unique(partial[is_shown & ~is_full], return_counts=True)
+        visited, place = np.unique(
+            partial[pair[chosen]] * self.keys.tiling.tiles + kv_tile[chosen], return_inverse=True
+        )
+        own = queries[np.searchsorted(tiles, visited // max(self.keys.tiling.tiles, 1))]
+        decided = int((np.bincount(place, residual[chosen] == FULL, len(visited)) == own).sum())
         visits = np.bincount(lists.row[pair[found.is_visited]], minlength=len(lists.rows))
         gathered = np.bincount(keys, tokens, len(self.keys.sizes))
         full = float((full_tiles * self.keys.count).sum())
         return TileCounts(
-            visited=full + with_masks,
-            full=full,
+            visited=full + len(visited),
+            full=full + decided,
             worst=int(visits.max(initial=0)),
             mean=_mean(visits, lists.weights),
-            programs=float(full_tiles.sum()) + len(np.unique(partial[is_shown & ~is_full])),
+            programs=float(full_tiles.sum()) + len(tiles),
             longest=int(self.keys.count.max(initial=0)),
             visible=found.visible,
             listed=self._listed(lists),
             key_imbalance=float(gathered.max(initial=0) / gathered.mean()) if gathered.any() else 1.0,
             slots=float(tokens.sum()),
         )
+
+    def _is_full_for_neighbours(self, rows: Array, keys: Array, is_full: Array) -> Array:
+        """Whether all queries of the same run that list a unit see all of it: masks are left out by run."""
+        first = np.cumsum(self.queries.sizes) - self.queries.sizes
+        run = first[rows] // max(COARSE, int(self.keys.sizes.max(initial=1)))
+        cell = run * len(self.keys.sizes) + keys
+        found: Array = np.bincount(cell, ~is_full)[cell] == 0
+        return found
 
     def _partial_tiles(self, keys: Array, tokens: Array) -> Array:
         """The number of the gathered tile in which each pair of a query and a key unit stands."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from attndsl.ir.plan import Plan, unit_of_token
 from attndsl.pipeline import Bound
+from attndsl.simulate import plan_tiles
 
 Array = NDArray[np.int64]
 
@@ -50,7 +51,7 @@ def of_blocks(bound: Bound, plan: Plan, head: int, q_size: int, kv_size: int) ->
 
 
 def of_gathered(bound: Bound, plan: Plan, head: int, q_size: int, kv_size: int) -> Counts:
-    """Plans of single queries: those that see all of a unit are gathered apart from those that see a part."""
+    """Plans of single queries: those of runs that see all of a unit are gathered apart from the others."""
     static = np.broadcast_to(bound.mask(), (bound.ir.heads, plan.queries, plan.keys))[head]
     shown = static & plan.of_heads(bound.ir.heads)[0][head]
     unit = unit_of_token(plan.keys, plan.kv_block, plan.kv_units)
@@ -58,15 +59,21 @@ def of_gathered(bound: Bound, plan: Plan, head: int, q_size: int, kv_size: int) 
     visited = full = 0
     per_query = np.zeros(plan.queries, dtype=np.int64)
     for number in range(plan.key_units):
-        own = np.flatnonzero(unit == number)
-        seen = shown[:, own]
-        tiles = np.stack([seen[:, kv_tile[own] == tile].any(1) for tile in np.unique(kv_tile[own])], 1)
+        own_keys = np.flatnonzero(unit == number)
+        seen, names = shown[:, own_keys], np.unique(kv_tile[own_keys])
+        tiles = np.stack([seen[:, kv_tile[own_keys] == tile].any(1) for tile in names], 1)
         per_query += tiles.sum(1)
-        whole = np.flatnonzero(seen.all(1))
+        run = np.arange(plan.queries) // max(plan_tiles.COARSE, plan.kv_block)
+        cut = np.bincount(run, seen.any(1) & ~seen.all(1))[run] > 0
+        whole = np.flatnonzero(seen.all(1) & ~cut)
         full += -(-len(whole) // q_size) * tiles.shape[1]
-        part = np.flatnonzero(seen.any(1) & ~seen.all(1))
+        part = np.flatnonzero(seen.any(1) & cut)
         for start in range(0, len(part), q_size):
-            visited += int(tiles[part[start : start + q_size]].any(0).sum())
+            own = part[start : start + q_size]
+            visited += int(tiles[own].any(0).sum())
+            decided = [seen[own][:, kv_tile[own_keys] == tile].all() for tile in names]
+            full += sum(decided)
+            visited -= sum(decided)
     return Counts(visited + full, full, int(per_query.max()), int(shown.sum()))
 
 

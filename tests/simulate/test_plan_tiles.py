@@ -7,12 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import attndsl
+from attndsl.ir.bound import pairs_only
 from attndsl.ir.plan import Plan, of_pairs
 from attndsl.ir.route_units import route_table
 from attndsl.pipeline import Bound
-from attndsl.runtime import routed, routed_tokens
+from attndsl.runtime import routed, routed_gathering, routed_tokens
+from attndsl.runtime.routed_blocks import BlockKernels
+from attndsl.runtime.routed_gathering import Gathering
+from attndsl.runtime.routed_mask import StaticMask
+from attndsl.runtime.routed_tiles import KV_TILE, Q_TILE, even_size
 from attndsl.simulate import plan_tiles
 from attndsl.simulate.plan_lists import lists_of_plan
 from attndsl.simulate.plan_sides import tile_box
@@ -46,8 +52,19 @@ CASES: dict[str, tuple[str, dict[str, Any], Oracle, int, int]] = {
 }  # fmt: skip
 
 
+KERNELS: dict[str, dict[str, Any]] = {
+    "moba": {"shape": 1024, "block": 128},
+    "vmoba": {"shape": (4, 8, 8), "chunk": (2, 4, 8)},
+    "xattention": {"shape": 600, "block": 64},
+    "sparge": {"shape": 512},
+    "draft": {"shape": (2, 16, 16), "text": 40, "pool": 8},
+}
+
+
+@pytest.mark.parametrize("coarse", [1, 64])
 @pytest.mark.parametrize("name", CASES)
-def test_counts_are_those_of_the_mask(name: str) -> None:
+def test_counts_are_those_of_the_mask(name: str, coarse: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_tiles, "COARSE", coarse)
     pattern, numbers, oracle, q_size, kv_size = CASES[name]
     bound = attndsl.pattern(pattern).bind(heads=2, **numbers)
     plan = random_plan(bound)
@@ -74,6 +91,28 @@ def test_imbalance_over_key_units() -> None:
 def test_the_sizes_are_those_of_the_kernels() -> None:
     assert plan_tiles.SMALLEST_UNIT == routed.SMALLEST_UNIT
     assert plan_tiles.TOKEN_TILE == routed_tokens.TILE
+    assert plan_tiles.COARSE == routed_gathering.COARSE
+
+
+@pytest.mark.parametrize("name", ["moba", "vmoba", "xattention", "sparge", "draft"])
+def test_kernels_visit_as_many_tiles(name: str) -> None:
+    bound = attndsl.pattern(name).bind(heads=2, **KERNELS[name])
+    q, k = torch.randn(2, 1, 2, bound.ir.query_space.size, 16)
+    plan = bound.plan(q, k)
+    ir = pairs_only(bound.ir)
+    if plan.q_block == 1:
+        sizes = Q_TILE, even_size(plan.kv_block, KV_TILE)
+        gathering = Gathering(StaticMask(ir), plan, *sizes)
+        real = [next(gathering.chunks(0, head)).map for head in range(2)]
+    else:
+        blocks = BlockKernels(ir, plan, 16, 16, torch.float32)
+        sizes = even_size(plan.q_block, Q_TILE), even_size(plan.kv_block, KV_TILE)
+        maps, number = blocks.maps.of_heads(1)
+        real = [maps[number[0, head]] for head in range(2)]
+    found = PlanTiles(bound.ir, *sizes)
+    for head in range(2):
+        counts = found.count(lists_of_plan(plan, 0, head), head)
+        assert (counts.visited, counts.full) == (real[head].visited_tiles, real[head].full_tiles)
 
 
 @pytest.mark.parametrize(
