@@ -14,11 +14,13 @@ from attndsl.ir.bound import BoundIR
 from attndsl.ir.plan_checks import plans_by_name
 from attndsl.passes.branch_spaces import refuse_channels
 from attndsl.schedule.tile_arguments import Extents
+from attndsl.simulate.branch_times import BranchTimes, branch_times
 from attndsl.simulate.devices import Device
 from attndsl.simulate.devices import device as find_device
 from attndsl.simulate.explain import Explanation, explain
 from attndsl.simulate.plan_draws import DEFAULT, Distribution
 from attndsl.simulate.report import Report, simulate
+from attndsl.simulate.routing_text import times_lines
 from attndsl.simulate.speedup import check_share, end_to_end, ratio
 from attndsl.simulate.text import report_as_dict, times
 
@@ -31,10 +33,11 @@ class BranchesReport(Report):
     pattern, above 1 where branches count pairs twice. tile_speedup: the time of dense attention / the time of
     all branches, each by its worst q tile; tile_speedup_mean by all its tiles. Linear weights take the part
     of the time of their tiles that is predicted. Counts are sums over the branches, which have tiles of
-    their own.
+    their own. together: selection and attention of all branches, where some route.
     """
 
     branches: Mapping[str, Report] = field(default_factory=dict)
+    together: BranchTimes | None = None
 
     @property
     def algorithm(self) -> str:
@@ -43,7 +46,8 @@ class BranchesReport(Report):
 
     def to_dict(self) -> dict[str, Any]:
         """Numbers, texts and lists only, for JSON; infinite speedups are None."""
-        whole = report_as_dict(replace(self, branches={})) | {"algorithm": self.algorithm}
+        whole = report_as_dict(replace(self, branches={}, together=None)) | {"algorithm": self.algorithm}
+        whole["together"] = self.together.to_dict() if self.together else None
         return whole | {"branches": {name: each.to_dict() for name, each in self.branches.items()}}
 
     def __str__(self) -> str:
@@ -61,6 +65,8 @@ class BranchesReport(Report):
             share = f"of a model with {self.attention_share:.1%} attention"
             flop = times(self.flop_end_to_end_speedup)
             lines.append(f"  end to end        {times(self.end_to_end_speedup)} {share}; by FLOPs {flop}")
+        if self.together is not None:
+            lines += times_lines(self.together)
         for name, each in self.branches.items():
             lines += [f"branch {name}", *(f"  {line}" for line in str(each).splitlines())]
         return "\n".join(lines)
@@ -147,7 +153,8 @@ def simulate_branches(
             branch, device=device, q_tile=q_own, kv_tile=kv_own, head_dim=head_dim, batch=batch,
             plan=plans.get(branch.branch), distribution=distribution,
         )  # fmt: skip
-    return summed(ir, target, share, reports)
+    together = branch_times(ir, target, reports, head_dim, batch)
+    return replace(summed(ir, target, share, reports), together=together)
 
 
 def _tiles_of(

@@ -157,7 +157,7 @@ def routing_figures(
         gathered_keys=ir.heads * fmean(each.total("gathered_keys") for each in figures),
         selection=selection_work(ir, target, head_dim, batch),
         attention_seconds=spread([each.seconds for each in figures]),
-        dense_seconds=_dense(problem).seconds,
+        dense_seconds=dense_work(problem).seconds,
         assumptions=() if plan is not None else draws.assumptions,
     )
 
@@ -212,7 +212,7 @@ def _attention_seconds(problem: Problem, counts: Sequence[TileCounts]) -> float:
     return time
 
 
-def _dense(problem: Problem) -> Work:
+def dense_work(problem: Problem) -> Work:
     """Dense attention with the device's own tiles."""
     device = problem.device
     whole = replace(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attndsl.simulate.units import duration, large
 
 if TYPE_CHECKING:
+    from attndsl.simulate.branch_times import BranchTimes
     from attndsl.simulate.routing import RoutingFigures, Spread
 
 WAYS = {
@@ -24,9 +25,19 @@ def routing_lines(found: RoutingFigures) -> Iterator[str]:
     yield f"    {'load':<15} {'; '.join(_loads(found))}"
     yield f"    {'selection':<15} {_selection(found)}"
     yield f"    {'attention':<15} {duration(found.attention_seconds.mean)}{_around(found.attention_seconds)}"
-    faster = f"{found.speedup:.3g}x as fast" if found.speedup >= 1 else f"{1 / found.speedup:.3g}x slower"
-    yield f"    {'dense':<15} {duration(found.dense_seconds)}: both together are {faster}"
+    yield f"    {'dense':<15} {duration(found.dense_seconds)}: both together are {_compared(found.speedup)}"
     yield f"    {'for':<15} batch {found.batch}, head_dim {found.head_dim}, bfloat16, forward"
+
+
+def times_lines(found: BranchTimes) -> Iterator[str]:
+    """For patterns of branches: selection and attention of all of them."""
+    parts = f"selection {duration(found.selection_seconds)}, attention {duration(found.attention_seconds)}"
+    yield f"  time              {parts}: {found.selection_share:.0%} is selection"
+    yield f"  dense             {duration(found.dense_seconds)}: both together are {_compared(found.speedup)}"
+
+
+def _compared(speedup: float) -> str:
+    return f"{speedup:.3g}x as fast" if speedup >= 1 else f"{1 / speedup:.3g}x slower"
 
 
 def _source(found: RoutingFigures) -> str:

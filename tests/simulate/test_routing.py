@@ -103,6 +103,22 @@ def test_plans_of_branches() -> None:
     assert data["marginal"]["density"] == pytest.approx(0.5)
 
 
+def test_branches_together() -> None:
+    report = SLA.simulate(device="h100")
+    data = report.to_dict()
+    parts = [data["branches"][name]["routing"] for name in ("critical", "marginal")]
+    together = data["together"]
+    assert together["selection_seconds"] == sum(each["selection"]["seconds"] for each in parts)
+    assert together["attention_seconds"] == sum(each["attention_seconds"]["mean"] for each in parts)
+    assert together["dense_seconds"] == parts[0]["dense_seconds"]
+    assert f"{together['selection_share']:.0%} is selection" in str(report)
+    nsa = attndsl.pattern("nsa").bind(shape=512, heads=4, block=32, n_sel=4, window=64).simulate().to_dict()
+    selected = nsa["branches"]["selected"]["routing"]["attention_seconds"]["mean"]
+    assert nsa["together"]["attention_seconds"] > selected + 10e-6  # two more kernels are launched
+    agent = attndsl.pattern("agent").bind(shape=60, heads=1, agents=6)
+    assert agent.simulate().to_dict()["together"] is None
+
+
 def test_the_report_is_json_and_text() -> None:
     report = MOBA.simulate(device="h100", attention_share=0.5)
     data = json.loads(json.dumps(report.to_dict(), allow_nan=False))
