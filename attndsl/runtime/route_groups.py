@@ -17,6 +17,8 @@ NEUTRAL = {"mean": 0.0, "sum": 0.0, "max": -torch.inf, "min": torch.inf}
 def pooled_where(values: Any, holds: Tensor, kind: str) -> Tensor:
     """[.., 1, channels] of values [.., tokens, channels]. holds: bool [.., tokens, 1]."""
     held = torch.where(holds, torch.as_tensor(values, device=holds.device), NEUTRAL[kind])
+    if not held.shape[2]:
+        return held.new_full((*held.shape[:2], 1, held.shape[3]), NEUTRAL[kind])
     if kind in ("max", "min"):
         return held.amax(2, keepdim=True) if kind == "max" else held.amin(2, keepdim=True)
     total = held.sum(2, keepdim=True)
@@ -56,7 +58,7 @@ class Numbers:
         batch, heads, count = self.chosen.shape
         shape = batch, heads, *place.shape[2:]
         place = place.clamp(0, count - 1).expand(shape).flatten(2)
-        return self.chosen.gather(2, place).view(shape) & inside
+        return self.chosen.to(place.device).gather(2, place).view(shape) & inside
 
 
 def top_numbers(parts: Iterable[tuple[Any, Tensor]], count: int) -> Numbers:
@@ -64,6 +66,8 @@ def top_numbers(parts: Iterable[tuple[Any, Tensor]], count: int) -> Numbers:
     sums: Tensor | None = None
     first = 0
     for values, numbers in parts:
+        if not numbers.numel():
+            continue
         values = torch.as_tensor(values, device=numbers.device)
         shape = np.broadcast_shapes(values.shape, numbers.shape)
         values, numbers = values.expand(shape), numbers.expand(shape)
@@ -72,7 +76,8 @@ def top_numbers(parts: Iterable[tuple[Any, Tensor]], count: int) -> Numbers:
         part.scatter_reduce_(2, (numbers - own).flatten(2), torch.zeros_like(values).flatten(2), "amax")
         part.scatter_add_(2, (numbers - own).flatten(2), values.flatten(2))
         sums, first = (part, own) if sums is None else _added(sums, first, part, own)
-    assert sums is not None, "there are rows"
+    if sums is None:
+        return Numbers(0, torch.zeros(1, 1, 1, dtype=torch.bool))
     places = sums.topk(min(max(count, 0), sums.shape[2]), dim=2).indices
     chosen = torch.zeros(sums.shape, dtype=torch.bool, device=sums.device).scatter_(2, places, True)
     return Numbers(first, chosen & (sums > -torch.inf))

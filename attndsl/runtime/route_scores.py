@@ -8,7 +8,6 @@ are, and in float64 for float64.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,26 +17,12 @@ from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Apply, Const, Expr, Head, HeadDim, InputAt, InputElement, Position, Side, Table
 from attndsl.ir.route import BlockIndex, Dot, OverHeads, Pool, Route, ScaleFactor, Softmax, Vectors
 from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere, TopAlike
-from attndsl.passes.route_grains import TOKEN, Grain, grains, operand_context
-from attndsl.runtime.route_groups import Numbers, pooled_alike, pooled_where, top_numbers
+from attndsl.passes.route_grains import Grain, grains, operand_context
+from attndsl.runtime.route_group_scores import GroupScores
+from attndsl.runtime.route_places import ALL, Place, Rows, aligned, transposed, with_heads
 from attndsl.runtime.route_pools import pooled, reduced, split
 from attndsl.runtime.route_units import sides
 from attndsl.runtime.torch_expression import TORCH_OPS
-
-Rows = slice | Tensor
-"""Some query units."""
-ALL = slice(None)
-TOKENS = Grain(TOKEN, TOKEN)
-ENTRIES = 2**20
-"""Entries of the map of a head that are summed at a time."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where an expression is evaluated: what its sides stand for, and which query units."""
-
-    grain: Grain
-    rows: Rows
 
 
 class RouteScores:
@@ -53,9 +38,9 @@ class RouteScores:
         self.units = sides(ir, route, q.device)
         self.grain = Grain(route.queries, route.keys)
         self.dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
-        self._chosen: dict[TopAlike, Numbers] = {}
         self._of_keys: dict[tuple[Expr, str | None], Any] = {}
         self._grains: dict[Expr, Mapping[Expr, Grain]] = {}
+        self.groups = GroupScores(self._value, self._grain, self.units, self.device)
 
     def on_rows(self, root: Expr, rows: Rows, grain: Grain | None = None) -> Any:
         """An expression of the route on some rows: broadcasts to them and all keys.
@@ -108,12 +93,8 @@ class RouteScores:
                 inner = Place(operand_context(node, place.grain), place.rows)
                 map_, rows = self._value(weights, inner), self._value(vectors, inner)
                 return map_ @ with_heads(rows, map_.shape[1])
-            case PoolWhere():
-                return self._pool_where(node, place)
-            case PoolAlike():
-                return self._pool_alike(node, place)
-            case TopAlike():
-                return self._top_alike(node, place)
+            case PoolWhere() | PoolAlike() | TopAlike():
+                return self.groups.value(node, place)
             case InputAt() | InputElement():
                 return self._input(node, place)
             case Table(_, entries, index):
@@ -195,57 +176,6 @@ class RouteScores:
             value = value if vector else transposed(value)
         return value
 
-    # ------------------------------------------------------------ tokens with something in common
-
-    def _pool_where(self, node: PoolWhere, place: Place) -> Tensor:
-        inner = operand_context(node, place.grain)
-        if node.side == "k":
-            holds = self._of_tokens(node.condition, Place(inner, place.rows), "k")
-            value = self._value(node.operand, Place(inner, place.rows))
-            if self._grain(node.operand).vector:
-                return pooled_where(value, transposed(holds), node.kind)
-            return transposed(pooled_where(transposed(value), transposed(holds), node.kind))
-        holds = self._of_tokens(node.condition, Place(inner, ALL), "q")
-        rows = holds.flatten(0, 1).any(0).squeeze(-1).nonzero().squeeze(-1)
-        return pooled_where(self._value(node.operand, Place(inner, rows)), holds[:, :, rows], node.kind)
-
-    def _pool_alike(self, node: PoolAlike, place: Place) -> Tensor:
-        numbers = transposed(self._of_tokens(node.number, place, "k"))
-        value = self._value(node.operand, place)
-        if self._grain(node.operand).vector:
-            return pooled_alike(value, numbers, node.kind)
-        value = transposed(value) if isinstance(value, Tensor) and value.ndim == 4 else value
-        return transposed(pooled_alike(value, numbers, node.kind))
-
-    def _top_alike(self, node: TopAlike, place: Place) -> Tensor:
-        if node not in self._chosen:
-            self._chosen[node] = self._top_numbers(node)
-        return self._chosen[node].holds(self._numbers(node, place.rows))
-
-    def _top_numbers(self, node: TopAlike) -> Numbers:
-        """The numbers with the largest sums. Rows at which the operand is 0 add nothing, and are left out."""
-        operand, rows = node.operand, torch.arange(self.units["q"].count(""), device=self.device)
-        match operand:
-            case Apply("select", (condition, value, Const(0.0))) if self._grain(condition).key is None:
-                holds = self._of_tokens(condition, Place(TOKENS, ALL), "q")
-                if holds.shape[:2] == (1, 1):
-                    operand, rows = value, rows[holds.flatten()]
-        step = max(1, ENTRIES // max(1, self.units["k"].count("")))
-        chunks = [rows[start : start + step] for start in range(0, len(rows), step)]
-        return top_numbers(
-            ((self._value(operand, Place(TOKENS, each)), self._numbers(node, each)) for each in chunks),
-            int(self._value(node.count, Place(TOKENS, ALL))),
-        )
-
-    def _numbers(self, node: TopAlike, rows: Rows) -> Tensor:
-        return torch.as_tensor(self._value(node.number, Place(TOKENS, rows)), device=self.device)
-
-    def _of_tokens(self, root: Expr, place: Place, side: Side) -> Tensor:
-        """What is said of each token of one side, also where it is the same for all."""
-        value = torch.as_tensor(self._value(root, place), device=self.device)
-        tokens = self.units[side].count("")
-        return value.expand(*(value.shape[:2] or (1, 1)), *((tokens, 1) if side == "q" else (1, tokens)))
-
 
 def _numbers_queries(node: Expr) -> bool:
     """Whether a node numbers the blocks of queries."""
@@ -256,28 +186,6 @@ def _as_vector(value: Any, grain: Grain) -> Any:
     """A number per unit, to be combined with vectors."""
     of_keys = not grain.vector and grain.key is not None and isinstance(value, Tensor) and value.ndim == 4
     return value.mT if of_keys else value
-
-
-def aligned(values: list[Any]) -> list[Any]:
-    """The values with equal numbers of heads: a key/value head stands for the query heads that share it."""
-    heads = max((each.shape[1] for each in values if isinstance(each, Tensor) and each.ndim == 4), default=1)
-    return [
-        with_heads(each, heads) if isinstance(each, Tensor) and each.ndim == 4 else each for each in values
-    ]
-
-
-def with_heads(value: Tensor, heads: int) -> Tensor:
-    """The value for so many heads, [batch, heads, ..]; what is the same for all is not repeated."""
-    if value.ndim < 4:
-        value = value.expand(1, 1, 1, 1)
-    if value.shape[1] in (1, heads):
-        return value.expand(-1, heads, -1, -1)
-    return value.repeat_interleave(heads // value.shape[1], 1)
-
-
-def transposed(value: Tensor) -> Tensor:
-    """With the last two dimensions exchanged: a number per key as a row of a map, and back."""
-    return value.transpose(-1, -2)
 
 
 def _products(queries: Tensor, keys: Tensor) -> Tensor:

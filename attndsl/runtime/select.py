@@ -15,7 +15,8 @@ from attndsl.ir.plan import Plan
 from attndsl.ir.route import Dot, Route
 from attndsl.passes.route_grains import grains
 from attndsl.runtime.plan_units import plan_of
-from attndsl.runtime.route_scores import RouteScores, with_heads
+from attndsl.runtime.route_places import with_heads
+from attndsl.runtime.route_scores import RouteScores
 from attndsl.runtime.select_conditions import Conditions, conditions
 from attndsl.runtime.select_lists import Lists, joined, lists_of, top_lists
 from attndsl.runtime.select_rules import kept

@@ -10,7 +10,8 @@ from torch import Tensor
 from attndsl.ir.expr import FALSE, TRUE, Expr
 from attndsl.ir.route import BlockIndex, Route
 from attndsl.passes.route_grains import TOKEN, Grain, grains
-from attndsl.runtime.route_scores import RouteScores, Rows, aligned
+from attndsl.runtime.route_places import Rows, aligned
+from attndsl.runtime.route_scores import RouteScores
 from attndsl.runtime.select_lists import lists_of
 
 

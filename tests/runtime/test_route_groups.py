@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
+import attndsl
+from attndsl.ir.plan import Plan
 from attndsl.runtime.route_groups import pooled_alike, pooled_where, top_numbers
 
 
@@ -51,3 +56,59 @@ def test_a_pool_of_those_with_the_same_number(kind: str, wanted: list[float]) ->
     values = torch.tensor([1.0, 9.0, 3.0]).view(1, 1, 3, 1)
     numbers = torch.tensor([10**12, -4, 10**12]).view(1, 1, 3, 1)
     assert pooled_alike(values, numbers, kind).flatten().tolist() == wanted
+
+
+# ---------------------------------------------------------------- in patterns
+
+N, HEADS, GROUP = 10, 4, 2
+Q = torch.randn(2, HEADS, N, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+K = torch.randn(2, HEADS // GROUP, N, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+SCORES = np.einsum("bhid,bhjd->bhij", Q.numpy(), K.repeat_interleave(GROUP, 1).numpy())
+
+
+def plan_of(score: str, select: str = "top(3) per query", declared: str = "int[key]", **inputs: Any) -> Plan:
+    text = f"""
+pattern p:
+    space tokens(n)
+    input x: {declared}
+    route score {score}
+          select {select}
+    attend true
+"""
+    bound = attndsl.parse(text).bind(shape=N, heads=HEADS, kv_heads=HEADS // GROUP)
+    plan: Plan = bound.plan(Q, K, **{"x": torch.zeros(N, dtype=torch.int64), **inputs})
+    return plan
+
+
+def largest(scores: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+    """Bool like scores: the largest of each row."""
+    kept = np.zeros(scores.shape, dtype=bool)
+    np.put_along_axis(kept, np.argsort(-scores, -1)[..., :count], True, -1)
+    return kept
+
+
+def test_a_condition_may_differ_between_heads_that_share_keys() -> None:
+    found = plan_of("q . k - q . sum(k in k.n < head) * k.n").of_heads(HEADS)
+    first = np.stack([SCORES[:, h, :, :h].sum(-1) for h in range(HEADS)], 1)
+    assert (found == largest(SCORES - first[..., None] * np.arange(N), 3)).all()
+
+
+def test_a_pool_over_queries_or_keys_for_which_nothing_holds() -> None:
+    assert (plan_of("q . k + sum(q . k in q.n < 0)").of_heads(HEADS) == largest(SCORES, 3)).all()
+    assert plan_of("q . k + max(q . k in q.n < 0)").counts.sum() == 0
+    assert (plan_of("q . k + sum(k.n in k.n < 0)").of_heads(HEADS) == largest(SCORES, 3)).all()
+    nowhere = "1.0 if top(q . k if q.n < 0 else 0.0 in k.n, 2) else 0.0"
+    assert plan_of(nowhere, "threshold(0.5) per query").counts.sum() == 0
+
+
+def test_groups_that_differ_between_heads_and_elements_of_a_batch() -> None:
+    x = torch.randint(0, 3, (2, HEADS, N), generator=torch.Generator().manual_seed(2))
+    found = plan_of("q . k - 0.1 * sum(k.n in x[head, k])", declared="int[heads, key]", x=x).of_heads(HEADS)
+    same = x.numpy()[..., :, None] == x.numpy()[..., None, :]
+    sums = (same * np.arange(N)).sum(-1)
+    assert (found == largest(SCORES - 0.1 * sums[:, :, None], 3)).all()
+
+
+def test_columns_over_all_queries() -> None:
+    found = plan_of("1.0 if top(q . k in k.n, 4) else 0.0", "threshold(0.5) per query").of_heads(HEADS)
+    assert (found == largest(SCORES.sum(2, keepdims=True), 4)).all()
