@@ -72,11 +72,13 @@ class GroupScores:
                     operand, rows = value, rows[holds.flatten()]
         step = max(1, ENTRIES // max(1, self._units["k"].count("")))
         chunks = [rows[start : start + step] for start in range(0, len(rows), step)]
-        parts = (
-            aligned([self._evaluate(operand, Place(TOKENS, each)), self._numbers(node, each)])
-            for each in chunks
-        )
+        parts = (self._part(operand, node, each) for each in chunks)
         return top_numbers(parts, int(self._evaluate(node.count, Place(TOKENS, ALL))))
+
+    def _part(self, operand: Expr, node: TopAlike, rows: Tensor) -> tuple[Any, Tensor]:
+        """Values and their integers on some rows."""
+        value, numbers = aligned([self._evaluate(operand, Place(TOKENS, rows)), self._numbers(node, rows)])
+        return value, numbers
 
     def _numbers(self, node: TopAlike, rows: Rows) -> Tensor:
         return torch.as_tensor(self._evaluate(node.number, Place(TOKENS, rows)), device=self._device)
