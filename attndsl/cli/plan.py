@@ -83,10 +83,10 @@ def _print(plans: Mapping[str, Plan], json: bool) -> None:
 
 def _select(problem: Problem, path: Path | None, layer: int | None, head_dim: int, dtype: str) -> Any:
     """The plan of the tensors in a file, or of random ones."""
+    require_torch()
     from attndsl.ir.plan_checks import routed_branches
     from attndsl.runtime import rivals
 
-    require_torch()
     ir = problem.bound.ir
     routed_branches(ir)
     inputs = rivals.input_tensors(problem.inputs)
@@ -94,14 +94,15 @@ def _select(problem: Problem, path: Path | None, layer: int | None, head_dim: in
         q, k, v = rivals.random_tensors(ir, head_dim, dtype)
         given: dict[str, Any] = {**rivals.random_inputs(ir, head_dim), **inputs}
     else:
-        found = _read(path, "" if layer is None else f"layers.{layer}.", [each.name for each in ir.inputs])
-        q, k, v = (found.pop(name, None) for name in "qkv")
+        prefix = "" if layer is None else f"layers.{layer}."
+        found = rivals.input_tensors(_read(path, prefix, [each.name for each in ir.inputs]))
+        q, k, v = found.pop("q"), found.pop("k"), found.pop("v", None)
         given = {**found, **inputs}
     return problem.bound.plan(q, k, v, **given)
 
 
 def _read(path: Path, prefix: str, inputs: list[str]) -> dict[str, Any]:
-    """The tensors of a file. Raises AttnFileError A0820, A0821 and A0854."""
+    """The arrays of a file. Raises AttnFileError A0820, A0821 and A0854."""
     from attndsl.fitting.sample_file import SampleFile
 
     file = SampleFile(path)
@@ -112,19 +113,19 @@ def _read(path: Path, prefix: str, inputs: list[str]) -> dict[str, Any]:
                 help="name the arrays q, k, v and as the pattern's inputs, or pass --layer for samples",
             )  # fmt: skip
     wanted = ["q", "k", "v", *inputs]
-    return {name: _tensor(file, prefix + name) for name in wanted if prefix + name in file.names}
+    return {name: _numbers(file, prefix + name) for name in wanted if prefix + name in file.names}
 
 
-def _tensor(file: SampleFile, name: str) -> Any:
+def _numbers(file: SampleFile, name: str) -> Any:
+    """An array of numbers that torch knows: bfloat16 becomes float32, in which scores are computed."""
     import numpy as np
-    import torch
 
     array = file.read(name)
     if array.dtype.name == "bfloat16":
-        return torch.from_numpy(array.astype(np.float32)).bfloat16()
+        return array.astype(np.float32)
     if array.dtype.kind not in "fiub":
         raise AttnFileError(
             "A0854", f"`{name}` in `{file.path}` holds {array.dtype}, no numbers",
             help="store queries and keys as floating point [batch, heads, tokens, head_dim]",
         )  # fmt: skip
-    return torch.from_numpy(array)
+    return array
