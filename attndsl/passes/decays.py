@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Literal
 
-from attndsl.ir.expr import Apply, Expr, FlatIndex, Head, InputElement, Position, WholeInput
+from attndsl.ir.expr import PRODUCT, Apply, Expr, FlatIndex, Head, InputElement, Position, WholeInput
 from attndsl.ir.pattern import Decay, Input, Weighting
 from attndsl.passes.rewrite import rewrite
 
@@ -45,7 +45,7 @@ def with_decay(given: Weighting, kind: DecayKind, sums: Input) -> Weighting:
     logarithm = _of_distance(given.decay) if kind == "head" else _between(sums)
     if given.is_softmax:
         return replace(given, score=Apply("add", (given.score, logarithm)))
-    weight = Apply("exp", (given.of_product,)) if given.weight is None else given.weight
+    weight = Apply("exp", (PRODUCT,)) if given.weight is None else given.weight
     return replace(given, weight=Apply("mul", (weight, Apply("exp", (logarithm,)))))
 
 

@@ -153,6 +153,6 @@ def _range(value: Value) -> str:
 
 def _shorten(value: float) -> str:
     """The number, or its sign and power of ten when it is long."""
-    if abs(value) < 10**20:
+    if abs(value) < 10**20 or math.isinf(value):
         return str(value)
     return f"about {'-' if value < 0 else ''}10**{math.floor(math.log10(abs(value)))}"

@@ -12,6 +12,7 @@ from attndsl.ir.expr import (
     Apply,
     Const,
     Expr,
+    Head,
     HeadDim,
     InputElement,
     Symbol,
@@ -33,7 +34,8 @@ def scale(clause: ast.Scale, resolver: Resolver, scope: Scope) -> Expr:
     inner = replace(scope, values={**scope.values, "dim": HeadDim()})
     value = number(resolver.expr(clause.value, inner), "`scale`", clause.value.span)
     refuse_tokens(value, "a scale", resolver, clause.value.span)
-    if any(isinstance(node, InputElement) for node in value.mentioned):
+    speaks_of_heads = Head() in value.leaves or Symbol("kv_head", "int") in value.leaves
+    if speaks_of_heads or any(isinstance(node, InputElement) for node in value.mentioned):
         raise AttnTypeError(
             "A0330", "a scale is one number for all pairs and heads", span=clause.value.span,
             help="use numbers, parameters, `heads` and `dim`; scores can read inputs: `score s * t[head]`",

@@ -57,8 +57,7 @@ def attend(
         return _pairs(target, q, k, v, scale, return_lse, inputs, shape)
     if ir is None:
         raise no_route(target.key)
-    if ir.branches or ir.derived is not None:  # their kernels take what is made of these
-        q, k, v = _under_autocast(q, k, v)
+    q, k, v = under_autocast(q, k, v)
     plans = plans_of(ir, q, k, v, scale, inputs, plan) if is_routed(ir) or plan is not None else {}
     if ir.branches:
 
@@ -87,6 +86,7 @@ def _around(
     plan: Plan | None,
 ) -> Outputs:
     """The pairs, and what is around them. tensors: those that are attended with. plan: of a route."""
+    refuse_eight_bits_around(ir, tensors[0])
     if ir.over_channels:
         return channel_attention(ir, tensors, scale, return_lse, inputs)
     q, k, v = tensors
@@ -132,7 +132,7 @@ def _pairs(
     if inputs:
         _refuse_gradients(target, inputs)
     if isinstance(q, Tensor) and isinstance(k, Tensor) and isinstance(v, Tensor):
-        q, k, v = _under_autocast(q, k, v)
+        q, k, v = under_autocast(q, k, v)
         if torch.compiler.is_compiling() or _is_watched(q, k, v) or _has_gradients(inputs):
             given = [torch.as_tensor(value) for value in inputs.values()]
             out, lse = attention(q, k, v, given, " ".join(inputs), target.key, scale, list(shape))
@@ -161,10 +161,23 @@ def _refuse_eight_bits(q: Tensor) -> None:
         )  # fmt: skip
 
 
-def _under_autocast(q: Any, k: Any, v: Any) -> tuple[Any, Any, Any]:
+def refuse_eight_bits_around(ir: BoundIR, q: Any) -> None:
+    """Refuse 8-bit tensors with A0625 where torch computes before, or instead of, a kernel of pairs."""
+    by_sums = ir.linear is not None and ir.linear.algorithm != "tiles"
+    around = ir.weighting.feature is not None or bool(ir.low_rank) or ir.weighting.normalize == "flow"
+    if (by_sums or around or ir.over_channels) and getattr(q, "dtype", None) == EIGHT_BIT:
+        raise AttnCallError(
+            "A0625", f"`{ir.name}` does not compute with 8-bit tensors: only kernels of pairs do",
+            help="convert them with .to(torch.bfloat16)",
+        )  # fmt: skip
+
+
+def under_autocast(q: Any, k: Any, v: Any) -> tuple[Any, Any, Any]:
     """The tensors in autocast's type, where it is at work."""
     tensors = q, k, v
-    if not all(isinstance(each, Tensor) for each in tensors) or not torch.is_autocast_enabled(q.device.type):
+    if not all(isinstance(each, Tensor) and each.device.type != "meta" for each in tensors):
+        return tensors
+    if not torch.is_autocast_enabled(q.device.type):
         return tensors
     return _lowered(q), _lowered(k), _lowered(v)
 

@@ -1,6 +1,6 @@
 """What callers may get wrong about tensors: each mistake is one error with its cause and its fix.
 
-The codes are A0601 to A0615.
+The codes are A0601 to A0615, and A0626 to A0628.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR, InputDeclaration, decay_inputs, input_sizes
 from attndsl.ir.expr import Const, HeadDim
-from attndsl.passes.simplify import simplify, substitute
+from attndsl.passes.simplify import ImpossibleValueError, simplify, substitute
 
 SUPPORTED = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 EIGHT_BIT = torch.float8_e4m3fn
@@ -58,6 +58,11 @@ def _check_kind(name: str, tensor: Any) -> None:
         raise AttnCallError(
             "A0602", f"{name} must be [batch, heads, tokens, head_dim], its shape is {_shape(tensor)}",
             help="add missing dimensions with unsqueeze, or split heads with unflatten and transpose",
+        )  # fmt: skip
+    if tensor.layout is not torch.strided or (name == "q" and tensor.device.type == "meta"):
+        raise AttnCallError(
+            "A0627", f"{name} has no dense data: its layout is {_name(tensor.layout)}, on {tensor.device}",
+            help="pass dense tensors, as .to_dense() makes them",
         )  # fmt: skip
     if tensor.dtype not in SUPPORTED and tensor.dtype != EIGHT_BIT:
         raise AttnCallError(
@@ -108,7 +113,13 @@ def _check_size(code: str, name: str, what: str, found: int, wanted: int, fix: s
 def scale_of(ir: BoundIR, scale: Any, head_dim: int) -> float:
     """The factor of q k^T: as given, else the pattern's, else head_dim**-0.5."""
     if scale is None and ir.weighting.scale is not None:
-        known = simplify(substitute(ir.weighting.scale, {HeadDim(): Const(head_dim)}))
+        try:
+            known = simplify(substitute(ir.weighting.scale, {HeadDim(): Const(head_dim)}))
+        except ImpossibleValueError as error:
+            raise AttnCallError(
+                "A0628", f"the scale of `{ir.name}` has no value for head_dim {head_dim}: {error}",
+                help="pass scale=, or tensors with another head_dim",
+            ) from None  # fmt: skip
         return float(cast(Const, known).value)
     return check_scale(scale, head_dim)
 
@@ -160,7 +171,7 @@ def _check_input(ir: BoundIR, declared: InputDeclaration, value: Any, batch: int
     name = declared.name
     if value is None:
         raise AttnCallError("A0611", f"pattern `{ir.name}` needs the input `{name}`", help=f"pass {name}=")
-    tensor = torch.as_tensor(np.asarray(value) if isinstance(value, (list, tuple)) else value)
+    tensor = _as_tensor(name, value)
     sizes = input_sizes(ir, name, dim)
     if not _has_sizes(tensor.shape, sizes) and not _has_sizes(tensor.shape, (batch, *sizes)):
         wanted = ", ".join(map(str, (size or each for size, each in zip(sizes, declared.shape, strict=True))))
@@ -176,6 +187,21 @@ def _check_input(ir: BoundIR, declared: InputDeclaration, value: Any, batch: int
             help=f"convert it with .to(torch.{_name(INPUT_TYPES[declared.kind])})",
         )  # fmt: skip
     return tensor.to(INPUT_TYPES[declared.kind])
+
+
+def _as_tensor(name: str, value: Any) -> torch.Tensor:
+    """A value as a tensor. Raises AttnCallError A0626 for what is none, and for tensors not dense."""
+    try:
+        tensor = torch.as_tensor(np.asarray(value) if isinstance(value, (list, tuple)) else value)
+    except (TypeError, ValueError, RuntimeError):
+        tensor = None
+    if tensor is None or tensor.device.type == "meta" or tensor.layout is not torch.strided:
+        kind = "a tensor without dense data" if tensor is not None else f"{type(value).__name__}"
+        raise AttnCallError(
+            "A0626", f"input `{name}` must be a tensor or an array of numbers, {kind} given",
+            help="pass a dense tensor, or an array or nested list whose rows are equally long",
+        )  # fmt: skip
+    return tensor
 
 
 _PER_TOKEN = (("tokens",), ("query",), ("key",))
@@ -207,5 +233,5 @@ def _shape(tensor: torch.Tensor) -> tuple[int, ...]:
     return tuple(tensor.shape)
 
 
-def _name(dtype: torch.dtype) -> str:
+def _name(dtype: torch.dtype | torch.layout) -> str:
     return str(dtype).removeprefix("torch.")

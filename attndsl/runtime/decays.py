@@ -11,6 +11,8 @@ from attndsl.ir.bound import BoundIR, decays_by_channel
 from attndsl.runtime.finish import per_query
 
 Inputs = Mapping[str, Tensor]
+FORGETS = -1e4
+"""A logarithm whose exponential is 0 in float64, and which sums of many steps still hold exactly enough."""
 
 
 def log_decay(ir: BoundIR, inputs: Inputs, q: Tensor) -> Tensor | None:
@@ -37,7 +39,12 @@ def with_sums_of_steps(ir: BoundIR, given: Inputs, checked: Inputs, q: Tensor) -
         return dict(given)
     steps = log_decay(ir, checked, q.double())
     assert steps is not None
-    return {**given, ir.computed[0].name: steps.cumsum(-1)}
+    return {**given, ir.computed[0].name: _finite(steps).cumsum(-1)}
+
+
+def _finite(steps: Tensor) -> Tensor:
+    """Steps that forget everything as numbers, so that differences of their sums are numbers too."""
+    return steps.masked_fill(steps.isneginf(), FORGETS)
 
 
 def decayed_products(ir: BoundIR, q: Tensor, k: Tensor, start: int, inputs: Inputs) -> Tensor:
@@ -49,7 +56,7 @@ def decayed_products(ir: BoundIR, q: Tensor, k: Tensor, start: int, inputs: Inpu
     like = q.new_empty(()).expand(*q.shape[:2], k.shape[2], q.shape[3])
     steps = log_decay(ir, inputs, like)
     assert steps is not None
-    sums = steps.cumsum(2)
+    sums = _finite(steps).cumsum(2)
     keys, rows = k.repeat_interleave(ir.heads // ir.kv_heads, dim=1), []
     for row in range(q.shape[2]):
         between = sums[:, :, start + row, None] - sums

@@ -132,7 +132,7 @@ def _whole(ir: BoundIR, name: str, value: Tensor) -> Tensor:
         value = value.unsqueeze(0)
     order = [0, *(1 + names.index(each) for each in ("heads", "query", "dim") if each in names)]
     value = value.permute(order)
-    if "dim" not in names and value.dtype.itemsize < 4:
+    if "dim" not in names and value.is_floating_point() and value.dtype.itemsize < 4:
         value = value.float()  # a number per head or token costs nothing to be exact
     for place, each in enumerate(("heads", "query", "dim"), 1):
         if each not in names:

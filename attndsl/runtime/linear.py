@@ -98,13 +98,19 @@ def _divided(ir: BoundIR, out: Tensor, inputs: Inputs) -> Tensor:
 
 
 def check_state(ir: BoundIR, state: Tensor | None, q: Tensor, values: Tensor) -> None:
-    """Refuse a state that does not fit with A0670."""
+    """Refuse a state that does not fit with A0670, and one on another device with A0609."""
     wanted = (*q.shape[:2], q.shape[3], values.shape[3])
     if state is None:
         return
-    if not isinstance(state, Tensor) or tuple(state.shape) != wanted or not state.is_floating_point():
+    fits = isinstance(state, Tensor) and tuple(state.shape) == wanted and state.layout is torch.strided
+    if not fits or not state.is_floating_point():
         found = f"{state.dtype} {tuple(state.shape)}" if isinstance(state, Tensor) else type(state).__name__
         raise AttnCallError(
             "A0670", f"the state of `{ir.name}` must be real, {wanted}; {found} given",
             help="pass the state that an earlier call returned, or leave it out to start from 0",
+        )  # fmt: skip
+    if state.device != q.device:
+        raise AttnCallError(
+            "A0609", f"q is on {q.device} and the state is on {state.device}",
+            help="move them to one device, as state.to(q.device)",
         )  # fmt: skip

@@ -13,6 +13,7 @@ from torch import Tensor
 from attndsl.runtime.recurrence_operators import recurrence_operator
 from attndsl.runtime.recurrence_passes import has_kernels
 from attndsl.runtime.recurrence_torch import recurrence_in_torch
+from attndsl.runtime.transforms import refuse_derivatives
 
 
 def recurrence(
@@ -42,8 +43,12 @@ def recurrence(
         decay = _forget_between(runs, decay, q, kind)
     if decay is not None:
         decay = decay.to(kind)
-    compute = recurrence_operator if has_kernels(q, k, v) else recurrence_in_torch
-    return compute(q, k, v, decay, initial_state.to(kind), scale)
+    if not has_kernels(q, k, v):
+        return recurrence_in_torch(q, k, v, decay, initial_state.to(kind), scale)
+    if not torch.compiler.is_compiling():
+        refuse_derivatives(*(each for each in (q, k, v, decay, initial_state) if each is not None))
+    found: tuple[Tensor, Tensor] = recurrence_operator(q, k, v, decay, initial_state.to(kind), scale)
+    return found
 
 
 def recurrence_step(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
+from attndsl.runtime.attend import refuse_eight_bits_around, under_autocast
 from attndsl.runtime.checks import check_inputs, check_tensors, scale_of
 from attndsl.runtime.finish import featured, gated
 from attndsl.runtime.linear import linear_attention, linear_step
@@ -27,7 +28,9 @@ def attend_with_state(
             "A0619", f"the weights of `{ir.name}` are no softmax, so they have no log-sum-exp",
             help="leave out return_lse",
         )  # fmt: skip
+    q, k, v = under_autocast(q, k, v)
     check_tensors(ir, q, k, v)
+    refuse_eight_bits_around(ir, q)
     checked = check_inputs(ir, inputs, len(q), v.shape[3], q.shape[3])
     factor = scale_of(ir, scale, q.shape[3])
     found = linear_attention(ir, *featured(ir, q, k), v, factor, checked, initial_state)
@@ -41,13 +44,24 @@ def step(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The output of one more token, and the new state. Raises AttnCallError (A06xx)."""
     _refuse_stateless(ir)
+    _refuse_documents(ir, inputs)
     ir = one_token(ir)
+    q, k, v = under_autocast(q, k, v)
     check_tensors(ir, q, k, v)
+    refuse_eight_bits_around(ir, q)
     checked = check_inputs(ir, inputs, len(q), v.shape[3], q.shape[3])
     factor = scale_of(ir, scale, q.shape[3])
     found = linear_step(ir, *featured(ir, q, k), v, factor, checked, state)
     assert found.state is not None
     return gated(ir, found.out, checked), found.state
+
+
+def _refuse_documents(ir: BoundIR, inputs: Mapping[str, Any]) -> None:
+    for name in (each.name for each in ir.mask_inputs if each.name in inputs):
+        raise AttnCallError(
+            "A0675", f"a step of `{ir.name}` does not read `{name}`: a single token is in one document",
+            help=f"leave out {name}=, and pass state=None at the first token of each document",
+        )  # fmt: skip
 
 
 def one_token(ir: BoundIR) -> BoundIR:

@@ -21,11 +21,11 @@ Dimension = int | None
 
 
 def refuse_derivatives(*tensors: Tensor) -> None:
-    """Raise AttnCallError A0619 under `torch.func.grad` and `jvp`, and for tensors with tangents."""
+    """Raise AttnCallError A0624 under `torch.func.grad` and `jvp`, and for tensors with tangents."""
     transforms = retrieve_all_functorch_interpreters()
     if any(each.key() in DERIVATIVES for each in transforms) or any(map(_has_tangent, tensors)):
         raise AttnCallError(
-            "A0619", "attention kernels have gradients by backward() only, not by torch.func or forward mode",
+            "A0624", "attention kernels have gradients by backward() only, not by torch.func or forward mode",
             help="use loss.backward() or torch.autograd.grad",
         )  # fmt: skip
 

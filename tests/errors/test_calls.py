@@ -39,6 +39,7 @@ CALLS = {
     "call_types": tensors(k=torch.zeros(2, 2, 8, 16, dtype=torch.bfloat16)),
     "call_integers": {name: tensor.int() for name, tensor in tensors().items()},
     "call_devices": tensors(v=torch.zeros(2, 2, 8, 16, device="meta")),
+    "call_sparse": tensors(q=torch.zeros(2, 4, 8, 16).to_sparse()),
     "call_scale": tensors(scale=float("nan")),
     "call_unknown_input": tensors(doc=torch.zeros(8)),
 }
@@ -59,6 +60,7 @@ DOCUMENTS = attndsl.parse(
     "    attend causal and doc[q] == doc[k]\n    weight s\n",
     name="my.attn",
 ).bind(shape=4, heads=1)
+SCALED = attndsl.parse(LINEAR.format(mask="causal\n    scale 1.0 / (dim - 8)")).bind(shape=4, heads=1)
 CHANNELS = attndsl.pattern("gla").bind(shape=4, heads=1)
 Q = torch.zeros(1, 1, 4, 8)
 LONGER = torch.zeros(1, 1, 1, 8).expand(1, 1, 65536, 8)
@@ -72,6 +74,11 @@ RECURRENCES: dict[str, Callable[[], Any]] = {
     "document_comes_back": lambda: DOCUMENTS(Q, Q, Q, doc=torch.tensor([0, 1, 0, 0])),
     "too_many_pairs": lambda: BANDED.bind(shape=65536, heads=1)(LONGER, LONGER, LONGER),
     "channels_by_tiles": lambda: CHANNELS.using("tiles")(Q, Q, Q, g=-torch.rand(1, 4, 8)),
+    "state_elsewhere": lambda: CAUSAL(Q, Q, Q, initial_state=torch.zeros(1, 1, 8, 8, device="meta")),
+    "document_of_a_step": lambda: DOCUMENTS.step(Q[:, :, :1], Q[:, :, :1], Q[:, :, :1], doc=torch.zeros(1)),
+    "eight_bits_in_linear_time": lambda: CAUSAL(*[Q.to(torch.float8_e4m3fn)] * 3),
+    "derivative_of_a_recurrence": lambda: torch.func.grad(lambda q: CAUSAL(q, Q, Q).sum())(Q),
+    "scale_without_a_value": lambda: SCALED(Q, Q, Q),
     "another_algorithm": lambda: CAUSAL.using("sums"),
 }
 
@@ -86,6 +93,7 @@ def test_mistake_with_linear_weights(name: str, golden: Callable[[str, str], Non
 DATA = {
     "call_input_missing": tensors(),
     "call_input_length": tensors(doc=torch.zeros(9, dtype=torch.int64)),
+    "call_input_text": tensors(doc="eight"),
     "call_input_type": tensors(doc=torch.zeros(8)),
 }
 

@@ -51,6 +51,8 @@ def test_good_tensors_pass() -> None:
         ("A0607", "q is float32 and k is float16", {"k": torch.zeros(2, 2, 10, 8).half()}),
         ("A0608", "q is int64, which attention is not computed in", {"q": torch.zeros(2, 4, 10, 8).long()}),
         ("A0609", "q is on cpu and v is on meta", {"v": torch.zeros(2, 2, 10, 8, device="meta")}),
+        ("A0627", "q has no dense data", {"q": torch.zeros(2, 4, 10, 8).to_sparse()}),
+        ("A0627", "on meta", {"q": torch.zeros(2, 4, 10, 8, device="meta")}),
         ("A0610", "has no input `doc`", {"doc": torch.zeros(10)}),
         ("A0613", "scale must be a finite number, 'x' given", {"scale": "x"}),
         ("A0613", "scale must be a finite number, inf given", {"scale": float("inf")}),
@@ -70,6 +72,9 @@ def test_a_mistake_is_named(code: str, words: str, changes: dict[str, Any]) -> N
         ("A0611", "needs the input `doc`", {}),
         ("A0612", "must be (10,) or (2, 10), (3, 10) given", {"doc": torch.zeros(3, 10, dtype=torch.int64)}),
         ("A0614", "holds int values, float32 given", {"doc": torch.zeros(10)}),
+        ("A0626", "an array of numbers, str given", {"doc": "ten"}),
+        ("A0626", "an array of numbers, list given", {"doc": [[1], [2, 3]]}),
+        ("A0626", "without dense data given", {"doc": torch.zeros(10, device="meta")}),
         ("A0614", "holds int values, bool given", {"doc": torch.zeros(10, dtype=torch.bool)}),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -209,3 +210,90 @@ def test_a_compiled_recurrence_is_called_as_any_kernel() -> None:
         kernel = bound("lightning").compile(backend, head_dim=D, value_dim=DV)
         wanted = bound("lightning").reference(*given)
         assert torch.allclose(kernel(*given), wanted, atol=1e-4)
+
+
+FORGETFUL = ["scalar", "gla", "bidirectional"]
+
+
+def forgetting(name: str) -> dict[str, Tensor]:
+    steps = inputs(name)["g"]
+    steps[:, :, 5] = steps[:, 1, 20:22] = -torch.inf
+    return {"g": steps}
+
+
+@pytest.mark.parametrize("name", FORGETFUL)
+@pytest.mark.parametrize("algorithm", ["its own", "tiles", "reference"])
+def test_a_step_may_forget_everything(name: str, algorithm: str) -> None:
+    if (name, algorithm) == ("gla", "tiles"):
+        pytest.skip("no kernel of pairs computes decays of channels")
+    given = [each.requires_grad_() for each in tensors(dtype=torch.float32)]
+    here = forgetting(name)["g"].requires_grad_()
+    own = bound(name)
+    call = {"its own": own, "tiles": own.using("tiles"), "reference": own.reference}[algorithm]
+    nearly = here.detach().clamp(min=-60.0)
+    wanted = own.reference(*given, g=nearly)
+    out = call(*given, g=here)
+    assert torch.allclose(out, wanted, atol=2e-5)
+    found = torch.autograd.grad(out.sum(), [*given, here])
+    expected = torch.autograd.grad(wanted.sum(), given)
+    for mine, theirs in zip(found, expected, strict=False):
+        assert torch.allclose(mine, theirs, atol=1e-4)
+    assert found[3].isfinite().all()
+
+
+@pytest.mark.parametrize("score", ["s", "2.0 * s"])
+def test_exponentials_that_are_not_divided_decay(score: str) -> None:
+    rising = attndsl.parse(
+        f"pattern rising:\n    space tokens(n)\n    attend causal\n    score {score}\n"
+        "    decay 0.5 per step of n\n    normalize none\n"
+    ).bind(shape=N)
+    q, k, v = tensors()
+    factor = 2.0 if "2" in score else 1.0
+    place = torch.arange(N)
+    decay = 0.5 ** (place[:, None] - place).double()
+    weights = (torch.exp(factor * D**-0.5 * q @ k.mT) * decay).tril()
+    assert torch.allclose(rising.reference(q, k, v), weights @ v, atol=1e-9)
+    assert torch.allclose(rising(q, k, v), weights @ v, atol=1e-9)
+
+
+def test_a_truth_value_may_choose_the_decay() -> None:
+    text = TEXT.split("pattern gated")[0]
+    text = text.replace("real[heads", "bool[heads").replace("exp(g)", "0.5 if g else 1.0")
+    chosen = attndsl.parse(text).bind(shape=N, heads=HEADS)
+    given, g = tensors(), torch.rand(HEADS, N) < 0.5
+    wanted = bound("scalar")(*given, g=torch.where(g, 0.5, 1.0).log())
+    assert torch.allclose(chosen(*given, g=g), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["lightning", "scalar", "gated"])
+def test_autocast_takes_tensors_of_several_types(name: str) -> None:
+    q, k, v = tensors(dtype=torch.float32)
+    here = inputs(name)
+    wanted = bound(name)(*(each.bfloat16() for each in (q, k, v)), **here)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(bound(name)(q.bfloat16(), k, v, **here), wanted)
+        out, _ = bound(name)(q, k.bfloat16(), v, return_state=True, **here)
+        token = (each[:, :, :1] for each in (q, k, v.bfloat16()))
+        step, _ = bound(name).step(*token, **parts(here, 0, 1))
+    assert torch.equal(out, wanted)
+    assert step.dtype == torch.bfloat16
+
+
+def test_kernels_have_no_forward_derivatives() -> None:
+    q, k, v = tensors(dtype=torch.float32)
+    for transform in (
+        lambda: torch.func.grad(lambda q: bound("lightning")(q, k, v).sum())(q),
+        lambda: torch.func.jvp(lambda q: bound("lightning")(q, k, v), (q,), (q,)),
+    ):
+        with pytest.raises(attndsl.AttnError, match="A0624"):
+            transform()
+
+
+def test_a_bound_pattern_that_has_run_can_be_pickled() -> None:
+    given = tensors(dtype=torch.float32)
+    for name in ("lightning", "causal"):
+        pattern = attndsl.pattern(name).bind(shape=N, heads=HEADS)
+        out = pattern(*given)
+        if name == "causal":
+            pattern.rows(given[0][:, :, -1:], *given[1:])
+        assert torch.equal(pickle.loads(pickle.dumps(pattern))(*given), out)
