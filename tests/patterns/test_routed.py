@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -159,8 +159,16 @@ def test_the_plan_equals_the_published_selection(case: str) -> None:
         assert wrong.tolist() == [], "wrong at (batch, head, query, key)"
 
 
-@pytest.mark.parametrize("case", SETTINGS)
-@pytest.mark.parametrize("dtype", TOLERANCE)
+def runs() -> Iterator[Any]:
+    """All cases in double precision, and the small settings in single, whose kernels must be compiled."""
+    for case in SETTINGS:
+        for dtype in TOLERANCE:
+            is_fast = dtype == torch.float64 or case.endswith(": small")
+            marks = [] if is_fast else [pytest.mark.slow]
+            yield pytest.param(case, dtype, marks=marks, id=f"{case}, {dtype}".replace("torch.", ""))
+
+
+@pytest.mark.parametrize(("case", "dtype"), runs())
 def test_outputs_and_gradients(case: str, dtype: torch.dtype) -> None:
     call = Call(*SETTINGS[case], dtype)
     out, wanted = call.run(call.bound), call.output()
