@@ -90,18 +90,18 @@ def _select(problem: Problem, path: Path | None, layer: int | None, head_dim: in
     ir = problem.bound.ir
     routed_branches(ir)
     inputs = rivals.input_tensors(problem.inputs)
+    given: dict[str, Any]
     if path is None:
-        q, k, v = rivals.random_tensors(ir, head_dim, dtype)
-        given: dict[str, Any] = {**rivals.random_inputs(ir, head_dim), **inputs}
+        drawn = dict(zip("qkv", rivals.random_tensors(ir, head_dim, dtype), strict=True))
+        given = {**drawn, **rivals.random_inputs(ir, head_dim), **inputs}
     else:
         prefix = "" if layer is None else f"layers.{layer}."
-        found = rivals.input_tensors(_read(path, prefix, [each.name for each in ir.inputs]))
-        q, k, v = found.pop("q"), found.pop("k"), found.pop("v", None)
-        given = {**found, **inputs}
-    return problem.bound.plan(q, k, v, **given)
+        names = ["q", "k", "v", *(each.name for each in ir.inputs)]
+        given = {**rivals.input_tensors(_read(path, prefix, names)), **inputs}
+    return problem.bound.plan(**given)
 
 
-def _read(path: Path, prefix: str, inputs: list[str]) -> dict[str, Any]:
+def _read(path: Path, prefix: str, wanted: list[str]) -> dict[str, Any]:
     """The arrays of a file. Raises AttnFileError A0820, A0821 and A0854."""
     from attndsl.fitting.sample_file import SampleFile
 
@@ -112,7 +112,6 @@ def _read(path: Path, prefix: str, inputs: list[str]) -> dict[str, Any]:
                 "A0854", f"`{path}` has no array `{name}`",
                 help="name the arrays q, k, v and as the pattern's inputs, or pass --layer for samples",
             )  # fmt: skip
-    wanted = ["q", "k", "v", *inputs]
     return {name: _numbers(file, prefix + name) for name in wanted if prefix + name in file.names}
 
 
