@@ -1,4 +1,7 @@
-"""`attndsl bench PATTERN`: this machine's CPU kernel beside torch's dense attention and FlexAttention."""
+"""`attndsl bench PATTERN`: this machine's CPU kernels beside torch's dense attention and FlexAttention.
+
+Linear weights are also timed pair by pair, and routes also with a plan that is made beforehand.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,16 @@ from attndsl.cli.problem import Problem, bind
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from attndsl.cli.bench_work import Work
+    from attndsl.pipeline import Bound
+
 OURS, DENSE, FLEX = "attndsl", "dense (torch)", "FlexAttention"
+PAIRS, PLANNED = "attndsl, all pairs", "attndsl, plan given"
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One contender. ratio: its time over ours. gflops: 10**9 FLOP/s over the pairs that it must compute."""
+    """One contender. ratio: its time over ours. gflops: 10**9 FLOP/s of what its algorithm must compute."""
 
     name: str
     milliseconds: float
@@ -61,55 +68,68 @@ def measure(problem: Problem, head_dim: int, dtype: str, flex: bool, rounds: int
     Inputs that weigh pairs, as those of scores and gates, are drawn at random.
     """
     from attndsl.cli.bench_check import error_of
+    from attndsl.cli.bench_work import mask_inputs, work_of
     from attndsl.cli.sample import TOLERANCE
     from attndsl.cli.timing import seconds_of, take_turns
-    from attndsl.passes.branch_spaces import refuse_derived, refuse_schedule
+    from attndsl.ir.bound import is_routed
+    from attndsl.passes.branch_spaces import refuse_derived
     from attndsl.runtime import rivals
+    from attndsl.runtime.plans import plans_of
 
-    ir = problem.bound.ir
-    refuse_schedule(ir)
+    bound, ir = problem.bound, problem.bound.ir
     refuse_derived(ir)
-    inputs = problem.checked_inputs()
     q, k, v = rivals.random_tensors(ir, head_dim, dtype)
-    tensors = rivals.input_tensors(inputs) | rivals.random_inputs(ir, head_dim)
-    kernels: list[Any] = []
+    tensors = rivals.input_tensors(mask_inputs(problem)) | rivals.random_inputs(ir, head_dim)
+    plans = dict(plans_of(ir, q, k, v, None, tensors)) if is_routed(ir) else {}
+    work = work_of(problem, head_dim, plans)
+    made: list[Any] = []
     compile_seconds = seconds_of(
-        lambda: kernels.append(problem.bound.compile(head_dim=head_dim, dtype=dtype))
+        lambda: made.extend(_compiled(bound, head_dim, dtype, lambda each: each(q, k, v, **tensors)))
     )
-    contenders: dict[str, Callable[[], Any]] = {
-        OURS: lambda: kernels[0](q, k, v, **tensors),
-        DENSE: rivals.dense(q, k, v),
-    }
+    kernel = made[0]
+    contenders: dict[str, Callable[[], Any]] = {OURS: lambda: kernel(q, k, v, **tensors)}
+    if plans:
+        given = plans if ir.branches else plans[""]
+        contenders[PLANNED] = lambda: bound(q, k, v, plan=given, **tensors)
+    if rivals.has_pairs(ir):
+        by_pairs = bound.using("tiles")
+        contenders[PAIRS] = lambda: by_pairs(q, k, v, **tensors)
+    contenders[DENSE] = rivals.dense(q, k, v)
     if flex:
         contenders[FLEX] = rivals.flex(ir, q, k, v, tensors)
-    error = error_of(problem.bound, (q, k, v), contenders[OURS](), tensors)
+    error = error_of(bound, (q, k, v), contenders[PLANNED if plans else OURS](), tensors, plans)
     seconds = {name: median(times) for name, times in take_turns(contenders, rounds).items()}
-    schedule = problem.bound.schedule()
-    density = (schedule.refine(inputs) if inputs else schedule).density
+    pairs = ir.heads * ir.query_space.size * ir.key_space.size
     return {
         "pattern": ir.name,
+        "algorithm": bound.algorithm,
         "tokens": ir.query_space.size,
         "heads": ir.heads,
         "kv_heads": ir.kv_heads,
         "head_dim": head_dim,
         "dtype": dtype,
-        "backend": kernels[0].backend,
+        "backend": kernel.backend,
         "threads": rivals.torch_facts()["threads"],
-        "density": density,
+        "density": work.pairs / pairs,
         "compile_seconds": compile_seconds,
         "largest_error": error,
         "correct": None if error is None else error <= TOLERANCE[dtype],
-        "results": [asdict(each) for each in _compare(problem, seconds, head_dim, density)],
+        "results": [asdict(each) for each in _compare(seconds, work, 4.0 * head_dim * pairs, head_dim)],
     }
 
 
-def _compare(problem: Problem, seconds: dict[str, float], head_dim: int, density: float) -> list[Measurement]:
-    ir = problem.bound.ir
-    flops = 4.0 * ir.heads * ir.query_space.size * ir.key_space.size * head_dim
+def _compiled(bound: Bound, head_dim: int, dtype: str, call: Callable[[Any], Any]) -> list[Any]:
+    """The kernels; those that are made with the first call are made by one."""
+    kernel = bound.compile(head_dim=head_dim, dtype=dtype)
+    if bound.algorithm != "tiles" or bound.ir.route is not None:
+        call(kernel)
+    return [kernel]
+
+
+def _compare(seconds: dict[str, float], work: Work, dense_flops: float, head_dim: int) -> list[Measurement]:
+    flops = {DENSE: dense_flops, PAIRS: 4.0 * head_dim * work.pairs}
     return [
-        Measurement(
-            name, 1e3 * each, each / seconds[OURS], flops * (1.0 if name == DENSE else density) / each / 1e9
-        )
+        Measurement(name, 1e3 * each, each / seconds[OURS], flops.get(name, work.flops) / each / 1e9)
         for name, each in seconds.items()
     ]
 
@@ -134,7 +154,8 @@ def _footer(result: dict[str, Any], problem: Problem) -> str:
     from attndsl.cli.bench_check import verdict
 
     return (
-        f"density {100 * result['density']:.3g} %, {result['threads']} threads, backend {result['backend']}, "
+        f"{result['algorithm']}, density {100 * result['density']:.3g} %, {result['threads']} threads, "
+        f"backend {result['backend']}, "
         f"compiled in {result['compile_seconds']:.2f} s\n"
         f"{verdict(result, problem.bound.ir)}"
     )

@@ -22,15 +22,21 @@ MOST_PAIRS = 2**30
 
 def is_masked_softmax(ir: BoundIR) -> bool:
     """Whether a pattern says which pairs are visible and nothing else."""
-    return ir.weighting == PLAIN and not ir.low_rank
+    return ir.weighting == PLAIN and not (ir.low_rank or ir.branches or ir.route)
 
 
 def error_of(
-    bound: Bound, tensors: tuple[Tensor, Tensor, Tensor], out: Tensor, inputs: Mapping[str, Tensor]
+    bound: Bound,
+    tensors: tuple[Tensor, Tensor, Tensor],
+    out: Tensor,
+    inputs: Mapping[str, Tensor],
+    plans: Mapping[str, Any],
 ) -> float | None:
     """The largest difference from the denotation in float64; None where that would take too long.
 
-    Masks are checked on `CHECKED_ROWS` queries, scores, weights and gates on all, by the reference backend.
+    Masks are checked on `CHECKED_ROWS` queries, all else on all, by the reference backend. Where outputs are
+    larger than values, as those of sums over many tokens are, differences are parts of the largest output.
+    plans: of routes, by branch, with which `out` was computed.
     """
     ir = bound.ir
     if is_masked_softmax(ir):
@@ -40,9 +46,11 @@ def error_of(
     if ir.heads * ir.query_space.size * ir.key_space.size > MOST_PAIRS:
         return None
     q, k, v = (tensor.double() for tensor in tensors)
-    data: dict[str, Any] = dict(inputs)
+    given: Any = plans if ir.branches else plans.get("")
+    data: dict[str, Any] = dict(inputs) | ({"plan": given} if plans else {})
     exact = bound.reference(q, k, v, **data)
-    return float((out.double() - exact).abs().max())
+    largest = max(1.0, float(exact.abs().max()))
+    return float((out.double() - exact).abs().max()) / largest
 
 
 def verdict(result: Mapping[str, Any], ir: BoundIR) -> str:

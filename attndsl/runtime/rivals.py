@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from attndsl.diagnostics import AttnBackendError
-from attndsl.ir.bound import BoundIR, input_sizes
-from attndsl.ir.expr import Head
+from attndsl.ir.bound import BoundIR, decay_inputs, decays_by_channel, input_sizes
+from attndsl.ir.expr import Apply, Head, topological
 from attndsl.runtime.flex_mask import mask_function
 
 Call = Callable[[], Tensor]
@@ -48,13 +48,30 @@ def random_tensors(ir: BoundIR, head_dim: int, dtype: str) -> tuple[Tensor, Tens
 def random_inputs(ir: BoundIR, head_dim: int) -> dict[str, Tensor]:
     """Inputs for all that masks do not read, as scores, sinks and gates do: normal reals, 0 and 1 else."""
     generator = torch.Generator().manual_seed(1)
+    read = {each.name for branch in (ir, *ir.branches) for each in branch.mask_inputs}
     drawn: dict[str, Tensor] = {}
     for each in ir.inputs:
-        if each not in ir.mask_inputs:
+        if each.name not in read:
             sizes = [size or RANK for size in input_sizes(ir, each.name, head_dim)]
-            normal = torch.randn(sizes, generator=generator)
+            normal = _decaying(ir, each.name, torch.randn(sizes, generator=generator))
             drawn[each.name] = {"real": normal, "int": (normal > 0).long(), "bool": normal > 0}[each.kind]
     return drawn
+
+
+def _decaying(ir: BoundIR, name: str, normal: Tensor) -> Tensor:
+    """The numbers as they are; for a decay as logarithms of factors below 1, or as such factors."""
+    for each in ir.branches or (ir,):
+        if name in decay_inputs(each) and each.weighting.decay is not None:
+            nodes = topological(each.weighting.decay.log)
+            takes_logarithm = any(isinstance(node, Apply) and node.op == "log" for node in nodes)
+            return normal.sigmoid() if takes_logarithm else -normal.abs()
+    return normal
+
+
+def has_pairs(ir: BoundIR) -> bool:
+    """Whether a pattern in linear time can be computed pair by pair too."""
+    in_linear_time = ir.linear is not None and ir.linear.algorithm != "tiles"
+    return in_linear_time and ir.weighting.normalize != "flow" and not decays_by_channel(ir)
 
 
 def dense(q: Tensor, k: Tensor, v: Tensor) -> Call:
@@ -64,7 +81,15 @@ def dense(q: Tensor, k: Tensor, v: Tensor) -> Call:
 
 
 def flex(ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, inputs: Mapping[str, Any]) -> Call:
-    """FlexAttention, compiled for these tensors, with the pattern's mask over tokens in memory order."""
+    """FlexAttention, compiled for these tensors, with the pattern's mask over tokens in memory order.
+
+    Raises AttnBackendError A0729 for what is more than a mask.
+    """
+    if ir.branches or ir.linear or ir.route:
+        raise AttnBackendError(
+            "A0729", f"FlexAttention computes one softmax over a mask that is known, not `{ir.name}`",
+            help="leave out --flex",
+        )  # fmt: skip
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
     read = {each.name: torch.as_tensor(inputs[each.name]) for each in ir.mask_inputs}

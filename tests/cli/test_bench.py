@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
+import attndsl
+from attndsl.cli.bench_work import Work, work_of
+from attndsl.cli.problem import bind
+
 pytest.importorskip("torch")
+
+from attndsl.runtime.rivals import random_inputs
 
 WORDS = ("bench", "sliding_window", "--shape", "512", "--set", "left=40", "--heads", "2", "--head-dim", "32")
 
@@ -85,6 +91,51 @@ def test_what_takes_too_long_is_not_checked(
     result = json.loads(run(*words, "--rounds", "1", "--json").out)
     assert (result["correct"], result["largest_error"]) == (None, None)
     assert "The output was not checked" in run(*words, "--rounds", "1").out
+
+
+@pytest.mark.parametrize(
+    ("words", "algorithm", "contenders"),
+    [
+        (["lightning", "--shape", "96"], "recurrence", ["attndsl, all pairs"]),
+        (["linear", "--shape", "96"], "sums", ["attndsl, all pairs"]),
+        (["moba", "--shape", "96", "--set", "block=16", "--set", "topk=2"], "tiles", ["attndsl, plan given"]),
+        (["lizard", "--shape", "96", "--set", "window=12"], "recurrence + tiles", []),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) and value else None,
+)
+def test_other_algorithms_are_checked_and_compared(
+    run: Callable[..., Any], words: list[str], algorithm: str, contenders: list[str]
+) -> None:
+    options = ("--heads", "2", "--head-dim", "16", "--rounds", "1", "--json")
+    result = json.loads(run("bench", *words, *options).out)
+    assert result["algorithm"] == algorithm
+    assert result["correct"] is True
+    assert [each["name"] for each in result["results"]] == ["attndsl", *contenders, "dense (torch)"]
+    assert 0 < result["density"] <= 1
+
+
+def test_the_work_of_branches_is_their_sum() -> None:
+    problem = bind("lizard", (96,), 2, None, None, ["window=12"])
+    far, near = (work_of(problem.of_branch(name), 16, {}) for name in ("far", "near"))
+    assert work_of(problem, 16, {}) == Work(far.pairs + near.pairs, far.flops + near.flops)
+    assert near.flops == 4 * 16 * near.pairs
+    linear = problem.bound.branches["far"].simulate(head_dim=16).linear
+    assert linear is not None
+    assert linear.linear is not None
+    assert far.flops == linear.linear.flops
+
+
+def test_random_decays_forget() -> None:
+    text = (
+        "pattern p:\n    space tokens(n)\n    input g: real[heads, tokens]\n    attend causal\n    weight s\n"
+    )
+    for decay, largest in (("exp(g)", 0.0), ("g", 1.0)):
+        bound = attndsl.parse(f"{text}    decay {decay} per step of n\n").bind(shape=50, heads=2)
+        assert random_inputs(bound.ir, 16)["g"].max() < largest
+
+
+def test_flex_attention_is_for_masks(refuse: Callable[..., str]) -> None:
+    assert "A0729" in refuse("bench", "lightning", "--shape", "32", "--heads", "1", "--flex")
 
 
 def test_a_mask_without_its_input_is_refused(refuse: Callable[..., str]) -> None:

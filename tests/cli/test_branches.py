@@ -66,7 +66,6 @@ def test_a_branch_without_a_kernel_says_so_beside_the_others(run: Callable[..., 
 
 def test_what_needs_one_branch_asks_for_it(refuse: Callable[..., str]) -> None:
     assert "--branch gather" in refuse("show", *AGENT)
-    assert "A0530" in refuse("bench", *AGENT)
     assert "A0530" in refuse("simulate", *AGENT, "--optimize")
     assert "its branches: gather, spread" in refuse("show", *AGENT, "--branch", "gathr")
 
