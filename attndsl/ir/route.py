@@ -119,7 +119,7 @@ class Rule:
 
 RULES: dict[str, tuple[int, int]] = {
     "top": (1, 1), "ranks": (2, 2), "ratio": (1, 2), "drop": (1, 1), "threshold": (1, 2), "nucleus": (1, 2),
-    "within": (1, 2), "spread": (1, 2),
+    "within": (1, 2), "spread": (1, 2), "halves": (1, 1),
 }  # fmt: skip
 """Smallest and largest number of arguments of each rule. `least` counts entries beyond the preferred ones.
 
@@ -128,6 +128,7 @@ at the largest on. `ratio(x, least)`: the largest int(x * entries). `drop(x)`: a
 smallest, and what equals the largest of these. `threshold(t, least)`: those that reach t. `nucleus(p,
 least)`: the fewest largest whose sum reaches p times the sum of all. `within(p, least)`: the most largest
 whose sum does not exceed that. `spread(p, least)`: nucleus of scores moved and scaled to run from 0 to 1.
+`halves(n)`: a search by halves of n groups, judged by their first entries; see `runtime/select_halves.py`.
 """
 
 Pooling = Literal["query", "head", "all"]

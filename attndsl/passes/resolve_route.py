@@ -8,7 +8,7 @@ from typing import cast
 
 from attndsl.diagnostics import AttnNameError, AttnTypeError
 from attndsl.ir.blocks import Blocks
-from attndsl.ir.expr import FALSE, TRUE, Expr, Side
+from attndsl.ir.expr import FALSE, TRUE, Expr, Head, Side
 from attndsl.ir.route import RULES, Pooling, Route, Rule
 from attndsl.passes import types
 from attndsl.passes.resolve_expr import Resolver
@@ -52,6 +52,7 @@ def _route(clause: ast.Route, resolver: RouteResolver, scope: Scope) -> Route:
     queries, keys = _units([score, among, prefer, always], select, resolver, place)
     per, choice = _per(select, queries, resolver)
     rules = _rules(select.value, resolver, scope)
+    _check_halves(rules, per, prefer, select.value.span)
     blocks = tuple(resolver.blocks.values())
     return Route(queries, keys, score, rules, per, choice, among, prefer, always, blocks, clause.span)
 
@@ -144,6 +145,19 @@ def _rule(node: ast.Call, resolver: RouteResolver, scope: Scope) -> Rule:
             note=f"{len(given)} given here", help=f"call it as `{name}({', '.join('xy'[:least])})`",
         )  # fmt: skip
     return Rule(name, tuple(_argument(name, each.value, resolver, scope) for each in given))
+
+
+def _check_halves(
+    rules: Sequence[tuple[Expr, Rule]], per: Sequence[Pooling], prefer: Expr, span: Span | None
+) -> None:
+    """`halves` searches a row from one end to the other, by one number for all heads."""
+    of_halves = [rule for _, rule in rules if rule.name == "halves"]
+    per_head = any(Head() in each.mentioned for rule in of_halves for each in rule.arguments)
+    if of_halves and (set(per) != {"query"} or prefer is not FALSE or per_head):
+        raise AttnTypeError(
+            "A0377", "`halves` searches each row alone, by one number for all heads", span=span,
+            help="let each row compete for itself, and keep entries beside its choice by `always`",
+        )  # fmt: skip
 
 
 def _argument(name: str, node: ast.Expr, resolver: RouteResolver, scope: Scope) -> Expr:

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attndsl.runtime.select_halves import halves
+
 Number = Any
 """A Python number, or a tensor with one per pool that broadcasts to the scores."""
 
@@ -20,6 +22,8 @@ def kept(name: str, scores: Tensor, preferred: Tensor | None, arguments: list[Nu
     """Bool like scores: the entries that a rule keeps. preferred: those that come first, and count."""
     taking_part = scores > -torch.inf
     preferred = None if preferred is None else preferred & taking_part
+    if name == "halves":
+        return halves(scores, taking_part, int(arguments[0]))
     if name == "drop":
         return _drop(scores, taking_part, arguments[0])
     if name == "top" and _is_few(preferred, arguments[0]):

@@ -19,6 +19,8 @@ from tests.patterns.routed import (
     runs,
     softmax,
 )
+from tests.patterns.routed_halves import EDGES as HALVES
+from tests.patterns.routed_halves import hip
 from tests.patterns.routed_probes import EDGES as PROBES
 from tests.patterns.routed_probes import minference
 
@@ -90,7 +92,7 @@ def chunks(inputs: Inputs, batch: int) -> Array:
     return chunk if chunk.ndim == 1 else chunk[batch]
 
 
-PLANS = {"delta": delta, "dhsa": dhsa, "minference": minference, "svg_route": svg_route}
+PLANS = {"delta": delta, "dhsa": dhsa, "hip": hip, "minference": minference, "svg_route": svg_route}
 EDGES = {
     "delta": {
         "last page only": {"shape": 40, "heads": 2, "page": 8, "pages": 1, "last": 1},
@@ -101,6 +103,7 @@ EDGES = {
         "one token": {"shape": 1, "heads": 1, "page": 8, "pages": 2, "last": 1},
     },
     # Chunks of the tests have 23 tokens: where the budget ends inside of one, `test_routed_chunks.py` looks.
+    "hip": HALVES,
     "minference": PROBES,
     "svg_route": {
         "both masks are full": {"shape": (2, 8), "heads": 2, "block": 4, "multiple": 9.0},
