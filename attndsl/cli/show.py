@@ -56,6 +56,8 @@ def show(
     problem = whole.of_branch(branch)
     path = output or Path(f"{problem.bound.name}.png")
     if plan is not None:
+        if query or q_tile or kv_tile:
+            raise typer.BadParameter("pictures of plans have neither tiles nor a query", param_hint="--plan")
         save_plan_picture(whole, plan, branch, head, path)
         console().print(f"wrote {path}", markup=False, soft_wrap=True)
         return

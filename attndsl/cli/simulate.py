@@ -64,6 +64,8 @@ def simulate(
     problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)
     if vary and not optimize:
         raise typer.BadParameter("it belongs to --optimize", param_hint="--vary")
+    if plan is not None and optimize:
+        raise typer.BadParameter("a plan is not searched", param_hint="--optimize")
     request: dict[str, Any] = {
         "device": device,
         "q_tile": q_tile,

@@ -78,7 +78,9 @@ class Plan:
         return summarized(self)
 
     def __repr__(self) -> str:
-        return f"Plan({self.summary().headline})"
+        from attndsl.ir.plan_summary import headline
+
+        return f"Plan({headline(self, self.heads)})"
 
     def to_mask(self) -> NDArray[np.bool_]:
         """Bool [batch, heads, queries, keys]: which pairs of tokens are listed."""

@@ -43,7 +43,7 @@ def plan_bytes(ir: BoundIR, given: Any, heads: int | None) -> bytes:
     }
     sizes = {name: {size: getattr(plan, size) for size in SIZES} for name, plan in plans.items()}
     about = {"pattern": pattern_name(ir), "bound": ir.name, "plans": sizes}
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{name}/{array}": as_numpy(getattr(plan, array))
         for name, plan in plans.items()
         for array in ARRAYS
@@ -98,9 +98,10 @@ def read_plans(ir: BoundIR, path: Path, heads: int | None) -> dict[str, Plan]:
 
 
 def _plan(name: str, sizes: Mapping[str, int], arrays: Mapping[str, Any]) -> Plan:
-    numbers = [int(sizes[size]) for size in SIZES]
+    queries, keys, q_block, kv_block = (int(sizes[size]) for size in SIZES)
     indices, counts = (arrays[f"{name}/{array}"] for array in ARRAYS[:2])
-    return Plan(*numbers, indices, counts, *(arrays.get(f"{name}/{array}") for array in ARRAYS[2:]))
+    q_units, kv_units = (arrays.get(f"{name}/{array}") for array in ARRAYS[2:])
+    return Plan(queries, keys, q_block, kv_block, indices, counts, q_units, kv_units)
 
 
 def _arrays(path: Path) -> dict[str, Any]:

@@ -57,11 +57,7 @@ class PlanSummary:
     @property
     def headline(self) -> str:
         """One line."""
-        batch = f"batch {self.batch}, " if self.batch > 1 else ""
-        heads = f"{len(self.heads)} head{'s' * (len(self.heads) != 1)}"
-        queries = _units(self.query_units, self.q_block, self.queries, "query", "queries")
-        keys = _units(self.key_units, self.kv_block, self.keys, "key", "keys")
-        return f"{batch}{heads}, {queries} to {keys}, {self.kept:.2%} of all pairs kept"
+        return headline(self, len(self.heads))
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -95,6 +91,14 @@ class PlanSummary:
 
 
 HEADINGS = ("head", "kept", "least", "mean", "most", "empty", "unused", "busiest")
+
+
+def headline(plan: Plan | PlanSummary, heads: int) -> str:
+    """A plan in one line. heads: that have lists of their own."""
+    batch = f"batch {plan.batch}, " if plan.batch > 1 else ""
+    queries = _units(plan.query_units, plan.q_block, plan.queries, "query", "queries")
+    keys = _units(plan.key_units, plan.kv_block, plan.keys, "key", "keys")
+    return f"{batch}{heads} head{'s' * (heads != 1)}, {queries} to {keys}, {plan.kept:.2%} of all pairs kept"
 
 
 def summarized(plan: Plan) -> PlanSummary:

@@ -11,6 +11,7 @@ from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.plan import Plan
 from attndsl.ir.plan_checks import check_units, checked_plan, plans_by_name, routed_branches
+from attndsl.ir.plan_summary import headline
 from attndsl.show import palette
 from attndsl.show.figure import BETWEEN, BOTTOM, LEFT, RIGHT, SIDE, TOP
 from attndsl.show.legend import Entry, draw_entries
@@ -89,7 +90,7 @@ def shown_heads(heads: int, plans: Iterable[Plan], first: int) -> list[int]:
 
 def headlines(plans: Mapping[str, Plan]) -> list[str]:
     """What plans keep, one line each."""
-    return [f"{name}: {each.summary().headline}".removeprefix(": ") for name, each in plans.items()]
+    return [f"{name}: {headline(each, each.heads)}".removeprefix(": ") for name, each in plans.items()]
 
 
 def entries(panels: Sequence[PlanPanel]) -> list[Entry]:

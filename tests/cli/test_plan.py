@@ -94,6 +94,8 @@ def test_mistakes(run: Callable[..., Any], refuse: Callable[..., str], tmp_path:
     assert "A0801" in refuse("simulate", *MOBA, "--plan", tmp_path / "nothing.npz")
     assert "A0810" in refuse("plan", *MOBA, "-o", tmp_path / "no" / "plan.npz")
     assert run("plan", *MOBA, "--layer", "1").code == 2
+    assert run("simulate", *MOBA, "--plan", "a.npz", "--optimize").code == 2
+    assert run("show", *MOBA, "--plan", "a.npz", "--q-tile", "16").code == 2
     assert run("plan", *MOBA, "--plan", "a.npz", "--tensors", "b.npz").code == 2
 
 
