@@ -1,0 +1,33 @@
+"""Selections are computed in float32 for tensors of any type: plans are those of the same numbers in 64 bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import attndsl
+from attndsl.ir.plan import Plan
+from tests.patterns.examples import examples
+from tests.patterns.inputs import random_inputs
+
+
+def plans_of(found: Any) -> dict[str, Plan]:
+    return found if isinstance(found, dict) else {"": found}
+
+
+@pytest.mark.parametrize("name", ["delta", "dhsa", "hip", "minference", "svg_route"])
+def test_plans_of_16_bits_are_those_of_the_same_numbers_in_64(name: str) -> None:
+    torch.manual_seed(0)
+    bound = attndsl.pattern(name).bind(**examples(name)["small"])
+    ir = bound.ir
+    heads = ir.heads, ir.kv_heads, ir.kv_heads
+    narrow = [torch.randn(2, each, ir.query_space.size, 16).bfloat16() for each in heads]
+    inputs: dict[str, Any] = random_inputs(ir, 16)
+    found, wanted = (
+        plans_of(bound.plan(*tensors, **inputs)) for tensors in (narrow, [each.double() for each in narrow])
+    )
+    assert sorted(found) == sorted(wanted)
+    for branch, plan in found.items():
+        assert torch.equal(plan.indices, wanted[branch].indices)
