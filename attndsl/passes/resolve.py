@@ -107,7 +107,7 @@ def _body(
         arms=arms,
         weighting=weights,
         derived=derived,
-        route=resolve_route(pattern.clauses, whole.blocks, resolver, scope),
+        route=resolve_route(pattern.clauses, whole.blocks, derived, resolver, scope),
         spans=resolver.spans,
     )
     check_inputs(found)

@@ -8,8 +8,9 @@ from typing import cast
 
 from attndsl.diagnostics import AttnNameError, AttnTypeError
 from attndsl.ir.blocks import Blocks
+from attndsl.ir.derived import Derived
 from attndsl.ir.expr import FALSE, TRUE, Expr, Head, Side
-from attndsl.ir.route import RULES, Pooling, Route, Rule
+from attndsl.ir.route import RULES, OverHeads, Pooling, Route, Rule
 from attndsl.passes import types
 from attndsl.passes.resolve_expr import Resolver
 from attndsl.passes.route_expr import RouteResolver
@@ -23,9 +24,13 @@ CONDITIONS = {"among": TRUE, "prefer": FALSE, "always": FALSE}
 
 
 def resolve_route(
-    clauses: Sequence[ast.Clause], blocks: Sequence[Blocks], resolver: Resolver, scope: Scope
+    clauses: Sequence[ast.Clause],
+    blocks: Sequence[Blocks],
+    derived: Sequence[Derived],
+    resolver: Resolver,
+    scope: Scope,
 ) -> Route | None:
-    """The meaning of the route among the clauses, if there is one."""
+    """The meaning of the route among the clauses, if any. derived: the tensors that are made of others."""
     routes = [each for each in clauses if isinstance(each, ast.Route)]
     if not routes:
         return None
@@ -33,6 +38,11 @@ def resolve_route(
         raise AttnNameError(
             "A0206", "a pattern has one `route` clause at most", span=routes[1].span,
             help="keep one, or give each a branch of its own",
+        )  # fmt: skip
+    if derived:
+        raise AttnTypeError(
+            "A0368", "a route chooses among tokens as they come, and here some are made of others",
+            span=routes[0].span, help="give the route a branch of its own, without derived tensors",
         )  # fmt: skip
     shared = {each.name: getattr(resolver, each.name) for each in fields(resolver)}
     own = RouteResolver(**shared, blocks={each.name: each for each in blocks})
@@ -52,9 +62,20 @@ def _route(clause: ast.Route, resolver: RouteResolver, scope: Scope) -> Route:
     queries, keys = _units([score, among, prefer, always], select, resolver, place)
     per, choice = _per(select, queries, resolver)
     rules = _rules(select.value, resolver, scope)
+    _check_heads(score, rules, select.value.span)
     _check_halves(rules, per, prefer, select.value.span)
     blocks = tuple(resolver.blocks.values())
     return Route(queries, keys, score, rules, per, choice, among, prefer, always, blocks, clause.span)
+
+
+def _check_heads(score: Expr, rules: Sequence[tuple[Expr, Rule]], place: Span | None) -> None:
+    """Numbers that differ between heads need a map for each."""
+    nodes = {node for _, rule in rules for each in rule.arguments for node in each.mentioned}
+    if Head() in nodes and any(isinstance(node, OverHeads) for node in score.mentioned):
+        raise AttnTypeError(
+            "A0369", "heads that share a map of scores are given numbers of their own", span=place,
+            help="use one number for all heads, or leave out `in heads` and `in kv_head`",
+        )  # fmt: skip
 
 
 def _only(clause: ast.Route, word: str) -> ast.RouteStep | None:
