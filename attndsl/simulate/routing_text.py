@@ -10,6 +10,7 @@ from attndsl.simulate.units import duration, large
 if TYPE_CHECKING:
     from attndsl.simulate.branch_times import BranchTimes
     from attndsl.simulate.routing import RoutingFigures, Spread
+    from attndsl.simulate.selection_work import SelectionWork
 
 WAYS = {
     "blocks": "blocks of queries and keys",
@@ -24,6 +25,7 @@ def routing_lines(found: RoutingFigures) -> Iterator[str]:
     yield f"    {'kept':<15} {_percent(found.kept)} of all pairs in lists"
     yield f"    {'load':<15} {'; '.join(_loads(found))}"
     yield f"    {'selection':<15} {_selection(found)}"
+    yield f"    {'':<15} {', '.join(_parts(found.selection))}"
     yield f"    {'attention':<15} {duration(found.attention_seconds.mean)}{_around(found.attention_seconds)}"
     yield f"    {'dense':<15} {duration(found.dense_seconds)}: both together are {_compared(found.speedup)}"
     yield f"    {'for':<15} batch {found.batch}, head_dim {found.head_dim}, bfloat16, forward"
@@ -59,6 +61,13 @@ def _selection(found: RoutingFigures) -> str:
     work = found.selection
     cost = f"{duration(work.seconds)}, {large(work.flops)}FLOP, {large(work.bytes)}B"
     return f"{cost}, {work.launches:,} launches: {found.selection_share:.0%} of the total"
+
+
+def _parts(work: SelectionWork) -> Iterator[str]:
+    """The kinds of operations that take the most time."""
+    for name, time in sorted(work.parts.items(), key=lambda part: -part[1]):
+        if time >= 0.01 * work.seconds:
+            yield f"{name} {duration(time)}"
 
 
 def _percent(figure: Spread) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
-from typing import Any
+from typing import Any, Literal
 
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import FALSE, TRUE, Apply, Const, Expr, topological
@@ -33,10 +33,15 @@ PLACE = 8
 """Bytes of a place that sorting moves along."""
 
 
+Kind = Literal["pooling", "products", "softmax", "arithmetic", "choice"]
+"""What an operation is for: `choice` is top-k or sorting, and what makes lists of its result."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One operation on the device. by_chunk: whether it is done chunk by chunk."""
 
+    kind: Kind
     flops: float
     bytes: float
     launches: int = 1
@@ -46,16 +51,13 @@ class Step:
 
 @dataclass(frozen=True)
 class SelectionWork:
-    """Of all heads and batch entries."""
+    """Of all heads and batch entries. parts: the seconds of each kind of operation."""
 
     flops: float
     bytes: float
     launches: int
     seconds: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Numbers only."""
-        return dict(vars(self))
+    parts: Mapping[str, float]
 
 
 def selection_work(ir: BoundIR, device: Device, head_dim: int, batch: int) -> SelectionWork:
@@ -73,16 +75,13 @@ class _Selection:
 
     def work(self, device: Device) -> SelectionWork:
         steps = list(self._steps())
-        launches = sum(each.launches * self._chunks(each) for each in steps)
-        time = sum(
-            seconds(
-                Kernel(0, each.flops, 0.0, each.bytes, 0, each.slowdown, each.launches * self._chunks(each)),
-                device,
-            )
-            for each in steps
-        )
+        launches = [each.launches * self._chunks(each) for each in steps]
+        parts: dict[str, float] = {}
+        for each, count in zip(steps, launches, strict=True):
+            kernel = Kernel(0, each.flops, 0.0, each.bytes, 0, each.slowdown, count)
+            parts[each.kind] = parts.get(each.kind, 0.0) + seconds(kernel, device)
         flops, traffic = (sum(getattr(each, name) for each in steps) for name in ("flops", "bytes"))
-        return SelectionWork(flops, traffic, launches, time)
+        return SelectionWork(flops, traffic, sum(launches), sum(parts.values()), parts)
 
     def _chunks(self, step: Step) -> int:
         if not step.by_chunk or self.route.per[0] != "query":
@@ -128,23 +127,23 @@ class _Selection:
         by_chunk = found[node].query is not None
         match node:
             case Vectors():
-                yield Step(0.0, (HALF + SINGLE) * size, by_chunk=by_chunk)
+                yield Step("pooling", 0.0, (HALF + SINGLE) * size, by_chunk=by_chunk)
             case Pool(kind, operand):
                 flops = 0.0 if kind.startswith("stack") else self._size(operand, found[operand])
-                yield Step(flops, moved + 2 * SINGLE * operands, 2, by_chunk=by_chunk)
+                yield Step("pooling", flops, moved + 2 * SINGLE * operands, 2, by_chunk=by_chunk)
             case Dot(left, right):
                 width = self._width(left if found[left].vector else right)
                 of_both = found[node].query is not None and found[node].key is not None
                 slowdown = SLOWDOWN["ieee"] if of_both else 1.0
-                yield Step(2.0 * size * width, moved, 1, slowdown, by_chunk)
+                yield Step("products", 2.0 * size * width, moved, 1, slowdown, by_chunk)
             case Softmax(_, condition):
                 passes = 1 if condition is TRUE else 5
-                yield Step(5.0 * size, 2 * SINGLE * size * passes, passes, by_chunk=by_chunk)
+                yield Step("softmax", 5.0 * size, 2 * SINGLE * size * passes, passes, by_chunk=by_chunk)
             case Mix(weights, vectors):
                 flops = 2.0 * self._size(weights, found[weights]) * self._width(vectors)
-                yield Step(flops, moved, 1, SLOWDOWN["ieee"], by_chunk)
+                yield Step("products", flops, moved, 1, SLOWDOWN["ieee"], by_chunk)
             case RouteNode() | Apply() if max(size, operands) > 1:
-                yield Step(float(max(size, operands)), moved, by_chunk=by_chunk)
+                yield Step("arithmetic", float(max(size, operands)), moved, by_chunk=by_chunk)
 
     def _size(self, node: Expr, grain: Grain) -> float:
         """The numbers of a value."""
@@ -181,21 +180,20 @@ class _Selection:
     def _of_choice(self) -> Iterator[Step]:
         route, entries = self.route, self._entries
         masks = sum(root not in (TRUE, FALSE) for root in (route.among, route.always, route.prefer))
-        yield Step(masks * entries, 2 * SINGLE * entries * masks, masks)
+        yield Step("choice", masks * entries, 2 * SINGLE * entries * masks, masks)
         top = route.rule.name == "top" and isinstance(route.rule.arguments[0], Const)
         if top:
-            yield Step(PASSES * entries, PASSES * SINGLE * entries)
+            yield Step("choice", PASSES * entries, PASSES * SINGLE * entries)
         else:
             sorts = 1 if route.prefer is FALSE else 2
-            yield Step(
-                sorts * PASSES * entries, sorts * PASSES * 2 * (SINGLE + PLACE) * entries, sorts * PASSES
-            )
-            yield Step(3 * entries, 3 * (SINGLE + PLACE) * entries, 4)
+            passes = PASSES * sorts
+            yield Step("choice", passes * entries, passes * 2 * (SINGLE + PLACE) * entries, passes)
+            yield Step("choice", 3 * entries, 3 * (SINGLE + PLACE) * entries, 4)
         if top and route.prefer is FALSE and route.per[0] == "query":
             listed = self._listed
-            yield Step(PASSES * listed, PASSES * 2 * SINGLE * listed, PASSES + 4)
+            yield Step("choice", PASSES * listed, PASSES * 2 * SINGLE * listed, PASSES + 4)
         else:  # a map of what is chosen, read for counts and for lists
-            yield Step(2 * entries, 3 * entries, 6)
+            yield Step("choice", 2 * entries, 3 * entries, 6)
 
     @property
     def _listed(self) -> float:

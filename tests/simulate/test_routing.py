@@ -184,6 +184,14 @@ def test_stacked_channels_are_multiplied() -> None:
     assert selection(bound).flops > 2 * groups * groups * 8 * 64
 
 
+def test_parts_of_the_time() -> None:
+    found = selection(MOBA)
+    assert set(found.parts) == {"pooling", "products", "arithmetic", "choice"}
+    assert sum(found.parts.values()) == found.seconds
+    probabilities = attndsl.pattern("draft").bind(shape=(2, 16, 16), heads=2, pool=8)
+    assert "softmax" in selection(probabilities).parts
+
+
 def test_a_batch_multiplies_the_work() -> None:
     assert selection(MOBA, 4).flops == pytest.approx(4 * selection(MOBA).flops, rel=1e-3)
 
