@@ -24,6 +24,8 @@ def kept(name: str, scores: Tensor, preferred: Tensor | None, arguments: list[Nu
     preferred = None if preferred is None else preferred & taking_part
     if name == "halves":
         return halves(scores, taking_part, int(arguments[0]))
+    if name == "threshold" and preferred is None and len(arguments) == 1:
+        return torch.ge(scores, arguments[0]) & taking_part
     if name == "drop":
         return _drop(scores, taking_part, arguments[0])
     if name == "top" and _is_few(preferred, arguments[0]):

@@ -1,4 +1,4 @@
-"""Selections are computed in float32 for tensors of any type: plans are those of the same numbers in 64 bits."""
+"""Selections are computed in float32 for all types: plans of 16-bit numbers are those of the same in 64."""
 
 from __future__ import annotations
 

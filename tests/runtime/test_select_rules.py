@@ -11,6 +11,7 @@ import torch
 
 from attndsl.ir.route import RULES
 from attndsl.runtime.select_rules import kept
+from tests.patterns.routed_halves import searched
 
 Entries = Sequence[int]
 """Numbers of entries from the largest to the smallest, the preferred ones first."""
@@ -47,6 +48,8 @@ def by_definition(name: str, scores: list[float], preferred: set[int], arguments
             ascending = sorted(scores[entry] for entry in part)
             dropped = int(x * len(part))
             return {entry for entry in part if not dropped or scores[entry] >= ascending[dropped - 1]}
+        case "halves":
+            return {part[place] for place in searched([scores[entry] for entry in part], int(x))}
         case "threshold":
             return {entry for entry in part if scores[entry] >= x} | first(order, beyond)
         case "nucleus":
@@ -69,6 +72,7 @@ CASES: list[tuple[str, list[Any]]] = [
     ("threshold", [0.5]), ("threshold", [2.0]), ("threshold", [2.0, 2]),
     ("nucleus", [0.0]), ("nucleus", [0.6]), ("nucleus", [1.0]), ("nucleus", [0.0, 1]),
     ("within", [0.0]), ("within", [0.6]), ("within", [0.0, 1]),
+    ("halves", [1]), ("halves", [3]), ("halves", [20]),
     ("spread", [0.3]), ("spread", [0.01, 1]), ("spread", [0.9]),
 ]  # fmt: skip
 
