@@ -103,10 +103,7 @@ def test_a_plan_is_drawn(run: Callable[..., Any], refuse: Callable[..., str], tm
     run("plan", *MOBA, "-o", tmp_path / "plan.npz")
     words = ("show", *MOBA, "--plan", tmp_path / "plan.npz", "-o", tmp_path / "plan.png")
     assert run(*words).out == f"wrote {tmp_path / 'plan.png'}\n"
-    first = (tmp_path / "plan.png").read_bytes()
-    assert first.startswith(b"\x89PNG")
-    run(*words, "--head", "1")
-    assert (tmp_path / "plan.png").read_bytes() != first
+    assert (tmp_path / "plan.png").read_bytes().startswith(b"\x89PNG")
     assert "A0561" in refuse(*words, "--head", "2")
     assert "A0808" in refuse(*words[:-1], tmp_path / "plan.txt")
 
@@ -116,7 +113,7 @@ def test_the_plan_of_one_branch_is_drawn(
 ) -> None:
     nsa = ("nsa", "--shape", "128", "--heads", "2", "--set", "block=16", "--set", "n_sel=2")
     assert run("plan", *nsa, "-o", tmp_path / "plan.npz").code == 0
-    words = ("show", *nsa, "--plan", tmp_path / "plan.npz", "-o", tmp_path / "plan.svg", "--branch")
+    words = ("show", *nsa, "--plan", tmp_path / "plan.npz", "-o", tmp_path / "a.svg", "--head", 1, "--branch")
     assert run(*words, "selected").code == 0
     assert "A0855" in refuse(*words, "sliding")
 
@@ -125,7 +122,8 @@ def test_heads_that_are_left_open_are_those_of_the_plan(run: Callable[..., Any],
     run("plan", *MOBA, "-o", tmp_path / "plan.npz")
     words = ("moba", "--shape", "128", "--set", "block=16", "--plan", tmp_path / "plan.npz")
     assert json.loads(run("simulate", *words, "--json").out)["heads"] == 2
-    assert run("show", *words, "--head", "1", "-o", tmp_path / "plan.svg").code == 0
+    bound = attndsl.pattern("moba").bind(shape=128, block=16)
+    assert bound.for_plan(bound.load_plan(tmp_path / "plan.npz")).ir.heads == 2
 
 
 SLA = ("sla", "--shape", "128", "--heads", "1", "--set", "keep=0.5")

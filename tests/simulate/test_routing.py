@@ -28,7 +28,7 @@ def random_tensors(bound: Bound, batch: int = 1) -> tuple[torch.Tensor, torch.Te
 
 
 def figures(bound: Bound, **options: Any) -> RoutingFigures:
-    found = bound.simulate(device="h100", **options).routing
+    found = bound.simulate(device="h100", **{"draws": 6, **options}).routing
     assert found is not None
     return found
 
