@@ -133,6 +133,8 @@ CLAUSES = {
     "blocks b of n by 2": ast.Blocks("b", ("n",), (TWO,)),
     "blocks b of (n, m) by (2, a)": ast.Blocks("b", ("n", "m"), (TWO, A)),
     "route among a": ast.Route((ast.RouteStep("among", A),)),
+    "route prefer a": ast.Route((ast.RouteStep("prefer", A),)),
+    "route select a per all": ast.Route((ast.RouteStep("select", A, ("all",)),)),
     ROUTE: ast.Route(
         (
             ast.RouteStep(
