@@ -37,6 +37,9 @@ Array = NDArray[Any]
 MOST_PAIRS = 2**20
 """Pairs of units that each plan draws: as many heads as fit, and a sample of the rows of one too large."""
 
+COUNTED = ("top", "halves", "ranks", "ratio", "drop")
+"""Rules that keep as many entries whatever the data are."""
+
 
 @dataclass(frozen=True)
 class Distribution:
@@ -132,7 +135,7 @@ class Draws:
     def _depends_on_data(self) -> bool:
         assert self.ir.route is not None
         rule = self.ir.route.rule
-        return rule.name not in ("top", "ranks", "ratio", "drop") or not all(
+        return rule.name not in COUNTED or not all(
             isinstance(each, Const) for each in rule.arguments
         )
 
@@ -199,7 +202,7 @@ def kept(rule: Rule, score: Array, by_row: bool, assumed: float) -> Array:
     by_row: whether each row competes on its own. assumed: the part that is kept where the data decide.
     """
     numbers = [number(each) for each in rule.arguments]
-    known = rule.name in ("top", "ranks", "ratio", "drop") and None not in numbers
+    known = rule.name in COUNTED and None not in numbers
     pool = score if by_row and known else score.reshape(1, -1)
     entries = (pool > -np.inf).sum(axis=1, keepdims=True)
     first = np.zeros_like(entries)
@@ -207,7 +210,7 @@ def kept(rule: Rule, score: Array, by_row: bool, assumed: float) -> Array:
         last = np.ceil(assumed * entries).astype(np.int64)
     elif rule.name == "ranks":
         first, last = (np.full_like(entries, int(each or 0)) for each in numbers)
-    elif rule.name == "top":
+    elif rule.name in ("top", "halves"):
         last = np.full_like(entries, int(numbers[0] or 0) * (1 if by_row else len(score)))
     else:
         part = numbers[0] or 0.0
