@@ -19,7 +19,7 @@ from attndsl.runtime.route_places import with_heads
 from attndsl.runtime.route_scores import RouteScores
 from attndsl.runtime.select_conditions import Conditions, conditions
 from attndsl.runtime.select_lists import Lists, joined, lists_of, top_lists
-from attndsl.runtime.select_rules import kept
+from attndsl.runtime.select_rules import first_of_all, is_few, kept
 
 CHUNK = 2**20
 """The most scores that one chunk of rows may have, where rows do not compete."""
@@ -60,10 +60,11 @@ def _chosen(scores: RouteScores, route: Route, rows: slice, keys: int) -> Lists:
     found = conditions(scores, route, rows)
     shape = _shape([value, *found.given], rows, keys)
     value = _taking_part(_spread_out(value, shape), found, isinstance(route.score, Dot))
-    count, own_pools = route.rule.arguments[0], route.per == ("query",)
-    if route.rule.name == "top" and own_pools and found.prefer is None and isinstance(count, Const):
-        return top_lists(value, int(count.value), found.always_listed(shape[2], keys))
     preferred = None if found.prefer is None else _spread_out(found.on_rows(found.prefer), shape)
+    if route.rule.name == "top" and route.per == ("query",):
+        count = _argument(scores, route.rule.arguments[0], 3)
+        if is_few(found.preferred(keys), count):
+            return top_lists(first_of_all(value, preferred), count, found.always_listed(shape[2], keys))
     chosen = _select(scores, route, value, preferred)
     return lists_of(chosen if found.always is None else chosen | found.on_rows(found.always))
 

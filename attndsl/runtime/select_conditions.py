@@ -46,6 +46,10 @@ class Conditions:
         excluded: Tensor = ~among | always
         return excluded
 
+    def preferred(self, keys: int) -> Tensor | None:
+        """What comes first, by row or block, for so many keys."""
+        return None if self.prefer is None else self.prefer.expand(*self.prefer.shape[:3], keys)
+
     def always_listed(self, rows: int, keys: int) -> Tensor | None:
         """What is always kept as lists of keys, [batch or 1, heads or 1, rows, most], padded with -1."""
         if self.always is None:

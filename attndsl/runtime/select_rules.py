@@ -28,7 +28,7 @@ def kept(name: str, scores: Tensor, preferred: Tensor | None, arguments: list[Nu
         return torch.ge(scores, arguments[0]) & taking_part
     if name == "drop":
         return _drop(scores, taking_part, arguments[0])
-    if name == "top" and _is_few(preferred, arguments[0]):
+    if name == "top" and is_few(preferred, arguments[0]):
         return _top(scores, preferred, arguments[0]) & taking_part
     order = _order(scores, preferred)
     first = 0 if preferred is None else preferred.sum(-1, keepdim=True)
@@ -36,7 +36,7 @@ def kept(name: str, scores: Tensor, preferred: Tensor | None, arguments: list[Nu
     return _RANKED[name](scores, order, arguments, least) & taking_part
 
 
-def _is_few(preferred: Tensor | None, count: Number) -> bool:
+def is_few(preferred: Tensor | None, count: Number) -> bool:
     """Whether a number of largest entries is one for all pools, and all preferred ones are among them."""
     if not isinstance(count, int):
         return False
@@ -53,11 +53,15 @@ def _order(scores: Tensor, preferred: Tensor | None) -> Tensor:
 
 
 def _top(scores: Tensor, preferred: Tensor | None, count: int) -> Tensor:
-    if preferred is not None:
-        scores = torch.where(preferred, torch.inf, scores)
-    count = min(count, scores.shape[-1])
-    places = scores.topk(count, dim=-1, sorted=False).indices
+    places = first_of_all(scores, preferred).topk(min(count, scores.shape[-1]), dim=-1, sorted=False).indices
     return torch.zeros(scores.shape, dtype=torch.bool, device=scores.device).scatter_(-1, places, True)
+
+
+def first_of_all(scores: Tensor, preferred: Tensor | None) -> Tensor:
+    """The scores, infinite where an entry that takes part is preferred."""
+    if preferred is None:
+        return scores
+    return scores.masked_fill(preferred & (scores > -torch.inf), torch.inf)
 
 
 def _drop(scores: Tensor, taking_part: Tensor, part: Number) -> Tensor:
