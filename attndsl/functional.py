@@ -30,6 +30,9 @@ def attention(
     *,
     scale: float | None = None,
     return_lse: bool = False,
+    initial_state: torch.Tensor | None = None,
+    return_state: bool = False,
+    plan: Any = None,
     **parameters: Any,
 ) -> Any:
     """Attention by a pattern, as `torch.nn.functional.scaled_dot_product_attention` is called.
@@ -38,13 +41,15 @@ def attention(
     library name, the path of a `.attn` file, or a Pattern. shape: extents of its space; without it the
     pattern follows the number of tokens. parameters: of the pattern, extents of its further segments, and its
     declared inputs. Returns [batch, heads, queries, Dv], and with return_lse also the log-sum-exp [batch,
-    heads, queries]. Raises AttnError.
+    heads, queries]. initial_state, return_state: of recurrences, plan: of routes, as for `Bound.__call__`.
+    Raises AttnError.
     """
     found = as_pattern(pattern)
     declared = {each.name for each in found.ir.inputs}
     inputs = {name: parameters.pop(name) for name in declared & parameters.keys()}
     bound = attention_of(found, shape, q, k, parameters)
-    return bound(q, k, v, scale, return_lse, **inputs)
+    state: dict[str, Any] = {"initial_state": initial_state, "return_state": return_state}
+    return bound(q, k, v, scale, return_lse, plan=plan, **state, **inputs)
 
 
 def attention_of(

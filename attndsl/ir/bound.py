@@ -128,14 +128,19 @@ class BoundIR:
     """The inputs that decide which pairs are visible; others only weigh them."""
     kernel_inputs: tuple[InputDeclaration, ...] = field(init=False, compare=False, repr=False)
     """The inputs that decide about pairs: those of masks, and those of scores and weights."""
+    decay_inputs: frozenset[str] = field(init=False, compare=False, repr=False)
+    """The names of the inputs that the decay reads, whose `dim` are the channels of keys."""
 
     def __post_init__(self) -> None:
-        """Sort the inputs out."""
+        """Sort the inputs out, before graphs ask, which cannot look into expressions."""
         masks = _read_by(region.visible for region in self.regions)
         pairs = masks | _read_by(term for region in self.regions for term in region.terms)
         inputs = (*self.inputs, *self.computed)
         object.__setattr__(self, "mask_inputs", tuple(each for each in inputs if each.name in masks))
         object.__setattr__(self, "kernel_inputs", tuple(each for each in inputs if each.name in pairs))
+        leaves = self.weighting.decay.log.leaves if self.weighting.decay else ()
+        read = frozenset(leaf.name for leaf in leaves if isinstance(leaf, WholeInput | InputElement))
+        object.__setattr__(self, "decay_inputs", read)
 
 
 def _read_by(roots: Iterable[Expr]) -> set[str]:
@@ -144,15 +149,9 @@ def _read_by(roots: Iterable[Expr]) -> set[str]:
     return {node.name for node in nodes if isinstance(node, InputAt | InputElement)}
 
 
-def decay_inputs(ir: BoundIR) -> frozenset[str]:
-    """The names of the inputs that the decay reads, whose `dim` are the channels of keys."""
-    leaves = ir.weighting.decay.log.leaves if ir.weighting.decay else ()
-    return frozenset(leaf.name for leaf in leaves if isinstance(leaf, WholeInput | InputElement))
-
-
 def decays_by_channel(ir: BoundIR) -> bool:
     """Whether channels of keys decay on their own."""
-    return any("dim" in each.shape for each in ir.inputs if each.name in decay_inputs(ir))
+    return any("dim" in each.shape for each in ir.inputs if each.name in ir.decay_inputs)
 
 
 def input_sizes(ir: BoundIR, name: str, dim: int = 0) -> tuple[int, ...]:

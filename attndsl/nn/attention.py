@@ -72,30 +72,65 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(self.num_heads * self.head_dim, embed_dim, bias, **kind)
 
     def forward(
-        self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None, **inputs: Any
-    ) -> Tensor:
+        self,
+        query: Tensor,
+        key: Tensor | None = None,
+        value: Tensor | None = None,
+        *,
+        initial_state: Tensor | None = None,
+        return_state: bool = False,
+        plan: Any = None,
+        **inputs: Any,
+    ) -> Any:
         """Attention of all queries.
 
         With projections: query [batch, queries, embed_dim], and key and value [batch, keys, embed_dim], which
         default to the query and to the key; returns [batch, queries, embed_dim]. Without: query [batch,
         heads, queries, D], key [batch, kv_heads, keys, D], value [batch, kv_heads, keys, Dv]; returns [batch,
-        heads, queries, Dv]. inputs: what the pattern declares. Raises AttnCallError (A06xx).
+        heads, queries, Dv]. initial_state: of a recurrence; with return_state the state after the last token
+        is returned too. plan: of a route. inputs: what the pattern declares. Raises AttnCallError (A06xx).
         """
-        if self.has_projections:
-            key = query if key is None else key
-            return self._projected(query, key, key if value is None else value, inputs)
-        if key is None or value is None:
-            raise AttnCallError(
-                "A0623", "this module has no projections, and got no key or no value",
-                help="call it with q, k and v, or make it with embed_dim and num_heads",
-            )  # fmt: skip
-        out: Tensor = self.attention(query, key, value, self.scale, **inputs)
-        return out
+        asked = {"initial_state": initial_state, "return_state": return_state, "plan": plan}
+        found = self.attention(*self._of_heads(query, key, value), self.scale, **asked, **inputs)
+        return (self._projected(found[0]), found[1]) if return_state else self._projected(found)
 
-    def _projected(self, query: Tensor, key: Tensor, value: Tensor, inputs: dict[str, Any]) -> Tensor:
-        q, k, v = self.q_proj(query), self.k_proj(key), self.v_proj(value)
+    def step(
+        self,
+        query: Tensor,
+        key: Tensor | None = None,
+        value: Tensor | None = None,
+        *,
+        state: Tensor | None = None,
+        **inputs: Any,
+    ) -> tuple[Tensor, Tensor]:
+        """One more token of a recurrence: its output and the new state, in constant time and memory.
+
+        Tensors are those of `forward` for a single token. state: as an earlier step or `forward` with
+        return_state returned it; None at the first token. Raises AttnCallError (A06xx).
+        """
+        out, after = self.attention.step(*self._of_heads(query, key, value), state, self.scale, **inputs)
+        return self._projected(out), after
+
+    def _of_heads(
+        self, query: Tensor, key: Tensor | None, value: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, projected where the module does that."""
+        if not self.has_projections:
+            if key is None or value is None:
+                raise AttnCallError(
+                    "A0623", "this module has no projections, and got no key or no value",
+                    help="call it with q, k and v, or make it with embed_dim and num_heads",
+                )  # fmt: skip
+            return query, key, value
+        key = query if key is None else key
+        q, k, v = self.q_proj(query), self.k_proj(key), self.v_proj(key if value is None else value)
         q, k, v = (each.view(*each.shape[:2], -1, self.head_dim).transpose(1, 2) for each in (q, k, v))
-        out = self.attention(q, k, v, self.scale, **inputs)
+        return q, k, v
+
+    def _projected(self, out: Tensor) -> Tensor:
+        """The output, projected where the module does that."""
+        if not self.has_projections:
+            return out
         projected: Tensor = self.out_proj(out.transpose(1, 2).flatten(2))
         return projected
 

@@ -46,6 +46,12 @@ def refuse_rows(ir: PatternIR | BoundIR) -> None:
             "A0905", f"rows of `{ir.name}` are not compiled yet: {what}",
             help="call the bound pattern with the queries of all tokens",
         )  # fmt: skip
+    if ir.weighting.is_linear:
+        raise AttnUnsupportedError(
+            "A0905", f"rows of `{ir.name}` are not compiled yet: its weights are linear",
+            help="where it is a recurrence, carry its state with `return_state=True` and `step`;"
+            " else pass the queries of all tokens",
+        )  # fmt: skip
 
 
 def on_branches(pattern: PatternIR, change: Callable[[PatternIR], PatternIR]) -> tuple[PatternIR, ...]:

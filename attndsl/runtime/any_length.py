@@ -9,16 +9,22 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from operator import index
+from types import SimpleNamespace
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.pattern import PatternIR
+from attndsl.passes.open_length import depends_on_length
 from attndsl.runtime.attend import attend
 from attndsl.runtime.checks import check_kinds
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.rows import Rows
+from attndsl.runtime.stateful import attend_with_state, no_state, step
 from attndsl.runtime.targets import Kernel, Target, register
 
 LENGTHS = 256
@@ -32,7 +38,8 @@ class AnyLength:
     """Attention by a pattern that has all its numbers but the shape.
 
     key: its name in graphs. mask_inputs, needs_more: what calls ask of the pattern, found out before graphs
-    are made, which cannot enter the computation.
+    are made, which cannot enter the computation. held: by name, the pattern at the lengths that graphs are
+    made for.
     """
 
     def __init__(self, ir: PatternIR, bind: Bind, make_rows: Callable[[], Rows], *parts: object) -> None:
@@ -41,17 +48,45 @@ class AnyLength:
         self.key = register(self, ir.name, "any length", *parts)
         self.mask_inputs, self.needs_more = ir.mask_inputs, ir.needs_more
         self._bound: OrderedDict[object, Target] = OrderedDict()
+        self.held = SimpleNamespace()
 
     def __call__(
         self, q: Tensor, k: Tensor, v: Tensor, scale: float | None = None, return_lse: bool = False, *,
-        shape: int | Sequence[int] = (), **inputs: Any,
+        shape: int | Sequence[int] = (), initial_state: Tensor | None = None, return_state: bool = False,
+        plan: Any = None, **inputs: Any,
     ) -> Outputs:  # fmt: skip
         """Attention as by `Bound.__call__`.
 
         shape: extents of the space, as for `Pattern.bind`; without it the space has one axis.
         """
         extents = (shape,) if isinstance(shape, int) else tuple(shape)
-        return attend(self, q, k, v, scale, return_lse, inputs, extents)
+        if initial_state is None and not return_state:
+            return attend(self, q, k, v, scale, return_lse, inputs, extents, plan)
+        ir = self._recurrence(q, k, extents)
+        return attend_with_state(ir, q, k, v, scale, return_lse, initial_state, return_state, inputs)
+
+    def step(
+        self, q: Tensor, k: Tensor, v: Tensor, state: Tensor | None = None, scale: float | None = None,
+        **inputs: Any,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """One more token of a recurrence: its output and the new state, as by `Bound.step`.
+
+        Raises AttnCallError (A06xx), A0676 for a pattern that asks how long the text is.
+        """
+        if depends_on_length(self.ir):
+            raise AttnCallError(
+                "A0676", f"`{self.name}` asks how long the text is, which a step does not know",
+                help="bind it to the length of the whole text, and use `step` of the bound pattern",
+            )  # fmt: skip
+        check_kinds(q, k, v)
+        return step(self._recurrence(q, k, ()), q, k, v, scale, state, inputs)
+
+    def _recurrence(self, q: Tensor, k: Tensor, shape: Sequence[int]) -> BoundIR:
+        """The pattern at one length, which carries a state. Raises AttnCallError A0674 for others."""
+        ir = self.around(q, k, shape)
+        if ir is None:
+            raise no_state(self.name)
+        return ir
 
     @cached_property
     def rows(self) -> Rows:
@@ -75,11 +110,21 @@ class AnyLength:
         return self._at(q, k, shape).kernel_for(q, k, v)
 
     def _at(self, q: Tensor, k: Tensor, shape: Sequence[int]) -> Target:
-        """The pattern at one length."""
-        key = (*shape, q.shape[2], k.shape[2])
+        """The pattern at one length; a graph that looks at it is made for that length."""
+        extents, queries, keys = tuple(shape), index(q.shape[2]), index(k.shape[2])
+        if not torch.compiler.is_compiling():
+            return self.at(extents, queries, keys)
+        name = f"{extents}_{queries}_{keys}"
+        _hold(self, name, extents, queries, keys)
+        found: Target = getattr(self.held, name)
+        return found
+
+    def at(self, shape: tuple[int, ...], queries: int, keys: int) -> Target:
+        """The pattern at one length, bound when first asked for."""
+        key = (*shape, queries, keys)
         bound = self._bound.get(key)
         if bound is None:
-            bound = self._bound[key] = self.bind(tuple(shape), q.shape[2], k.shape[2])
+            bound = self._bound[key] = self.bind(shape, queries, keys)
             if len(self._bound) > LENGTHS:
                 self._bound.popitem(last=False)
         return bound
@@ -87,3 +132,11 @@ class AnyLength:
     def check_tensors(self, q: Tensor, k: Tensor, v: Tensor) -> None:
         """Raise AttnCallError (A06xx) for what is wrong at any length."""
         check_kinds(q, k, v)
+
+
+def _hold(pattern: AnyLength, name: str, shape: tuple[int, ...], queries: int, keys: int) -> None:
+    """Bind a pattern for a graph, which does not look inside."""
+    setattr(pattern.held, name, pattern.at(shape, queries, keys))
+
+
+_hold._dynamo_marked_constant = True  # type: ignore[attr-defined]  # its decorator would import the compiler

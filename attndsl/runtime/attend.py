@@ -56,7 +56,7 @@ def attend(
     if ir is None and plan is None:
         return _pairs(target, q, k, v, scale, return_lse, inputs, shape)
     if ir is None:
-        raise no_route(target.key)
+        raise no_route(target.key.rpartition("_")[0])
     q, k, v = under_autocast(q, k, v)
     plans = plans_of(ir, q, k, v, scale, inputs, plan) if is_routed(ir) or plan is not None else {}
     if ir.branches:

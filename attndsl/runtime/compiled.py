@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from attndsl.diagnostics import AttnCallError
-from attndsl.ir.bound import BoundIR, needs_more
+from attndsl.ir.bound import BoundIR, algorithm_of, needs_more
 from attndsl.runtime.attend import attend
 from attndsl.runtime.checks import check_kernel_inputs, check_scale, check_tensors
 from attndsl.runtime.input_gradients import input_gradients
 from attndsl.runtime.kernels import Kernels, Saved, Wanted
 from attndsl.runtime.reference import Outputs
+from attndsl.runtime.stateful import attend_with_state
 from attndsl.runtime.targets import describe, mask_inputs_of, register
 from attndsl.schedule.build import build
 from attndsl.schedule.schedule import Schedule
@@ -38,8 +39,9 @@ class Fit:
 class CompiledAttention:
     """Kernels for one pattern, head size and type: call it as `Bound.__call__`.
 
-    fit: None where any head size, type and device will do. branches: the kernels of each branch, by name; the
-    pattern has none of its own then. key: its name in graphs.
+    kernels: those of pairs of tokens. A recurrence, sums and plans of routes have others, which are made with
+    the first call that needs them. fit: None where any head size, type and device will do. branches: the
+    kernels of each branch, by name; the pattern has none of its own then. key: its name in graphs.
     """
 
     def __init__(
@@ -59,10 +61,18 @@ class CompiledAttention:
 
     def __call__(
         self, q: Tensor, k: Tensor, v: Tensor, *,
-        scale: float | None = None, return_lse: bool = False, **inputs: Any,
+        scale: float | None = None, return_lse: bool = False, initial_state: Tensor | None = None,
+        return_state: bool = False, plan: Any = None, **inputs: Any,
     ) -> Outputs:  # fmt: skip
-        """Output [batch, heads, Nq, Dv], and with return_lse the log-sum-exp [batch, heads, Nq]."""
-        return attend(self, q, k, v, scale, return_lse, inputs)
+        """Output [batch, heads, Nq, Dv], and what else is asked for, as from `Bound.__call__`."""
+        if initial_state is None and not return_state:
+            return attend(self, q, k, v, scale, return_lse, inputs, plan=plan)
+        return attend_with_state(self.ir, q, k, v, scale, return_lse, initial_state, return_state, inputs)
+
+    @property
+    def algorithm(self) -> str:
+        """See `Bound.algorithm`."""
+        return algorithm_of(self.ir)
 
     @property
     def mask_inputs(self) -> frozenset[str]:

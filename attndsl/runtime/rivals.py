@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from attndsl.diagnostics import AttnBackendError
-from attndsl.ir.bound import BoundIR, decay_inputs, decays_by_channel, input_sizes
+from attndsl.ir.bound import BoundIR, decays_by_channel, input_sizes
 from attndsl.ir.expr import Apply, Head, topological
 from attndsl.runtime.flex_mask import mask_function
 
@@ -61,7 +61,7 @@ def random_inputs(ir: BoundIR, head_dim: int) -> dict[str, Tensor]:
 def _decaying(ir: BoundIR, name: str, normal: Tensor) -> Tensor:
     """The numbers as they are; for a decay as logarithms of factors below 1, or as such factors."""
     for each in ir.branches or (ir,):
-        if name in decay_inputs(each) and each.weighting.decay is not None:
+        if name in each.decay_inputs and each.weighting.decay is not None:
             nodes = topological(each.weighting.decay.log)
             takes_logarithm = any(isinstance(node, Apply) and node.op == "log" for node in nodes)
             return normal.sigmoid() if takes_logarithm else -normal.abs()

@@ -15,6 +15,7 @@ from attndsl.runtime.checks import check_inputs, check_tensors, scale_of
 from attndsl.runtime.finish import featured, gated
 from attndsl.runtime.linear import linear_attention, linear_step
 from attndsl.runtime.reference import Outputs
+from attndsl.source import Span
 
 
 def attend_with_state(
@@ -73,10 +74,14 @@ def one_token(ir: BoundIR) -> BoundIR:
 
 
 def _refuse_stateless(ir: BoundIR) -> None:
-    if ir.linear is None or ir.linear.algorithm != "recurrence":
+    if ir.branches or ir.linear is None or ir.linear.algorithm != "recurrence":
         why = f": {ir.linear.obstacle}" if ir.linear and ir.linear.obstacle else ""
-        raise AttnCallError(
-            "A0674", f"`{ir.name}` is no recurrence, so it has no state{why}",
-            span=ir.linear.span if ir.linear else None,
-            help="states need `weight s` and `attend causal` in a space of one axis",
-        )  # fmt: skip
+        raise no_state(ir.name, why, ir.linear.span if ir.linear else None)
+
+
+def no_state(name: str, why: str = "", span: Span | None = None) -> AttnCallError:
+    """The error for a state of a pattern that has none."""
+    return AttnCallError(
+        "A0674", f"`{name}` is no recurrence, so it has no state{why}", span=span,
+        help="states need `weight s` and `attend causal` in a space of one axis",
+    )  # fmt: skip

@@ -18,7 +18,7 @@ from attndsl.codegen.recurrence import INITIAL_STATE, Decay, recurrence_forward
 from attndsl.codegen.tile_ir import Assign, Dimension, Dot, Program
 from attndsl.codegen.triton_recurrence_configuration import RecurrenceConfiguration, recurrence_default
 from attndsl.codegen.triton_targets import TARGETS
-from attndsl.ir.bound import BoundIR, decay_inputs, decays_by_channel, pairs_only
+from attndsl.ir.bound import BoundIR, decays_by_channel, pairs_only
 from attndsl.simulate.devices import Device
 from attndsl.simulate.machine import Kernel, seconds
 from attndsl.simulate.products import Sizes, elements, flops, loop_of, products
@@ -87,7 +87,7 @@ def decay_of(ir: BoundIR) -> DecayKind:
         return "none"
     if decays_by_channel(ir):
         return "channel"
-    names = decay_inputs(ir)
+    names = ir.decay_inputs
     runs_over = {size for each in ir.inputs if each.name in names for size in each.shape}
     return "token" if runs_over & {"tokens", "query"} else "head"
 

@@ -222,3 +222,22 @@ def test_branches_are_computed_for_whole_texts_only() -> None:
         ours.generate(tokens(8), max_new_tokens=2)
     with pytest.raises(AttnError, match="A0910"):
         model(attention="attndsl:agent?agents=2")(tokens())
+
+
+def test_recurrences_are_computed_for_whole_texts_only() -> None:
+    ours, ids = model(attention="attndsl:lightning"), tokens()
+    logits = ours(ids, labels=ids)
+    logits.loss.backward()
+    close(ours(ids[:, :15]).logits, logits.logits[:, :15])  # a decoder stays causal
+    with pytest.raises(AttnError, match=r"A0905.*\n.*carry its state"):
+        ours.generate(ids[:, :8], max_new_tokens=2)
+    assert ours.generate(ids[:, :8], max_new_tokens=2, do_sample=False, use_cache=False).shape == (2, 10)
+    close(
+        model(attention="attndsl:linear")(ids[:, :15]).logits,
+        model(attention="attndsl:linear")(ids).logits[:, :15],
+    )
+
+
+def test_routes_know_nothing_of_a_models_own_mask() -> None:
+    with pytest.raises(AttnError, match="A0910"):
+        model(attention="attndsl:moba?block=8&topk=2")(tokens())

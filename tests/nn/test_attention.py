@@ -97,3 +97,56 @@ def test_a_module_inside_a_compiled_graph() -> None:
     compiled = torch.compile(module, backend="eager", fullgraph=True)
     hidden = torch.randn(2, 9, 32)
     close(compiled(hidden), module(hidden))
+
+
+@pytest.mark.parametrize("name", ["lightning", "soft_pag", "linear"])
+def test_the_first_call_of_a_module_may_be_that_of_a_graph(name: str) -> None:
+    """Graphs bind the pattern when they are made, and do not look inside."""
+    q, k, v = qkv(13)
+    module = attndsl.nn.Attention(name, num_heads=4, kv_heads=2, **({"u": 0.5} if name == "soft_pag" else {}))
+    found = torch.compile(module, backend="eager", fullgraph=True)(q, k, v)
+    close(found, module(q, k, v))
+
+
+@pytest.mark.parametrize("pattern", ["lightning", "simple_gla"])
+def test_a_text_is_continued_token_by_token(pattern: str) -> None:
+    torch.manual_seed(0)
+    module, hidden = attndsl.nn.Attention(pattern, 32, 4, kv_heads=2), torch.randn(2, 14, 32)
+    gates = {"g": -torch.rand(2, 4, 14)} if pattern == "simple_gla" else {}
+    whole = module(hidden, **gates)
+    start = {name: each[..., :9] for name, each in gates.items()}
+    out, state = module(hidden[:, :9], return_state=True, **start)
+    outs = [out]
+    for token in range(9, 14):
+        now = {name: each[..., token : token + 1] for name, each in gates.items()}
+        out, state = module.step(hidden[:, token : token + 1], state=state, **now)
+        outs.append(out)
+    close(torch.cat(outs, 1), whole)
+    rest = {name: each[..., 9:] for name, each in gates.items()}
+    close(
+        module(hidden[:, 9:], initial_state=module(hidden[:, :9], return_state=True, **start)[1], **rest),
+        whole[:, 9:],
+    )
+
+
+def test_plans_of_routes_go_through_modules_and_the_function() -> None:
+    q, k, v = qkv(64)
+    numbers: dict[str, Any] = {"block": 16, "topk": 2}
+    bound = attndsl.pattern("moba").bind(shape=64, heads=4, kv_heads=2, **numbers)
+    plan = bound.plan(q.flip(2), k)
+    wanted = bound.reference(q, k, v, plan=plan)
+    assert not torch.allclose(bound.reference(q, k, v), wanted)
+    close(attndsl.nn.Attention("moba", **numbers)(q, k, v, plan=plan), wanted)
+    close(attndsl.attention(q, k, v, "moba", **numbers, plan=plan), wanted)
+    close(bound.compile(head_dim=8)(q, k, v, plan=plan), wanted)
+
+
+def test_the_function_carries_states() -> None:
+    q, k, v = qkv()
+    whole, last = attndsl.attention(q, k, v, "lightning", return_state=True)
+    head, tail = ([each[:, :, part] for each in (q, k, v)] for part in (slice(7), slice(7, None)))
+    _, state = attndsl.attention(*head, "lightning", return_state=True)
+    close(attndsl.attention(*tail, "lightning", initial_state=state), whole[:, :, 7:])
+    kernel = attndsl.pattern("lightning").bind(shape=24, heads=4, kv_heads=2).compile(head_dim=8)
+    close(kernel(q, k, v, return_state=True)[1], last)
+    assert kernel.algorithm == "recurrence"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from attndsl.ir.bound import BoundIR, decay_inputs, input_sizes
+from attndsl.ir.bound import BoundIR, input_sizes
 
 RANK = 3
 """The size that stands for those of the caller's choice."""
@@ -21,7 +21,7 @@ def random_inputs(ir: BoundIR, dim: int, batch: int | None = None) -> dict[str, 
         sizes = [size or RANK for size in input_sizes(ir, declared.name, dim)]
         shape = [batch, *sizes] if batch else sizes
         whole = torch.arange(sizes[-1]).expand(shape) // 23
-        decays = frozenset().union(*(decay_inputs(each) for each in (ir, *ir.branches)))
+        decays = frozenset().union(*(each.decay_inputs for each in (ir, *ir.branches)))
         real = -torch.rand(shape) if declared.name in decays else torch.randn(shape)
         found[declared.name] = real if declared.kind == "real" else whole
     return found

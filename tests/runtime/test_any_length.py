@@ -127,3 +127,19 @@ def test_what_is_wrong_at_any_length_is_said_as_ever() -> None:
         attend(q[0], k, v)
     with pytest.raises(AttnBindError, match="lft"):
         SLIDING.at_any_length(lft=5)(q, k, v)
+
+
+def test_a_graph_carries_the_state_of_a_recurrence() -> None:
+    attend = attndsl.pattern("lightning").at_any_length(heads=2)
+    q, k, v = qkv(12)
+    whole, last = attend(q, k, v, return_state=True)
+
+    def continued(q: Tensor, k: Tensor, v: Tensor, state: Tensor) -> Any:
+        return attend(q, k, v, initial_state=state, return_state=True)
+
+    graph = torch.compile(continued, backend="eager", fullgraph=True)
+    step = torch.compile(attend.step, backend="eager", fullgraph=True)
+    _, state = graph(q[:, :, :11], k[:, :, :11], v[:, :, :11], torch.zeros_like(last))
+    out, after = step(q[:, :, 11:], k[:, :, 11:], v[:, :, 11:], state)
+    torch.testing.assert_close(out, whole[:, :, 11:], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(after, last, rtol=1e-4, atol=1e-4)
