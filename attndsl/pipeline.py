@@ -193,7 +193,7 @@ class Bound:
         """The pattern's name with its parameters, such as `gna_w18x24x24_s16x8x8`."""
         return self.ir.name
 
-    def mask(self, plan: Plan | None = None, **inputs: Any) -> NDArray[np.bool_]:
+    def mask(self, plan: Any = None, **inputs: Any) -> NDArray[np.bool_]:
         """The mask, bool [heads or 1, Nq, Nk], by direct evaluation. inputs: arrays [tokens] by name.
 
         plan: of a pattern with a route, for one element of a batch; without it the mask holds all that the

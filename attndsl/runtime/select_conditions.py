@@ -64,13 +64,14 @@ def conditions(scores: RouteScores, route: Route, rows: Rows) -> Conditions:
     """The conditions of a route on some rows."""
     roots = route.among, route.prefer, route.always
     block = _shared_block(route, roots)
-    if block is None:
-        found = [_evaluated(scores, root, rows, scores.grain) for root in roots]
-        return Conditions(*found, place=None)
-    numbers = scores.units["q"].outer(TOKEN, block)[rows]
-    blocks, place = torch.unique(numbers, return_inverse=True)
-    grain = Grain(block, route.keys)
-    return Conditions(*(_evaluated(scores, root, blocks, grain) for root in roots), place=place)
+    place: Tensor | None = None
+    at, grain = rows, scores.grain
+    if block is not None:
+        numbers = scores.units["q"].outer(TOKEN, block)[rows]
+        at, place = torch.unique(numbers, return_inverse=True)
+        grain = Grain(block, route.keys)
+    among, prefer, always = (_evaluated(scores, root, at, grain) for root in roots)
+    return Conditions(among, prefer, always, place)
 
 
 def _shared_block(route: Route, roots: tuple[Expr, ...]) -> str | None:
