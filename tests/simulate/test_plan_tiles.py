@@ -78,6 +78,26 @@ def test_counts_are_those_of_the_mask(name: str, coarse: int, monkeypatch: pytes
         assert counts.visible == pytest.approx(wanted.visible, rel=0.02)  # PARTIAL tiles count as a mean one
 
 
+SECOND = """
+pattern second(size: int):
+    space text(n) ++ image(y, x)
+    blocks b of (y, x) by (size, size)
+    route score mean(q in b) . mean(k in b)
+          select top(2) per b
+    attend
+        text -> image: q.n % 3 == 0
+        else:          true
+"""
+
+
+def test_a_route_over_a_later_segment() -> None:
+    bound = attndsl.parse(SECOND).bind(shape=20, image=(8, 8), heads=1, size=4)
+    plan = random_plan(bound)
+    counts = PlanTiles(bound.ir, 16, 16).count(lists_of_plan(plan, 0, 0), 0)
+    wanted = routed_counts.of_blocks(bound, plan, 0, 16, 16)
+    assert (counts.visited, counts.full, counts.worst) == (wanted.visited, wanted.full, wanted.worst)
+
+
 def test_imbalance_over_key_units() -> None:
     bound = attndsl.pattern("moba").bind(shape=64, heads=1, block=16, topk=2)
     lists = np.array([[0, 3]] * 64, dtype=np.int32)[None, None]
