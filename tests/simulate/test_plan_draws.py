@@ -69,6 +69,11 @@ def test_classes_of_blocks_are_drawn_from_the_same_scores() -> None:
         assert (second.sum(1) == 6).all()
 
 
+def test_a_search_by_halves_finds_as_many_as_there_were_groups() -> None:
+    for mask in chosen(bound("hip", shape=128, heads=1, mask_k=24, block_k=4, block_q=16)):
+        assert np.array_equal(mask.sum(1), np.minimum(4 * np.arange(1, 9), 6))
+
+
 def test_a_part_of_a_head_is_dropped() -> None:
     for mask in chosen(bound("draft", shape=(2, 8, 8), text=5, heads=1, pool=4, sparsity=0.75)):
         assert mask.sum() == 64 - 48
