@@ -12,7 +12,8 @@ HEAD = "pattern p:\n    space tokens(n)\n    input doc: int[tokens]\n    input o
 
 def bound(mask: str, rest: str = "", head: str = HEAD, shape: int | tuple[int, ...] = 32) -> BoundIR:
     text = f"{head}    attend {mask}\n    weight s\n{rest}"
-    return attndsl.parse(text).bind(shape=shape, heads=2).ir
+    found: BoundIR = attndsl.parse(text).bind(shape=shape, heads=2).ir
+    return found
 
 
 def form(mask: str, rest: str = "", head: str = HEAD, shape: int | tuple[int, ...] = 32) -> LinearForm:

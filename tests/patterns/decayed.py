@@ -6,6 +6,7 @@ A formula takes q, k and v with equal heads, the scale, the setting and the inpu
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -57,7 +58,7 @@ def gla(q: Tensor, k: Tensor, v: Tensor, scale: float, setting: Setting, inputs:
     return recurrence(q, k, v, inputs["g"].exp(), scale)
 
 
-FEATURES = {
+FEATURES: dict[str, Callable[[Tensor], Tensor]] = {
     "elu1": lambda x: functional.elu(x) + 1,
     "relu": torch.relu,
     "softmax": lambda x: torch.softmax(x, -1),
@@ -88,7 +89,8 @@ def scatter_window(q: Tensor, k: Tensor, v: Tensor, scale: float, setting: Setti
     return out
 
 
-FORMULAS = {
+Formula = Callable[[Tensor, Tensor, Tensor, float, Setting, Inputs], Tensor]
+FORMULAS: dict[str, Formula] = {
     formula.__name__: formula
     for formula in (gla, lightning, lightning_fla, linear, retention, scatter_window, simple_gla)
 }

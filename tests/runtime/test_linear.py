@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from typing import Any
 
@@ -78,10 +79,9 @@ def inputs(name: str, n: int = N) -> dict[str, Tensor]:
     }[name]
 
 
-def bound(name: str, n: int = N) -> attndsl.Bound:
+def bound(name: str, n: int = N) -> Any:
     pattern = getattr(PATTERNS, name, None) or attndsl.pattern(name)
-    found: attndsl.Bound = pattern.bind(shape=n, heads=HEADS)
-    return found
+    return pattern.bind(shape=n, heads=HEADS)
 
 
 def parts(given: dict[str, Tensor], start: int, stop: int) -> dict[str, Tensor]:
@@ -198,7 +198,7 @@ def test_graphs_hold_recurrences(name: str) -> None:
 
 
 def test_any_length_is_bound_as_needed() -> None:
-    call = attndsl.pattern("lightning").at_any_length(heads=HEADS)
+    call: Any = attndsl.pattern("lightning").at_any_length(heads=HEADS)
     for n in (1, 5, N):
         given = tensors(n)
         assert torch.allclose(call(*given), bound("lightning", n).reference(*given), atol=1e-11)
@@ -239,6 +239,27 @@ def test_a_step_may_forget_everything(name: str, algorithm: str) -> None:
     for mine, theirs in zip(found, expected, strict=False):
         assert torch.allclose(mine, theirs, atol=1e-4)
     assert found[3].isfinite().all()
+
+
+STRONG = {
+    "sigmoid(g)": lambda g: torch.nn.functional.logsigmoid(g),
+    "sigmoid(g) ** (1.0 / 16.0)": lambda g: torch.nn.functional.logsigmoid(g) / 16,
+    "0.5 * sigmoid(g) * exp(g)": lambda g: torch.nn.functional.logsigmoid(g) + g - math.log(2),
+}
+
+
+@pytest.mark.parametrize("factor", STRONG)
+@pytest.mark.parametrize("shape", ["heads", "heads, tokens"])
+def test_gates_that_round_to_zero_have_gradients(factor: str, shape: str) -> None:
+    text = TEXT.split("pattern gated")[0].replace("heads, tokens", shape).replace("exp(g)", factor)
+    given, g = tensors(), -800.0 * torch.rand(*((HEADS, N)[: 1 + shape.count(",")]), dtype=torch.float64)
+    leaf, log = g.clone().requires_grad_(), g.clone().requires_grad_()
+    out = attndsl.parse(text).bind(shape=N, heads=HEADS)(*given, g=leaf)
+    steps = STRONG[factor](log)
+    wanted = bound("scalar")(*given, g=steps if steps.ndim == 2 else steps[:, None].expand(HEADS, N))
+    assert torch.allclose(out, wanted, atol=1e-11)
+    (found,), (expected,) = torch.autograd.grad(out.sum(), leaf), torch.autograd.grad(wanted.sum(), log)
+    assert torch.allclose(found, expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("score", ["s", "2.0 * s"])
