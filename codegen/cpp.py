@@ -32,13 +32,18 @@ def padded(count: int) -> int:
     return max(LANES, -(-count // LANES) * LANES)
 
 
-def print_kernel(program: tile.Program, schedule: Schedule, head_dim: int, value_dim: int, dtype: str) -> str:
-    """The C++ source of a program over a schedule. dtype: 'float32', 'bfloat16' or 'float16'."""
+def print_kernel(
+    program: tile.Program, schedule: Schedule, head_dim: int, value_dim: int, dtype: str, listed: bool = False
+) -> str:
+    """The C++ source of a program over a schedule. dtype: 'float32', 'bfloat16' or 'float16'.
+
+    listed: whether the call says which queries list which keys; PARTIAL tiles show only these pairs.
+    """
     body = Body(program, split(program))
     sections = [
         _header(program, schedule, head_dim, value_dim, dtype),
         *(_predicates(schedule) if body.masks else []),
-        *(["\n".join(_fill(len(schedule.residuals), body))] if body.masks else []),
+        *(["\n".join(_fill(len(schedule.residuals), body, listed))] if body.masks else []),
         *(print_term(schedule, number) for number in body.terms),
         "\n".join(_packed(body)),
         "\n".join(_pack(body)),
@@ -80,7 +85,7 @@ using Mask = Visibility<Tq, Tk>;
 enum {{ {tensors} }};  // places in call.tensors"""
 
 
-def _fill(residuals: int, body: Body) -> Iterator[str]:
+def _fill(residuals: int, body: Body, listed: bool) -> Iterator[str]:
     yield "// Which pairs of a PARTIAL tile, or of one that the edge of the space cuts off, are visible."
     yield "void fill(Mask& visible, const Call& call, int16_t residual,"
     yield "          int64_t batch, int64_t head, int64_t q_tile, int64_t kv_tile) {"
@@ -89,6 +94,8 @@ def _fill(residuals: int, body: Body) -> Iterator[str]:
         yield f"        case {number}: visible_{number}(visible, call, batch, head, q_tile, kv_tile); break;"
     yield "        default: show_all(visible);"
     yield "    }"
+    if listed:
+        yield "    hide_unlisted(visible, call.listed + kv_tile * Tq);"
     for side in body.hidden:
         hide = "hide_columns" if side == "kv" else "hide_rows"
         yield f"    {hide}(visible, call.{TILINGS[side]}.counts[{side}_tile]);"

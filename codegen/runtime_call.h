@@ -57,6 +57,7 @@ struct Call {
     Tiling queries, keys;
     int64_t threads;
     int64_t first_pair, pairs;      // the (batch, kv head) pairs to compute; all where pairs is 0
+    const uint64_t* listed;         // [kv tiles][Tq]: the keys that each query of the only q tile of a kv tile lists
 };
 
 inline int64_t pairs_of(const Call& call) { return call.pairs ? call.pairs : call.batches * call.kv_heads; }

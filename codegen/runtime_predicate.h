@@ -62,6 +62,16 @@ template <class Operand, int Rows, int Columns> inline void find_spans(Visibilit
     }
 }
 
+// listed: of each query, which keys it lists, the first in the lowest bit.
+template <int Rows, int Columns> inline void hide_unlisted(Visibility<Rows, Columns>& visible, const uint64_t* listed) {
+    static_assert(Columns <= 64, "a query's keys fit into one number");
+    for (int i = 0; i < Rows; ++i) {
+        int32_t* row = visible.row(i);
+        const uint64_t bits = listed[i];
+        for (int j = 0; j < Columns; ++j) row[j] &= -static_cast<int32_t>(bits >> j & 1);
+    }
+}
+
 // Queries from count on do not exist.
 template <int Rows, int Columns> inline void hide_rows(Visibility<Rows, Columns>& visible, int count) {
     if (count < Rows) std::memset(visible.row(count), 0, sizeof(int32_t) * Columns * (Rows - count));

@@ -47,7 +47,7 @@ class CCall(ctypes.Structure):
         ("maps", c_void_p), ("map_of_head", c_void_p), ("map_batch_stride", c_int64),
         ("batches", c_int64), ("heads", c_int64), ("kv_heads", c_int64),
         ("queries", CTiling), ("keys", CTiling), ("threads", c_int64),
-        ("first_pair", c_int64), ("pairs", c_int64),
+        ("first_pair", c_int64), ("pairs", c_int64), ("listed", c_void_p),
     )  # fmt: skip
 
 

@@ -2,9 +2,9 @@
 
 Three regimes share one interface: blocks of queries run through block-sparse kernels, whose block maps are
 made from the plan (`routed_blocks.py`); queries that are routed each on its own are gathered by key unit
-(`routed_gather.py`); and keys that are chosen one by one are gathered by tiles of queries, in torch
-(`routed_tokens.py`), which serves all other types and devices too. Triton's kernels serve the first two
-(`routed_triton.py`).
+(`routed_gather.py`); and keys that are chosen one by one are gathered by tiles of queries
+(`routed_listed.py`). Triton's kernels serve the first two (`routed_triton.py`); torch serves all other types
+and devices (`routed_tokens.py`).
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from attndsl.runtime.kernels import Kernels, Saved, Wanted
 from attndsl.runtime.routed_blocks import BlockKernels
 from attndsl.runtime.routed_gather import GatheredKernels
 from attndsl.runtime.routed_layout import has_placed
+from attndsl.runtime.routed_listed import ListedKernels
 from attndsl.runtime.routed_tokens import TokenKernels
 from attndsl.runtime.targets import describe, mask_inputs_of, register
 from attndsl.runtime.triton_interpreter import interprets
 from attndsl.runtime.triton_problem import MOST_CHANNELS
 
-Regime = Literal["blocks", "gathered", "tokens", "triton"]
+Regime = Literal["blocks", "gathered", "listed", "tokens", "triton"]
 
 SMALLEST_UNIT = 16
 """Tokens of a unit from which on it fills a tile; tiles have whole vectors of rows and columns."""
@@ -175,17 +176,23 @@ def kernels_of(ir: BoundIR, plan: Plan, q: Tensor, v: Tensor, regime: Regime | N
         return BlockKernels(ir, plan, *sizes)
     if taken == "gathered":
         return GatheredKernels(ir, plan, *sizes)
+    if taken == "listed":
+        return ListedKernels(ir, plan, *sizes)
     return TokenKernels(ir, plan, q.device)
 
 
 def regime_of(ir: BoundIR, plan: Plan, q: Tensor, v: Tensor) -> Regime:
     """Which kernels serve a plan best."""
-    if q.dtype not in FAST or plan.kv_block < SMALLEST_UNIT or not (plan.queries and plan.keys):
+    if q.dtype not in FAST or not (plan.queries and plan.keys):
         return "tokens"
+    large = plan.kv_block >= SMALLEST_UNIT
     if q.device.type == "cuda" or interprets():
-        return "triton" if max(q.shape[3], v.shape[3]) <= MOST_CHANNELS and has_placed(ir) else "tokens"
+        fits = large and max(q.shape[3], v.shape[3]) <= MOST_CHANNELS
+        return "triton" if fits and has_placed(ir) else "tokens"
     if q.device.type != "cpu" or has_terms_of_regions(ir):
         return "tokens"
+    if not large:
+        return "listed" if len(ir.key_space.segments) == 1 else "tokens"
     return "blocks" if plan.q_block >= SMALLEST_UNIT else "gathered"
 
 

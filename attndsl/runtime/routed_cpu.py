@@ -27,6 +27,7 @@ from attndsl.runtime.cpu import Kernel
 from attndsl.runtime.kernels import Inputs, Saved
 from attndsl.runtime.routed_mask import StaticMask
 from attndsl.runtime.routed_tiles import TokenTiles
+from attndsl.runtime.threads import threads_for
 from attndsl.schedule.block_map import BlockMap
 from attndsl.stages import dump
 
@@ -36,7 +37,10 @@ KEPT = 64
 
 @dataclass(frozen=True)
 class Fit:
-    """What kernels are compiled for. slotted: whether tokens may stand in several tiles."""
+    """What kernels are compiled for.
+
+    slotted: whether tokens may stand in several tiles. listed: whether calls say which pairs are listed.
+    """
 
     q_tile: int
     kv_tile: int
@@ -44,6 +48,7 @@ class Fit:
     value_dim: int
     dtype: torch.dtype
     slotted: bool
+    listed: bool = False
 
 
 @lru_cache(KEPT)
@@ -74,7 +79,7 @@ class CpuPrograms:
         if fit.slotted:
             program = slotted(program)
         dtype = str(fit.dtype).removeprefix("torch.")
-        source = print_kernel(program, self._schedule, fit.head_dim, fit.value_dim, dtype)
+        source = print_kernel(program, self._schedule, fit.head_dim, fit.value_dim, dtype, fit.listed)
         file = f"{self.ir.name}_{dtype}_d{fit.head_dim}_routed_{name}"
         dump(f"{file}.tile-ir.txt", lambda: print_program(program))
         return Kernel.of(program, load_kernel(standalone(source), file, entry_point(program)))
@@ -99,9 +104,45 @@ class CpuPrograms:
                 help="use fewer tokens per call",
             )  # fmt: skip
 
+    def run_on_head(
+        self, name: str, place: tuple[int, int], sides: tuple[TokenTiles, TokenTiles], found: BlockMap,
+        tensors: Mapping[str, Tensor], scale: float, inputs: Inputs, listed: Array | None = None,
+    ) -> None:  # fmt: skip
+        """Run a program with tiles of queries and keys of its own on one head; see `of_head` and `as_slots`.
+
+        place: batch element and query head. found: the map whose rows are q tiles. Tiles without slots of
+        their own have their tokens for slots.
+        """
+        (batch, head), (queries, keys), heads = place, sides, self.ir.heads
+        owners, others = (keys, queries) if name == "dk_dv" else (queries, keys)
+        maps = c_maps([found.transpose() if name == "dk_dv" else found], owners, others)
+        of_head = np.zeros(heads, dtype=np.int32)
+        structs = [each.struct(self.needs_coordinates) for each in sides]
+        for each in structs:
+            each.slots = each.slots or each.tokens
+        call = CCall(
+            queries=structs[0], keys=structs[1], maps=maps.address, map_of_head=of_head.ctypes.data,
+            heads=heads, kv_heads=heads, batches=batch + 1, first_pair=batch * heads + head, pairs=1,
+            threads=threads_for(len(owners.counts)), listed=None if listed is None else listed.ctypes.data,
+        )  # fmt: skip
+        self.run(name, call, tensors, scale, inputs)
+
+    def of_head(self, head: int, **tensors: Tensor) -> dict[str, Tensor]:
+        """The tensors of the kv head that a query head uses, for all heads."""
+        kv_head = head // (self.ir.heads // self.ir.kv_heads)
+        return {
+            name: each[:, kv_head : kv_head + 1].expand(-1, self.ir.heads, -1, -1)
+            for name, each in tensors.items()
+        }
+
     def _batch_stride(self, name: str, value: Tensor) -> int:
         """0 for an input that all batch elements share."""
         return value.stride(0) if value.ndim > len(input_sizes(self.ir, name)) else 0
+
+
+def as_slots(**tensors: Tensor) -> dict[str, Tensor]:
+    """Tensors [slots, channels] as kernels take them."""
+    return {name: each[None, None] for name, each in tensors.items()}
 
 
 @dataclass(frozen=True, eq=False)

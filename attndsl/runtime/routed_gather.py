@@ -12,13 +12,11 @@ from torch import Tensor
 
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.plan import Plan
-from attndsl.runtime.call import CCall
 from attndsl.runtime.kernels import Inputs, Saved, Wanted
-from attndsl.runtime.routed_cpu import Fit, c_maps, delta_of, programs
+from attndsl.runtime.routed_cpu import Fit, as_slots, delta_of, programs
 from attndsl.runtime.routed_gathering import Gathered, Gathering
 from attndsl.runtime.routed_merge import add_up, join_of, merge
 from attndsl.runtime.routed_tiles import KV_TILE, Q_TILE, even_size
-from attndsl.runtime.threads import threads_for
 
 
 class GatheredKernels:
@@ -29,7 +27,6 @@ class GatheredKernels:
         fit = Fit(Q_TILE, even_size(plan.kv_block, KV_TILE), head_dim, value_dim, dtype, slotted=True)
         self.programs = programs(ir, fit)
         self.gathering = Gathering(self.programs.mask, plan, Q_TILE, fit.kv_tile)
-        self.keys = self.gathering.keys.tiles
 
     def forward(self, scale: float, inputs: Inputs, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """See `Kernels`."""
@@ -39,9 +36,13 @@ class GatheredKernels:
         parts = torch.empty(self.gathering.most_slots, v.shape[3])
         totals = torch.empty(self.gathering.most_slots)
         for batch, head in np.ndindex(*q.shape[:2]):
-            tensors = {"q": q, **self._of_head(head, k=k, v=v), **_slots(out=parts, lse=totals[:, None])}
+            tensors = {
+                "q": q,
+                **self.programs.of_head(head, k=k, v=v),
+                **as_slots(out=parts, lse=totals[:, None]),
+            }
             for found in self.gathering.chunks(batch, head):
-                self._run("forward", found, batch, head, tensors, scale, inputs)
+                self._run("forward", found, (batch, head), tensors, scale, inputs)
                 own = out[batch, head, found.rows], lse[batch, head, found.rows]
                 merge(parts, totals, found.starts, *own, join_of(self.ir))
         return out, lse
@@ -64,47 +65,23 @@ class GatheredKernels:
         parts = torch.empty(self.gathering.most_slots if wanted.q else 0, q.shape[3])
         delta = delta_of(self.ir, saved, out_gradient, lse_gradient)
         given = {"q": q, "lse": saved.lse, "out_gradient": out_gradient, "delta": delta}
-        given |= _slots(q_gradient=parts, k_gradient=own_dk, v_gradient=own_dv)
+        given |= as_slots(q_gradient=parts, k_gradient=own_dk, v_gradient=own_dv)
         for batch, head in np.ndindex(*q.shape[:2]):
-            tensors = given | self._of_head(head, k=k, v=v)
+            tensors = given | self.programs.of_head(head, k=k, v=v)
             kv_head = head // (self.ir.heads // self.ir.kv_heads)
             for found in self.gathering.chunks(batch, head):
                 if wanted.q:
-                    self._run("dq", found, batch, head, tensors, scale, inputs)
+                    self._run("dq", found, (batch, head), tensors, scale, inputs)
                     add_up(parts, found.starts, dq[batch, head, found.rows])
                 if wanted.kv:
-                    self._run("dk_dv", found, batch, head, tensors, scale, inputs)
+                    self._run("dk_dv", found, (batch, head), tensors, scale, inputs)
                     dk[batch, kv_head] += own_dk
                     dv[batch, kv_head] += own_dv
         return dq, dk.to(k.dtype), dv.to(v.dtype)
 
     def _run(
-        self, name: str, found: Gathered, batch: int, head: int,
+        self, name: str, found: Gathered, place: tuple[int, int],
         tensors: dict[str, Tensor], scale: float, inputs: Inputs,
     ) -> None:  # fmt: skip
-        """Run a program on one head, for which keys and values have been expanded to all query heads."""
-        owners, maps = found.queries, found.maps
-        if name == "dk_dv":
-            owners, maps = self.keys, c_maps([found.map.transpose()], self.keys, found.queries)
-        of_head = np.zeros(self.ir.heads, dtype=np.int32)
-        queries, keys = (each.struct(self.programs.needs_coordinates) for each in (found.queries, self.keys))
-        keys.slots = keys.tokens
-        call = CCall(
-            queries=queries, keys=keys, maps=maps.address, map_of_head=of_head.ctypes.data,
-            heads=self.ir.heads, kv_heads=self.ir.heads, batches=batch + 1,
-            first_pair=batch * self.ir.heads + head, pairs=1, threads=threads_for(len(owners.counts)),
-        )  # fmt: skip
-        self.programs.run(name, call, tensors, scale, inputs)
-
-    def _of_head(self, head: int, **tensors: Tensor) -> dict[str, Tensor]:
-        """The tensors of the kv head that a query head uses, for all heads."""
-        kv_head = head // (self.ir.heads // self.ir.kv_heads)
-        return {
-            name: each[:, kv_head : kv_head + 1].expand(-1, self.ir.heads, -1, -1)
-            for name, each in tensors.items()
-        }
-
-
-def _slots(**tensors: Tensor) -> dict[str, Tensor]:
-    """Tensors [slots, channels] as kernels take them."""
-    return {name: each[None, None] for name, each in tensors.items()}
+        sides = found.queries, self.gathering.keys.tiles
+        self.programs.run_on_head(name, place, sides, found.map, tensors, scale, inputs)

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attndsl.ir.plan import Plan, as_numpy, unit_of_token
-from attndsl.runtime.routed_cpu import CMaps, c_maps
 from attndsl.runtime.routed_mask import EMPTY, StaticMask
 from attndsl.runtime.routed_tiles import TokenTiles, UnitTiles, cut, cut_units, segment_of
 from attndsl.schedule.block_map import FULL, BlockMap, block_map
@@ -38,14 +37,13 @@ class Gathered:
     """The gathered tiles of some queries of one list of a plan.
 
     rows: these queries. queries: tiles, with a slot for each query of each tile. starts: int64 [rows + 1],
-    where the slots of each of the rows start. map, maps: the units' tiles that each tile visits.
+    where the slots of each of the rows start. map: the units' tiles that each tile visits.
     """
 
     rows: slice
     queries: TokenTiles
     starts: NDArray[np.int64]
     map: BlockMap
-    maps: CMaps
 
 
 class Gathering:
@@ -99,8 +97,7 @@ class Gathering:
         groups = (unit * 2 + (kind != FULL)) * len(space.segments) + segment_of(space, query)
         order = _sorted_order(groups, self.plan.key_units * 2 * len(space.segments))
         queries = cut(space, query[order], groups[order], self.q_tile, slots=order)
-        found = self._map(queries, mask)
-        return Gathered(rows, queries, starts, found, c_maps([found], queries, self.keys.tiles))
+        return Gathered(rows, queries, starts, self._map(queries, mask))
 
     def _map(self, queries: TokenTiles, mask: int) -> BlockMap:
         """Each tile visits the tiles of its unit, unless the static mask hides them."""

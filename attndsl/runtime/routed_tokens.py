@@ -46,7 +46,7 @@ class TokenKernels:
         self._lists = indices.masked_fill(indices < 0, plan.key_units)  # the padding is a unit of no tokens
         self._row = self._moved(unit_of_token(plan.queries, plan.q_block, plan.q_units))
         self._order = torch.argsort(self._row, stable=True)
-        self._units = self._moved(_unit_table(plan))
+        self._units = self._moved(unit_table(plan))
         self.heads = _list_heads(ir, plan)
 
     def forward(self, scale: float, inputs: Inputs, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,7 +156,7 @@ def _list_heads(ir: BoundIR, plan: Plan) -> int:
     return fewest if shares else ir.heads
 
 
-def _unit_table(plan: Plan) -> np.ndarray:
+def unit_table(plan: Plan) -> np.ndarray:
     """The tokens of each key unit, int64 [units + 1, kv_block]; -1 for none, as in all of the last row."""
     if plan.kv_units is not None:
         table = as_numpy(plan.kv_units).astype(np.int64)

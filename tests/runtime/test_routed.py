@@ -12,13 +12,13 @@ import attndsl
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.plan import Plan
-from attndsl.runtime import routed_gathering
+from attndsl.runtime import routed_gathering, routed_listed
 from attndsl.runtime.routed import Regime, regime_of, routed_attention
 from attndsl.runtime.routed_mask import StaticMask
 from tests.runtime.attention_cases import needs_compiler, tensors
 from tests.runtime.routed_cases import SCALE, assert_like_dense, dense, random_plan, visible, whole_plan
 
-REGIMES: dict[Regime, tuple[int, int]] = {"gathered": (1, 32), "blocks": (32, 32), "tokens": (1, 1)}
+REGIMES: dict[Regime, tuple[int, int]] = {"gathered": (1, 32), "blocks": (32, 32), "listed": (1, 1)}
 """Tokens of the units that each regime is tested with."""
 
 pytestmark = needs_compiler
@@ -30,7 +30,7 @@ def causal(tokens: int, heads: int = 1, kv_heads: int | None = None) -> BoundIR:
 
 
 def plan_of(regime: Regime, ir: BoundIR, kept: int = 3, batch: int = 1, heads: int | None = None) -> Plan:
-    return random_plan(ir, *REGIMES[regime], kept * 10 if regime == "tokens" else kept, batch, heads)
+    return random_plan(ir, *REGIMES[regime], kept * 10 if regime == "listed" else kept, batch, heads)
 
 
 @every_regime
@@ -112,11 +112,23 @@ def test_queries_with_many_units_are_gathered_in_chunks(monkeypatch: pytest.Monk
     assert_like_dense(ir, plan, tensors(ir))
 
 
-def test_float64_and_other_kinds_of_units_run_in_torch() -> None:
-    ir = causal(150, heads=2)
-    for q_block, kv_block in ((1, 32), (32, 8), (4, 1)):
-        plan = random_plan(ir, q_block, kv_block, 5)
+def test_float64_runs_in_torch() -> None:
+    ir = causal(150, heads=4, kv_heads=2)
+    for units, heads in (((1, 32), 4), ((32, 8), 2), ((4, 1), 1)):
+        plan = random_plan(ir, *units, 5, heads=heads)
         assert_like_dense(ir, plan, tensors(ir, dtype=torch.float64), tolerance=1e-12)
+
+
+def test_few_keys_for_blocks_of_queries() -> None:
+    """Units of 3 keys, and of 40 queries, which tiles cut."""
+    ir = causal(150, heads=2)
+    assert_like_dense(ir, random_plan(ir, 40, 3, 20), tensors(ir))
+
+
+def test_keys_are_packed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routed_listed, "MOST_TILES", 2)
+    ir = causal(150, heads=2)
+    assert_like_dense(ir, plan_of("listed", ir, kept=8), tensors(ir))
 
 
 @pytest.mark.parametrize("q_block", [1, 24])
