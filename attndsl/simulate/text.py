@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attndsl.simulate.linear_text import algorithm_lines
 from attndsl.simulate.routing_text import routing_lines, speedups_of, spread_of
+from attndsl.simulate.speedup import end_to_end
 
 if TYPE_CHECKING:
     from attndsl.simulate.blame import Blame
@@ -38,10 +39,18 @@ def report_as_dict(report: Report) -> dict[str, Any]:
         "algorithm": report.algorithm,
         "crossover_tokens": report.crossover_tokens,
         "linear": report.linear.to_dict() if report.linear else None,
-        "routing": report.routing.to_dict() if report.routing else None,
+        "routing": _routing_as_dict(report),
     }
     plain_data: dict[str, Any] = plain(data)
     return plain_data
+
+
+def _routing_as_dict(report: Report) -> dict[str, Any] | None:
+    """The figures of a route, and the speedup of a model with its selection."""
+    if report.routing is None:
+        return None
+    whole = end_to_end(report.routing.speedup, report.attention_share)
+    return report.routing.to_dict() | {"end_to_end_speedup": whole}
 
 
 def blame_as_dict(blame: Blame) -> dict[str, Any]:
@@ -75,6 +84,9 @@ def _lines(report: Report) -> Iterator[str]:
         share = f"of a model with {report.attention_share:.1%} attention"
         flop = times(report.flop_end_to_end_speedup)
         yield f"  end to end        {times(report.end_to_end_speedup)} {share}; by FLOPs {flop}"
+        if report.routing is not None:
+            whole = end_to_end(report.routing.speedup, report.attention_share)
+            yield f"                    {times(whole)} by predicted times, selection included"
     if len(report.head_figures) > 1:
         yield from _heads(report.head_figures)
     if report.linear is not None:

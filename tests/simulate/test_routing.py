@@ -127,9 +127,12 @@ def test_the_report_is_json_and_text() -> None:
     }  # fmt: skip
     assert 0 < data["routing"]["selection_share"] < 1
     assert 1 < data["end_to_end_speedup"] < 2
+    both = data["routing"]["speedup"]
+    assert data["routing"]["end_to_end_speedup"] == pytest.approx(1 / (0.5 + 0.5 / both))
     text = str(report)
     assert "20 random plans (skew 1, locality 4, seed 0), queries gathered by block of keys" in text
     assert "of the total" in text
+    assert "by predicted times, selection included" in text
     assert "the most wanted block of keys" in text
 
 
