@@ -25,6 +25,7 @@ from torch.nn.functional import scaled_dot_product_attention
 import attndsl
 from attndsl.ir.plan import Plan
 from attndsl.runtime.routed import routed_attention
+from attndsl.runtime.select import select
 from benchmarks.timing import speedup, take_turns
 
 HEADS, CHANNELS = 4, 64
@@ -35,20 +36,10 @@ DENSE, ATTENTION, SELECTION, TRAINING, DENSE_TRAINING = (
 )  # fmt: skip
 
 
-def moba_plan(q: Tensor, k: Tensor, block: int = BLOCK, top: int = TOP) -> Plan:
-    """Each query's own block, and the `top` - 1 earlier ones with the largest product with their mean key.
-
-    Source: MoBA, 2025 (arXiv:2502.13189).
-    """
-    tokens, blocks = q.shape[2], q.shape[2] // block
-    scores = q @ k.unflatten(2, (blocks, block)).mean(3).mT  # type: ignore[no-untyped-call]
-    own = (torch.arange(tokens) // block).unsqueeze(1)
-    later = torch.arange(blocks) >= own
-    values, chosen = scores.masked_fill(later, -torch.inf).topk(min(top - 1, blocks), sorted=False)
-    chosen = chosen.masked_fill(values == -torch.inf, blocks)
-    listed = torch.cat([chosen, own.expand(*chosen.shape[:3], 1)], dim=3).sort().values
-    indices = listed.masked_fill(listed == blocks, -1).int()
-    return Plan(tokens, tokens, 1, block, indices, (indices >= 0).sum(-1).int())
+def moba_plan(q: Tensor, k: Tensor) -> Plan:
+    """Each query's own block, and the `TOP` - 1 earlier ones with the largest product with their mean key."""
+    ir = attndsl.pattern("moba").bind(shape=q.shape[2], heads=HEADS, block=BLOCK, topk=TOP).ir
+    return select(ir, q, k, None, CHANNELS**-0.5, {})
 
 
 def block_plan(tokens: int, block: int = 64, kept: float = 0.1) -> Plan:
