@@ -119,8 +119,38 @@ def _check_axis(clause: ast.Decay, value: Expr, resolver: Resolver) -> None:
 
 
 def _logarithm(value: Expr) -> Expr:
-    """log(value); `exp(x)` gives x itself, without rounding."""
-    if isinstance(value, Apply) and value.op == "exp":
-        inside = value.args[0]
-        return Apply("real", (inside,)) if inside.type == "int" else inside
+    """log(value); `exp(x)`, `sigmoid(x)`, products and powers are taken apart, so that none rounds to 0."""
+    inside = _of_sigmoid(value)
+    if inside is not None:
+        small = Apply("add", (Const(1.0), Apply("exp", (Apply("neg", (Apply("abs", (inside,)),)),))))
+        return Apply("sub", (Apply("min", (inside, Const(0.0))), _logarithm(small)))
+    match value:
+        case Apply("exp", (exponent,)):
+            return _real(exponent)
+        case Apply("mul", (first, second)) if _is_positive(first) or _is_positive(second):
+            return Apply("add", (_logarithm(first), _logarithm(second)))
+        case Apply("pow", (base, exponent)) if _is_positive(base):
+            return Apply("mul", (_real(exponent), _logarithm(base)))
     return Apply("mul", (Apply("log2", (value,)), Const(math.log(2))))
+
+
+def _real(value: Expr) -> Expr:
+    return Apply("real", (value,)) if value.type == "int" else value
+
+
+def _is_positive(value: Expr) -> bool:
+    match value:
+        case Const(number):
+            return number > 0
+        case Apply("exp"):
+            return True
+    return _of_sigmoid(value) is not None
+
+
+def _of_sigmoid(value: Expr) -> Expr | None:
+    """The x of the prelude's `sigmoid(x)`, 0.5 + 0.5 * tanh(0.5 * x)."""
+    match value:
+        case Apply("add", (Const(0.5), Apply("mul", (Const(0.5), Apply("tanh", (inside,)))))):
+            if isinstance(inside, Apply) and inside.op == "mul" and inside.args[0] is Const(0.5):
+                return inside.args[1]
+    return None
