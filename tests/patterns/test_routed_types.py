@@ -25,9 +25,9 @@ def test_plans_of_16_bits_are_those_of_the_same_numbers_in_64(name: str) -> None
     heads = ir.heads, ir.kv_heads, ir.kv_heads
     narrow = [torch.randn(2, each, ir.query_space.size, 16).bfloat16() for each in heads]
     inputs: dict[str, Any] = random_inputs(ir, 16)
-    found, wanted = (
-        plans_of(bound.plan(*tensors, **inputs)) for tensors in (narrow, [each.double() for each in narrow])
-    )
+    q, k, v = narrow
+    found = plans_of(bound.plan(q, k, v, **inputs))
+    wanted = plans_of(bound.plan(q.double(), k.double(), v.double(), **inputs))
     assert sorted(found) == sorted(wanted)
     for branch, plan in found.items():
         assert torch.equal(plan.indices, wanted[branch].indices)
