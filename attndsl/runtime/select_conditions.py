@@ -14,6 +14,9 @@ from attndsl.runtime.route_places import Rows, aligned
 from attndsl.runtime.route_scores import RouteScores
 from attndsl.runtime.select_lists import lists_of
 
+NEUTRAL = TRUE, FALSE, FALSE
+"""The conditions among, prefer and always that change nothing."""
+
 
 @dataclass(frozen=True)
 class Conditions:
@@ -70,7 +73,10 @@ def conditions(scores: RouteScores, route: Route, rows: Rows) -> Conditions:
         numbers = scores.units["q"].outer(TOKEN, block)[rows]
         at, place = torch.unique(numbers, return_inverse=True)
         grain = Grain(block, route.keys)
-    among, prefer, always = (_evaluated(scores, root, at, grain) for root in roots)
+    among, prefer, always = (
+        None if root is neutral else _evaluated(scores, root, at, grain)
+        for root, neutral in zip(roots, NEUTRAL, strict=True)
+    )
     return Conditions(among, prefer, always, place)
 
 
@@ -82,9 +88,7 @@ def _shared_block(route: Route, roots: tuple[Expr, ...]) -> str | None:
     return names.pop() if route.queries == TOKEN and len(names) == 1 and not by_token else None
 
 
-def _evaluated(scores: RouteScores, root: Expr, rows: Rows, grain: Grain) -> Tensor | None:
-    """A condition; None where it changes nothing."""
-    if root is FALSE or root is TRUE:
-        return None
+def _evaluated(scores: RouteScores, root: Expr, rows: Rows, grain: Grain) -> Tensor:
+    """A condition in four dimensions."""
     value = torch.as_tensor(scores.on_rows(root, rows, grain), device=scores.device)
     return value if value.ndim == 4 else value.expand(1, 1, 1, 1)
