@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -241,7 +242,7 @@ def test_a_step_may_forget_everything(name: str, algorithm: str) -> None:
     assert found[3].isfinite().all()
 
 
-STRONG = {
+STRONG: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid(g)": lambda g: torch.nn.functional.logsigmoid(g),
     "sigmoid(g) ** (1.0 / 16.0)": lambda g: torch.nn.functional.logsigmoid(g) / 16,
     "0.5 * sigmoid(g) * exp(g)": lambda g: torch.nn.functional.logsigmoid(g) + g - math.log(2),
@@ -313,7 +314,7 @@ def test_kernels_have_no_forward_derivatives() -> None:
 def test_a_bound_pattern_that_has_run_can_be_pickled() -> None:
     given = tensors(dtype=torch.float32)
     for name in ("lightning", "causal"):
-        pattern = attndsl.pattern(name).bind(shape=N, heads=HEADS)
+        pattern: Any = attndsl.pattern(name).bind(shape=N, heads=HEADS)
         out = pattern(*given)
         if name == "causal":
             pattern.rows(given[0][:, :, -1:], *given[1:])
