@@ -79,7 +79,7 @@ def measure(problem: Problem, head_dim: int, dtype: str, flex: bool, rounds: int
     bound, ir = problem.bound, problem.bound.ir
     refuse_derived(ir)
     q, k, v = rivals.random_tensors(ir, head_dim, dtype)
-    tensors = rivals.input_tensors(mask_inputs(problem)) | rivals.random_inputs(ir, head_dim)
+    tensors: dict[str, Any] = rivals.input_tensors(mask_inputs(problem)) | rivals.random_inputs(ir, head_dim)
     plans = dict(plans_of(ir, q, k, v, None, tensors)) if is_routed(ir) else {}
     work = work_of(problem, head_dim, plans)
     made: list[Any] = []

@@ -41,7 +41,7 @@ def work_of(problem: Problem, head_dim: int, plans: Plans) -> Work:
 
 def mask_inputs(problem: Problem) -> dict[str, Any]:
     """The data that masks read, those of all branches. Raises AttnCallError (A06xx)."""
-    names = list(problem.bound.branches) or [None]
+    names: list[str | None] = list(problem.bound.branches) or [None]
     return {name: array for each in names for name, array in problem.of_branch(each).checked_inputs().items()}
 
 

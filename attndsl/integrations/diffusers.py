@@ -33,7 +33,7 @@ def use_pattern(
     model: nn.Module,
     pattern: str | Path | Pattern | LayerPlan | Plan,
     *,
-    shape: Sequence[int] | None = None,
+    shape: int | Sequence[int] | None = None,
     text_first: bool | None = None,
     **parameters: Any,
 ) -> UsedPattern:
@@ -65,7 +65,8 @@ def use_pattern(
     one = pattern if isinstance(pattern, LayerPlan) else LayerPlan(pattern, parameters)  # type: ignore[arg-type]
     layers = pattern.layers if isinstance(pattern, Plan) else (one,) * len(attentions)
     first = name in TEXT_FIRST if text_first is None else text_first
-    return UsedPattern(model, list(zip(attentions, layers, strict=True)), shape, first)
+    extents = (shape,) if isinstance(shape, int) else shape
+    return UsedPattern(model, list(zip(attentions, layers, strict=True)), extents, first)
 
 
 def self_attentions(model: nn.Module) -> list[nn.Module]:

@@ -90,8 +90,9 @@ class Attention(nn.Module):
         heads, queries, Dv]. initial_state: of a recurrence; with return_state the state after the last token
         is returned too. plan: of a route. inputs: what the pattern declares. Raises AttnCallError (A06xx).
         """
-        asked = {"initial_state": initial_state, "return_state": return_state, "plan": plan}
-        found = self.attention(*self._of_heads(query, key, value), self.scale, **asked, **inputs)
+        asked: dict[str, Any] = {"initial_state": initial_state, "return_state": return_state, "plan": plan}
+        q, k, v = self._of_heads(query, key, value)
+        found = self.attention(q, k, v, self.scale, **asked, **inputs)
         return (self._projected(found[0]), found[1]) if return_state else self._projected(found)
 
     def step(
@@ -108,7 +109,8 @@ class Attention(nn.Module):
         Tensors are those of `forward` for a single token. state: as an earlier step or `forward` with
         return_state returned it; None at the first token. Raises AttnCallError (A06xx).
         """
-        out, after = self.attention.step(*self._of_heads(query, key, value), state, self.scale, **inputs)
+        q, k, v = self._of_heads(query, key, value)
+        out, after = self.attention.step(q, k, v, state, self.scale, **inputs)
         return self._projected(out), after
 
     def _of_heads(

@@ -17,6 +17,7 @@ from attndsl.ir.plan_checks import checked_plan, plans_by_name, routed_branches
 from attndsl.ir.route import Vectors
 from attndsl.runtime.checks import check_inputs, check_tensors, scale_of
 from attndsl.runtime.derived import check_sources, derived_tensors
+from attndsl.runtime.outside_of_graphs import outside_of_graphs
 from attndsl.runtime.select import select
 
 Plans = Mapping[str, Plan]
@@ -34,12 +35,24 @@ def plans_of(
     """
     routed, by_name = routed_branches(ir), plans_by_name(ir, given)
     check_tensors(ir, q, k, k if v is None else v) if not ir.derived else check_sources(ir, q, k, k)
-    compiler: Any = torch.compiler
-    choose = compiler.disable(_select) if compiler.is_compiling() else _select
+    if torch.compiler.is_exporting():
+        raise AttnCallError(
+            "A0698", f"`{ir.name}` has a route, which `torch.export` cannot put into a graph",
+            help="export what comes before and after it, or use `torch.compile` without fullgraph",
+        )  # fmt: skip
+    return _plans(ir, routed, by_name, q, k, v, scale, inputs)
+
+
+@outside_of_graphs
+def _plans(
+    ir: BoundIR, routed: Mapping[str, BoundIR], given: Plans, q: Tensor, k: Tensor, v: Tensor | None,
+    scale: float | None, inputs: Mapping[str, Any],
+) -> Plans:  # fmt: skip
+    """The caller's plans if they fit; the others are selected."""
     return {
-        name: checked_plan(ir, by_name[name], len(q), ir.heads)
-        if name in by_name
-        else choose(each, q, k, v, scale, inputs)
+        name: checked_plan(ir, given[name], len(q), ir.heads)
+        if name in given
+        else _select(each, q, k, v, scale, inputs)
         for name, each in routed.items()
     }
 

@@ -22,6 +22,7 @@ from attndsl.runtime.attend import attend
 from attndsl.runtime.checks import check_kernel_inputs, check_scale, check_tensors
 from attndsl.runtime.compile import FAST
 from attndsl.runtime.kernels import Kernels, Saved, Wanted
+from attndsl.runtime.outside_of_graphs import outside_of_graphs
 from attndsl.runtime.routed_blocks import BlockKernels
 from attndsl.runtime.routed_gather import GatheredKernels
 from attndsl.runtime.routed_layout import has_placed
@@ -43,6 +44,7 @@ KEPT = 64
 """Patterns and sizes of units that are remembered."""
 
 
+@outside_of_graphs
 def routed_attention(
     ir: BoundIR,
     plan: Plan,

@@ -251,3 +251,23 @@ def test_branches_see_the_text_and_derived_tensors_are_refused() -> None:
         close(call("flux", model), own)
     with use_pattern(model, "agent", agents=2), pytest.raises(AttnError, match="A0910"):
         call("flux", model)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "parameters", "shape"),
+    [
+        ("soft_pag", {"u": 0.0}, None),
+        ("flowformer", {}, None),
+        ("lightning", {}, math.prod(VIDEO)),
+        ("draft", {"sparsity": 0.5}, None),
+    ],
+)
+def test_branches_linear_weights_and_routes_run_in_a_video_model(
+    pattern: str, parameters: dict[str, Any], shape: int | None
+) -> None:
+    model = make("wan")
+    own = call("wan", model)
+    with use_pattern(model, pattern, shape=shape, **parameters):
+        found = call("wan", model)
+    assert found.isfinite().all()
+    assert torch.allclose(found, own, atol=1e-4) is (pattern == "soft_pag")

@@ -103,7 +103,8 @@ def test_a_module_inside_a_compiled_graph() -> None:
 def test_the_first_call_of_a_module_may_be_that_of_a_graph(name: str) -> None:
     """Graphs bind the pattern when they are made, and do not look inside."""
     q, k, v = qkv(13)
-    module = attndsl.nn.Attention(name, num_heads=4, kv_heads=2, **({"u": 0.5} if name == "soft_pag" else {}))
+    numbers: dict[str, Any] = {"u": 0.5} if name == "soft_pag" else {}
+    module = attndsl.nn.Attention(name, num_heads=4, kv_heads=2, **numbers)
     found = torch.compile(module, backend="eager", fullgraph=True)(q, k, v)
     close(found, module(q, k, v))
 
@@ -144,9 +145,10 @@ def test_plans_of_routes_go_through_modules_and_the_function() -> None:
 def test_the_function_carries_states() -> None:
     q, k, v = qkv()
     whole, last = attndsl.attention(q, k, v, "lightning", return_state=True)
-    head, tail = ([each[:, :, part] for each in (q, k, v)] for part in (slice(7), slice(7, None)))
-    _, state = attndsl.attention(*head, "lightning", return_state=True)
-    close(attndsl.attention(*tail, "lightning", initial_state=state), whole[:, :, 7:])
+    start, rest = ([each[:, :, part] for each in (q, k, v)] for part in (slice(7), slice(7, None)))
+    _, state = attndsl.attention(start[0], start[1], start[2], "lightning", return_state=True)
+    out = attndsl.attention(rest[0], rest[1], rest[2], "lightning", initial_state=state)
+    close(out, whole[:, :, 7:])
     kernel = attndsl.pattern("lightning").bind(shape=24, heads=4, kv_heads=2).compile(head_dim=8)
     close(kernel(q, k, v, return_state=True)[1], last)
     assert kernel.algorithm == "recurrence"
