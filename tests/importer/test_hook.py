@@ -9,6 +9,7 @@ import runpy
 import sys
 import zipfile
 from importlib import import_module, invalidate_caches
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def test_a_file_in_a_folder_of_the_path(write: Write) -> None:
     assert module.__doc__ == "Patterns of a test."
     assert module.__all__ == ["local"]
     assert module.local == attndsl.load(file)
+
+
+@pytest.mark.parametrize("name", ["lizard", "linear", "nsa", "sla"])
+def test_branches_choices_and_routes_come_from_the_cache_as_from_the_text(write: Write, name: str) -> None:
+    source = files("attndsl.patterns").joinpath(f"{name}.attn")
+    file = write(f"own_{name}.attn", source.read_text(encoding="utf-8"))
+    for _ in range(2):
+        assert getattr(import_module(f"own_{name}"), name).ir == attndsl.load(file).ir
+        del sys.modules[f"own_{name}"]
 
 
 def test_a_file_in_a_package(write: Write) -> None:
