@@ -98,10 +98,9 @@ def _truth(mask: Expr, queries: TokenTiles, keys: TokenTiles, row: Array, column
     bounds = {"q": (queries.bounds, row), "k": (keys.bounds, column)}
 
     def leaf(node: Expr) -> Value:
-        if isinstance(node, Position):
+        if isinstance(node, Position) and isinstance(node.axis, int):
             (low, high), tile = bounds[node.side]
-            axis = int(node.axis)
-            return between(low[axis][tile], high[axis][tile])
+            return between(low[node.axis][tile], high[node.axis][tile])
         return UNKNOWN_TRUTH if node.type == "bool" else UNKNOWN_NUMBER
 
     found = evaluate(mask, leaf)

@@ -111,7 +111,7 @@ class TokenKernels:
         return Pairs(self.ir, tile.queries, tile.keys, tile.listed, inputs)
 
     def _tiles(self, batch: int) -> Iterator[Tile]:
-        for queries in self._order.split(TILE):
+        for queries in torch.split(self._order, TILE):
             lists = self._lists[:, :, self._row[queries]]
             chosen = lists.new_zeros((*lists.shape[:2], len(self._units)), dtype=torch.bool)
             union = _places(chosen.scatter_(2, lists.flatten(2), 1)[..., :-1])
@@ -173,7 +173,8 @@ def _places(chosen: Tensor) -> Tensor:
     places = places.to(chosen.device)
     rank = chosen.cumsum(-1) - 1
     *others, place = chosen.nonzero(as_tuple=True)
-    places[(*others, rank[chosen])] = place
+    index = (*others, rank[chosen])
+    places[index] = place
     return places
 
 

@@ -81,7 +81,7 @@ def unite(
     return found
 
 
-def _address(array: NDArray[Any]) -> int:
+def _address(array: Any) -> int:
     return int(array.ctypes.data)
 
 
