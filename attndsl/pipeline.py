@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from attndsl import library
 from attndsl.diagnostics import AttnBindError, AttnNameError
 from attndsl.ir.bound import BoundIR, algorithm_of, by_tiles, needs_more, with_heads
-from attndsl.ir.evaluate import check_inputs, mask_rows
-from attndsl.ir.expr import Head, Symbol
-from attndsl.ir.pattern import Input, Parameter, PatternIR
+from attndsl.ir.evaluate import check_inputs, whole_mask
+from attndsl.ir.expr import Head
+from attndsl.ir.pattern import PatternIR
 from attndsl.ir.text import pattern_text
 from attndsl.passes.bind import bind
 from attndsl.passes.branch_spaces import refuse_channels, refuse_schedule, union
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from attndsl.simulate.report import Report
 
 Extents = int | Sequence[int]
-LARGEST_MASK = 2**28
 
 
 def patterns() -> list[str]:
@@ -94,7 +93,7 @@ class Pattern:
     @property
     def depends_on_heads(self) -> bool:
         """Whether heads may see different keys, so that bind must be told how many there are."""
-        return _depends_on_heads(self.ir)
+        return self.ir.depends_on_heads
 
     def bind(
         self,
@@ -153,18 +152,6 @@ class Pattern:
         return rows_of_pattern(self, heads, kv_heads, values)
 
 
-def _depends_on_heads(ir: PatternIR) -> bool:
-    if any(map(_depends_on_heads, ir.branches)):
-        return True
-    roots = [*(arm.visible for arm in ir.arms), *ir.weighting.expressions]
-    roots += [ir.combine] if ir.combine is not None else []
-    leaves = frozenset().union(*(root.leaves for root in roots))
-    names = {leaf.name for leaf in leaves if isinstance(leaf, Symbol)}
-    declared: list[Parameter | Input] = [*ir.parameters, *ir.inputs]
-    per_head = any("heads" in each.shape for each in declared)
-    return per_head or Head() in leaves or bool(names & {"heads", "kv_heads", "kv_head"})
-
-
 @dataclass(frozen=True)
 class Bound:
     """A pattern with all its numbers: look at its mask, schedule and prediction, or call it on tensors."""
@@ -204,16 +191,7 @@ class Bound:
         if self.branches:
             return Bound(union(self.ir)).mask(**inputs)
         heads = self.ir.heads if self.per_head else 1
-        entries = heads * self.ir.query_space.size * self.ir.key_space.size
-        if entries > LARGEST_MASK:
-            raise AttnBindError(
-                "A0408",
-                f"this mask has {entries:,} entries, at most {LARGEST_MASK:,} are written out",
-                help="use `schedule()`, which never writes out the mask, or a smaller shape",
-            )
-        arrays = check_inputs(self.ir, inputs)
-        rows = self.ir.query_space.size
-        mask = np.stack([mask_rows(self.ir, head, 0, rows, arrays) for head in range(heads)])
+        mask = whole_mask(self.ir, heads, check_inputs(self.ir, inputs))
         return mask if plan is None else mask & plan.of_heads(self.ir.heads)[0]
 
     @cached_property
@@ -339,11 +317,9 @@ class Bound:
 
     @property
     def algorithm(self) -> str:
-        """What computes it: 'recurrence' or 'sums', in linear time, or 'tiles', pair by pair of tokens.
+        """What computes it: 'recurrence' or 'sums' in linear time, or 'tiles', pair by pair of tokens.
 
-        'products' are those of matrices, where channels attend to one another.
-
-        Of a pattern with branches these are the names of all of its branches, as 'recurrence + tiles'.
+        'products' are of matrices, where channels attend to one another. Branches are joined: 'sums + tiles'.
         """
         return algorithm_of(self.ir)
 
@@ -354,10 +330,9 @@ class Bound:
         if algorithm == self.algorithm:
             return self
         raise AttnBindError(
-            "A0421",
-            f"`{self.name}` cannot be computed by {algorithm!r}",
+            "A0421", f"`{self.name}` cannot be computed by {algorithm!r}",
             help=f"it can by {self.algorithm!r}",
-        )
+        )  # fmt: skip
 
     @cached_property
     def rows(self) -> Rows:
@@ -439,15 +414,8 @@ class Bound:
         """
         from attndsl.runtime.compile import compile_attention
 
-        return compile_attention(
-            self.ir,
-            self.schedule,
-            backend=backend,
-            head_dim=head_dim,
-            value_dim=head_dim if value_dim is None else value_dim,
-            dtype=dtype,
-            device=device,
-        )
+        sizes = {"head_dim": head_dim, "value_dim": head_dim if value_dim is None else value_dim}
+        return compile_attention(self.ir, self.schedule, backend=backend, dtype=dtype, device=device, **sizes)
 
     def autotune(
         self,

@@ -7,12 +7,13 @@ it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attndsl.diagnostics import AttnCallError
+from attndsl.diagnostics import AttnBindError, AttnCallError
 from attndsl.ir.bound import BoundIR, Segment
 from attndsl.ir.expr import Apply, Const, Expr, Head, InputAt, InputElement, Position, Table, topological
 from attndsl.ir.ops import OPS
@@ -43,6 +44,26 @@ def _evaluate_node(node: Expr, values: Mapping[Expr, Any], leaf: Callable[[Expr]
         case InputElement(_, indices, _):
             return leaf(node)[tuple(values[index] for index in indices)]
     return leaf(node)
+
+
+LARGEST_MASK = 2**28
+"""Entries up to which masks are written out."""
+
+
+def whole_mask(ir: BoundIR, heads: int, inputs: Mapping[str, Array]) -> NDArray[np.bool_]:
+    """The mask of the first heads, bool [heads, Nq, Nk]. Raises AttnBindError A0408 above 2**28 entries."""
+    shape = heads, ir.query_space.size, ir.key_space.size
+    refuse_large_mask(shape, "use `schedule()`, which never writes out the mask, or a smaller shape")
+    return np.stack([mask_rows(ir, head, 0, shape[1], inputs) for head in range(heads)])
+
+
+def refuse_large_mask(shape: tuple[int, ...], help: str) -> None:
+    """Refuse to write out a mask of this shape with A0408, if it is too large."""
+    if prod(shape) > LARGEST_MASK:
+        raise AttnBindError(
+            "A0408", f"this mask has {prod(shape):,} entries, at most {LARGEST_MASK:,} are written out",
+            help=help,
+        )  # fmt: skip
 
 
 def mask_rows(

@@ -12,7 +12,7 @@ from typing import Literal
 
 from attndsl.ir.blocks import Blocks
 from attndsl.ir.derived import Derived
-from attndsl.ir.expr import PRODUCT, Apply, Expr, InputAt, LowRank
+from attndsl.ir.expr import PRODUCT, Apply, Expr, Head, InputAt, LowRank, Symbol
 from attndsl.ir.ops import Scalar
 from attndsl.ir.route import Route
 from attndsl.source import Span
@@ -186,3 +186,16 @@ class PatternIR:
         """See `ir.bound.needs_more`."""
         low_rank = any(isinstance(leaf, LowRank) for leaf in self.weighting.score.leaves)
         return low_rank or self.weighting.needs_more or bool(self.branches or self.derived or self.route)
+
+    @property
+    def depends_on_heads(self) -> bool:
+        """Whether it says anything about heads, so that heads may differ."""
+        if any(each.depends_on_heads for each in self.branches):
+            return True
+        roots = [*(arm.visible for arm in self.arms), *self.weighting.expressions]
+        roots += [self.combine] if self.combine is not None else []
+        leaves = frozenset().union(*(root.leaves for root in roots))
+        names = {leaf.name for leaf in leaves if isinstance(leaf, Symbol)}
+        declared: list[Parameter | Input] = [*self.parameters, *self.inputs]
+        per_head = any("heads" in each.shape for each in declared)
+        return per_head or Head() in leaves or bool(names & {"heads", "kv_heads", "kv_head"})

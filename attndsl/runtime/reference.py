@@ -108,7 +108,15 @@ def _of_own(
     checked = with_sums_of_steps(ir, checked, checked, q64)
     parts = [
         checkpoint(
-            _rows, ir, q64[:, :, rows], k64, v.double(), factor, rows.start, checked, plan,
+            _rows,
+            ir,
+            q64[:, :, rows],
+            k64,
+            v.double(),
+            factor,
+            rows.start,
+            checked,
+            plan,
             use_reentrant=False,
         )
         for rows in row_chunks(q, k)

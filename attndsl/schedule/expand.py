@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attndsl.diagnostics import AttnBindError
 from attndsl.ir.bound import Space
-from attndsl.ir.evaluate import coordinates, evaluate
+from attndsl.ir.evaluate import coordinates, evaluate, refuse_large_mask
 from attndsl.ir.expr import Expr, Head, InputAt, Position
 from attndsl.schedule.block_map import FULL, BlockMap
 
@@ -20,19 +18,12 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-LARGEST_MASK = 2**28
-
 
 def expand(schedule: Schedule, inputs: Mapping[str, Array]) -> NDArray[np.bool_]:
     """The mask, bool [heads or 1, Nq, Nk]; see `Schedule.to_mask`."""
     ir, heads = schedule.ir, schedule.ir.heads if schedule.per_head else 1
     shape = heads, ir.query_space.size, ir.key_space.size
-    if prod(shape) > LARGEST_MASK:
-        raise AttnBindError(
-            "A0408",
-            f"this mask has {prod(shape):,} entries, at most {LARGEST_MASK:,} are written out",
-            help="look at the block maps, or use a smaller shape",
-        )
+    refuse_large_mask(shape, "look at the block maps, or use a smaller shape")
     mask = np.zeros(shape, dtype=bool)
     for head in range(heads):
         _fill(mask[head], schedule, schedule.maps[schedule.map_of_head[head]], head, inputs)

@@ -135,9 +135,7 @@ class Draws:
     def _depends_on_data(self) -> bool:
         assert self.ir.route is not None
         rule = self.ir.route.rule
-        return rule.name not in COUNTED or not all(
-            isinstance(each, Const) for each in rule.arguments
-        )
+        return rule.name not in COUNTED or not all(isinstance(each, Const) for each in rule.arguments)
 
     def _runs(self, chance: np.random.Generator | None = None) -> Array:
         """The first query unit of each run that is looked at: all, or some, one from each of equal parts."""

@@ -116,19 +116,24 @@ def gated_headwise(q: Tensor, k: Tensor, v: Tensor, scale: float, setting: Setti
     return window(q, k, v, scale, setting["left"]) * torch.sigmoid(inputs["g"]).mT.unsqueeze(-1)
 
 
-FORMULAS: dict[str, Callable[[Tensor, Tensor, Tensor, float, Setting, Inputs], Tensor]] = {
-    formula.__name__: formula
-    for formula in (
-        alibi,
-        gated,
-        gated_headwise,
-        low_rank_bias,
-        relative_bias,
-        relu_attention,
-        sigmoid_attention,
-        sink_logits,
-        softcap,
-        softplus_attention,
-    )
-} | decayed.FORMULAS | combined.FORMULAS | {"moh": chosen_heads.moh}
+FORMULAS: dict[str, Callable[[Tensor, Tensor, Tensor, float, Setting, Inputs], Tensor]] = (
+    {
+        formula.__name__: formula
+        for formula in (
+            alibi,
+            gated,
+            gated_headwise,
+            low_rank_bias,
+            relative_bias,
+            relu_attention,
+            sigmoid_attention,
+            sink_logits,
+            softcap,
+            softplus_attention,
+        )
+    }
+    | decayed.FORMULAS
+    | combined.FORMULAS
+    | {"moh": chosen_heads.moh}
+)
 """The formula of each pattern, by the pattern's name."""
