@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attndsl.diagnostics import AttnBackendError
-from attndsl.ir.bound import decays_by_channel
 
 if TYPE_CHECKING:
     from attndsl.codegen.triton_configuration import Direction
@@ -40,6 +39,7 @@ def stage(bound: Bound, request: Request) -> str:
     from attndsl.cli.compile_recurrence import recurrence_stage
     from attndsl.cli.compile_routed import routed_stage
     from attndsl.cli.compile_triton import triton_stage
+    from attndsl.ir.bound import decays_by_channel
     from attndsl.ir.text import bound_text
     from attndsl.passes.branch_spaces import refuse_products, refuse_schedule
     from attndsl.runtime.linear_obstacles import refuse_slow_tiles

@@ -98,8 +98,18 @@ def test_what_takes_too_long_is_not_checked(
     [
         (["lightning", "--shape", "96"], "recurrence", ["attndsl, all pairs"]),
         (["linear", "--shape", "96"], "sums", ["attndsl, all pairs"]),
-        (["moba", "--shape", "96", "--set", "block=16", "--set", "topk=2"], "tiles", ["attndsl, plan given"]),
-        (["lizard", "--shape", "96", "--set", "window=12"], "recurrence + tiles", []),
+        pytest.param(
+            ["moba", "--shape", "96", "--set", "block=16", "--set", "topk=2"],
+            "tiles",
+            ["attndsl, plan given"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["lizard", "--shape", "96", "--set", "window=12"],
+            "recurrence + tiles",
+            [],
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=lambda value: value[0] if isinstance(value, list) and value else None,
 )

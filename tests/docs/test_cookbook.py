@@ -11,22 +11,30 @@ import pytest
 from PIL import Image
 
 import attndsl
+from attndsl import library
 from attndsl.diagnostics import AttnError, AttnUnsupportedError
 from attndsl.source import Source
 from attndsl.syntax.parser import parse
 from scripts.cookbook import picture, setting
 from scripts.cookbook.page import page, section, table
-from scripts.cookbook.recipe import clauses, pattern_of, recipe
+from scripts.cookbook.recipe import DOCSTRING, clauses, pattern_of, recipe
 
 COOKBOOK = Path(__file__).resolve().parents[2] / "docs" / "cookbook"
 
 LARGEST_PICTURE = 60 * 1024
 
 
+@pytest.mark.slow
 def test_the_page_is_up_to_date() -> None:
     recipes = [recipe(name) for name in attndsl.patterns()]
     written = (COOKBOOK / "README.md").read_text(encoding="utf-8")
     assert written == page(recipes), "run: make docs"
+
+
+def test_the_page_shows_every_pattern_as_it_is() -> None:
+    written = (COOKBOOK / "README.md").read_text(encoding="utf-8")
+    lines = {name: DOCSTRING.sub("", library.source(name).text).strip() for name in attndsl.patterns()}
+    assert [name for name, text in lines.items() if text not in written] == [], "run: make docs"
 
 
 def test_every_picture_on_the_page_exists_and_is_small() -> None:

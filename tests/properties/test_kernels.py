@@ -52,7 +52,7 @@ def numbers(value: torch.Tensor | Any) -> Any:
     return value.double().numpy()
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=120, deadline=None, suppress_health_check=SLOW)
 @given(schedules())
 def test_tile_ir_computes_the_denotation(schedule: Schedule) -> None:
     q, k, v = tensors(schedule.ir, dim=3, value_dim=2, dtype=torch.float64)

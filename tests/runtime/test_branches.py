@@ -176,7 +176,7 @@ def test_blocks_are_of_one_segment() -> None:
     assert torch.allclose(bound(q, q, q), q[:, :, 3:5].mean(2, keepdim=True).expand_as(q))
 
 
-@pytest.mark.parametrize("name", ["compressed", "channels"])
+@pytest.mark.parametrize("name", [pytest.param("compressed", marks=pytest.mark.slow), "channels"])
 def test_graphs_hold_branches_whole(name: str) -> None:
     tensors = given(name, 9, (2, 2), torch.float32, 1)
     bound = CASES[name].bind(9)
