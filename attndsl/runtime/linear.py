@@ -18,6 +18,7 @@ from attndsl.ir.bound import BoundIR
 from attndsl.runtime.decays import log_decay
 from attndsl.runtime.documents import runs_of
 from attndsl.runtime.finish import per_query
+from attndsl.runtime.recurrence import recurrence, recurrence_step
 
 Inputs = Mapping[str, Tensor]
 HALF = (torch.bfloat16, torch.float16)
@@ -46,8 +47,6 @@ def linear_attention(
     values = with_ones(v) if divides else v
     if ir.linear.algorithm == "sums":
         return Linear(_divided(ir, _sums(ir, q, k, values, scale), inputs).to(kind))
-    from attndsl.runtime.recurrence import recurrence
-
     check_state(ir, state, q, values)
     runs = runs_of(inputs[ir.linear.documents]) if ir.linear.documents else None
     decay = log_decay(ir, inputs, q)
@@ -59,8 +58,6 @@ def linear_step(
     ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, scale: float, inputs: Inputs, state: Tensor | None
 ) -> Linear:
     """The same for one more token, in constant time and memory."""
-    from attndsl.runtime.recurrence import recurrence_step
-
     values = with_ones(v) if ir.weighting.normalize == "sum" else v
     check_state(ir, state, q, values)
     if state is None:

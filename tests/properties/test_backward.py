@@ -18,7 +18,7 @@ from tests.runtime.gradient_cases import assert_like_reference
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(bound_patterns(), st.booleans(), st.integers(1, 5), st.integers(1, 5))
 def test_gradients_of_random_patterns(random: RandomIR, group: bool, dim: int, value_dim: int) -> None:
     ir = grouped(random.ir) if group else random.ir
@@ -39,7 +39,7 @@ def check_kernel(schedule: Schedule) -> None:
 
 
 @needs_compiler
-@settings(max_examples=4, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=2, deadline=None, suppress_health_check=SLOW)
 @given(schedules(most_tokens=150))
 def test_kernels_compute_the_gradients(schedule: Schedule) -> None:
     check_kernel(schedule)

@@ -40,7 +40,7 @@ def classes(mask: NDArray[np.bool_], schedule: Schedule) -> tuple[int, int]:
     return int((visible == pairs).sum()), int(((visible > 0) & (visible < pairs)).sum())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(patterns(), st.data())
 def test_schedules_are_exact(pattern: RandomPattern, data: st.DataObject) -> None:
     bound, schedule = scheduled(pattern, data)

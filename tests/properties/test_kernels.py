@@ -74,7 +74,7 @@ def check_kernel(schedule: Schedule) -> None:
 
 
 @needs_compiler
-@settings(max_examples=8, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=5, deadline=None, suppress_health_check=SLOW)
 @given(schedules(most_tokens=200))
 def test_kernels_compute_the_denotation(schedule: Schedule) -> None:
     check_kernel(schedule)

@@ -70,7 +70,7 @@ def test_heads_may_be_grouped(name: str) -> None:
     assert max(errors(name, 9, heads=(4, 2), dtype="float64", batch=1)) < TOLERANCE[torch.float64]
 
 
-@pytest.mark.parametrize("name", ["compressed", "joined"])
+@pytest.mark.parametrize("name", ["compressed", pytest.param("joined", marks=pytest.mark.slow)])
 def test_kernels_equal_the_formula(name: str) -> None:
     assert max(errors(name, 45, heads=(4, 2))) < TOLERANCE[torch.float32]
 

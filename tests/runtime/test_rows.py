@@ -73,7 +73,10 @@ def test_rows_at_any_length(name: str) -> None:
         close(rows(*last(given, count), **inputs), wanted)
 
 
-@pytest.mark.parametrize(("name", "numbers"), [("alibi", {"heads": 4}), ("softcap", {"cap": 2.0})])
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [("alibi", {"heads": 4}), pytest.param("softcap", {"cap": 2.0}, marks=pytest.mark.slow)],
+)
 def test_rows_of_patterns_with_scores(name: str, numbers: dict[str, Any]) -> None:
     pattern = attndsl.pattern(name)
     bound = pattern.bind(shape=90, **numbers)

@@ -59,7 +59,7 @@ def test_all_kernels_equal_the_denotation(name: str) -> None:
     assert max(interpreted(differences, bound(name), ((8,), (16,)), SPLIT)) < 2e-5
 
 
-@pytest.mark.parametrize("loops", ["split", "merged"])
+@pytest.mark.parametrize("loops", [pytest.param("split", marks=pytest.mark.slow), "merged"])
 def test_scores_count_positions_across_segments(loops: Literal["split", "merged"]) -> None:
     configuration = replace(SPLIT, loops=loops)
     assert max(interpreted(differences, two_segments(), ((4, 4), (2, 8)), configuration)) < 2e-5

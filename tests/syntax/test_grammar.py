@@ -73,18 +73,18 @@ def test_the_parser_is_built_once() -> None:
 
 
 def test_building_the_parser_takes_less_than_half_a_second() -> None:
-    start = time.perf_counter()
+    start = time.process_time()  # of this process alone, whatever else the machine does
     lark_parser.__wrapped__()
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 def test_parsing_the_prelude_takes_milliseconds() -> None:
     text = files("attndsl.patterns").joinpath("prelude.attn").read_text(encoding="utf-8")
     source = Source("prelude.attn", text)
     parse(source)
-    start = time.perf_counter()
+    start = time.process_time()
     parse(source)
-    assert time.perf_counter() - start < 0.2
+    assert time.process_time() - start < 0.2
 
 
 def test_the_highlighting_knows_every_word() -> None:
