@@ -34,6 +34,7 @@ assert attndsl.__file__.startswith(sys.prefix), f"tests would run against {attnd
 
 echo "wheel test: running the tests against the installed wheel"
 "$work/venv/bin/python" -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not slow" -p no:cacheprovider \
-    tests/cli tests/importer tests/nn tests/patterns tests/show tests/syntax tests/runtime/test_build.py \
+    tests/cli tests/importer tests/nn tests/show tests/syntax tests/patterns/test_files.py \
+    tests/patterns/test_library.py tests/patterns/test_prelude.py tests/runtime/test_build.py \
     tests/runtime/test_cpu.py tests/runtime/test_library.py tests/runtime/test_recurrence.py \
     tests/runtime/test_triton_backend.py tests/test_named_pattern.py tests/test_public_names.py "$@"
