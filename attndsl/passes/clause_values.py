@@ -1,14 +1,24 @@
-"""Checks that the values of several clauses share: that they are numbers, and that they name no tokens."""
+"""What values of clauses share: they are numbers, name no tokens, and read inputs by bare names."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from attndsl.diagnostics import AttnTypeError
-from attndsl.ir.expr import Expr, FlatIndex, InputAt, InputElement, LowRank, Position
+from attndsl.ir.expr import Expr, FlatIndex, InputAt, InputElement, LowRank, Position, WholeInput
 from attndsl.passes import types
 from attndsl.passes.resolve_expr import Resolver
+from attndsl.passes.scope import Scope, Value
 from attndsl.source import Span
+
+
+def with_whole_inputs(resolver: Resolver, scope: Scope) -> Scope:
+    """The scope in which a bare input is its element at the token, head and channel at work."""
+    whole: dict[str, Value] = {
+        each.name: WholeInput(each.name, each.kind) for each in resolver.inputs.values()
+    }
+    return replace(scope, values={**scope.values, **whole})
 
 
 def number(value: object, what: str, span: Span | None) -> Expr:

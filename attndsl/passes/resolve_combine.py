@@ -8,7 +8,7 @@ from attndsl.diagnostics import AttnNameError, AttnTypeError
 from attndsl.ir.combine import IDENTITY, BranchOutput, Joint, Projected
 from attndsl.ir.expr import Expr, WholeInput
 from attndsl.ir.pattern import PatternIR
-from attndsl.passes.clause_values import number, refuse_tokens
+from attndsl.passes.clause_values import number, refuse_tokens, with_whole_inputs
 from attndsl.passes.resolve_expr import Resolver
 from attndsl.passes.resolve_gate import check_gate_input
 from attndsl.passes.scope import Scope, Value, unknown_name
@@ -88,11 +88,9 @@ def combination(
         resolver.spans,
         branches=branches,
     )
-    values: dict[str, Value] = {
-        each.name: WholeInput(each.name, each.kind) for each in resolver.inputs.values()
-    }
-    values |= {name: BranchOutput(name) for name in branches} | {"identity": IDENTITY}
-    inner = replace(scope, values={**scope.values, **values})
+    outputs: dict[str, Value] = {name: BranchOutput(name) for name in branches}
+    whole = with_whole_inputs(resolver, scope)
+    inner = replace(whole, values={**whole.values, **outputs, "identity": IDENTITY})
     span = clause.value.span
     value = number(combining.expr(clause.value, inner), "`combine`", span)
     refuse_tokens(value, "a combination", combining, span)

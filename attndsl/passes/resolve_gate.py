@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 
 from attndsl.diagnostics import AttnTypeError
 from attndsl.ir.expr import TRUE, Expr, Head, InputAt, InputElement, WholeInput
 from attndsl.ir.head_choice import SoftmaxOfHeads, TopOfHeads
 from attndsl.ir.pattern import Input
 from attndsl.passes import types
-from attndsl.passes.clause_values import number, refuse_tokens
+from attndsl.passes.clause_values import number, refuse_tokens, with_whole_inputs
 from attndsl.passes.resolve_expr import Resolver
 from attndsl.passes.scope import Scope, Value, unknown_name
 from attndsl.source import Span
@@ -72,9 +72,7 @@ class GateResolver(Resolver):
 def resolve_gate(clause: ast.Gate, resolver: Resolver, scope: Scope) -> Expr:
     """In a gate an input's name alone stands for its element at the query, head and channel at work."""
     own = GateResolver(**{each.name: getattr(resolver, each.name) for each in fields(resolver)})
-    whole = {each.name: WholeInput(each.name, each.kind) for each in resolver.inputs.values()}
-    inner = replace(scope, values={**scope.values, **whole})
-    value = number(own.expr(clause.value, inner), "`gate`", clause.value.span)
+    value = number(own.expr(clause.value, with_whole_inputs(resolver, scope)), "`gate`", clause.value.span)
     refuse_tokens(value, "a gate", resolver, clause.value.span)
     for leaf in value.leaves:
         if isinstance(leaf, WholeInput):

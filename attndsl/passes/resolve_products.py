@@ -19,9 +19,9 @@ from attndsl.ir.expr import (
     WholeInput,
 )
 from attndsl.ir.pattern import Decay, Input
-from attndsl.passes.clause_values import number, refuse_tokens
+from attndsl.passes.clause_values import number, refuse_tokens, with_whole_inputs
 from attndsl.passes.resolve_expr import Resolver
-from attndsl.passes.scope import Scope, Value, unknown_name
+from attndsl.passes.scope import Scope, unknown_name
 from attndsl.source import Span
 from attndsl.syntax import ast
 
@@ -76,14 +76,8 @@ def decay(clause: ast.Decay, resolver: Resolver, scope: Scope) -> Decay:
     axes = resolver.axes("q")
     if clause.axis not in axes or clause.axis not in resolver.axes("k"):
         raise unknown_name("axis", clause.axis, axes, clause.span, "A0203")
-    whole: dict[str, Value] = {
-        each.name: WholeInput(each.name, each.kind) for each in resolver.inputs.values()
-    }
-    value = number(
-        resolver.expr(clause.value, replace(scope, values={**scope.values, **whole})),
-        "`decay`",
-        clause.value.span,
-    )
+    inner = with_whole_inputs(resolver, scope)
+    value = number(resolver.expr(clause.value, inner), "`decay`", clause.value.span)
     refuse_tokens(value, "a decay", resolver, clause.value.span)
     for leaf in value.leaves:
         if isinstance(leaf, WholeInput):

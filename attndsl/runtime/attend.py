@@ -7,7 +7,7 @@ A direct call costs a few microseconds. Gradients, graphs (`torch.compile`, `tor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -92,10 +92,7 @@ def _around(
     q, k, v = tensors
     check_tensors(ir, q, k, v)
     if return_lse and not ir.weighting.is_softmax:
-        raise AttnCallError(
-            "A0619", f"the weights of `{ir.name}` are no softmax, so they have no log-sum-exp",
-            help="leave out return_lse",
-        )  # fmt: skip
+        refuse_lse(ir)
     checked = check_inputs(ir, inputs, len(q), v.shape[3], q.shape[3])
     factor = scale_of(ir, scale, q.shape[3])
     q, k = featured(ir, q, k)
@@ -159,6 +156,14 @@ def _refuse_eight_bits(q: Tensor) -> None:
             "A0629", "8-bit tensors require gradients, and there is a forward pass for them only",
             help="detach them, or convert them with .to(torch.bfloat16)",
         )  # fmt: skip
+
+
+def refuse_lse(ir: BoundIR) -> NoReturn:
+    """Refuse to give the log-sum-exp of weights that are no softmax, with A0619."""
+    raise AttnCallError(
+        "A0619", f"the weights of `{ir.name}` are no softmax, so they have no log-sum-exp",
+        help="leave out return_lse",
+    )  # fmt: skip
 
 
 def refuse_eight_bits_around(ir: BoundIR, q: Any) -> None:
