@@ -21,6 +21,7 @@ from attndsl.ir.expr import (
 )
 from attndsl.ir.pattern import Arm, Parameter, PatternIR, SegmentShape
 from attndsl.passes import types
+from attndsl.passes.measures import Measures
 from attndsl.passes.resolve_blocks import resolve_blocks
 from attndsl.passes.resolve_branches import with_branches
 from attndsl.passes.resolve_choices import check_choices, chosen
@@ -29,6 +30,7 @@ from attndsl.passes.resolve_derived import (
     Segments,
     check_inputs,
     check_transposed,
+    counted,
     derived_tensors,
     own_spaces,
 )
@@ -96,6 +98,7 @@ def _body(
     derived = derived_tensors(pattern.clauses, known)
     resolver.other_axes = (*resolver.axes("q"), *resolver.axes("k"), *known.blocks)
     resolver.spaces = own_spaces(derived, known)
+    resolver.measures = Measures(counted(resolver.spaces, known), known.blocks)
     _resolve_lets(pattern, resolver, scope)
     arms = tuple(_arms(pattern, resolver, scope))
     weights = weighting(pattern.clauses, resolver, scope)

@@ -11,6 +11,7 @@ from attndsl.ir.blocks import Blocks
 from attndsl.ir.derived import POOLS, ROLES, TENSORS, Derived, Role
 from attndsl.ir.expr import TRUE, Expr, FlatIndex, InputAt, InputElement, LowRank, Position, Side, WholeInput
 from attndsl.ir.pattern import Arm, PatternIR, SegmentShape, Weighting
+from attndsl.passes.measures import TOKENS
 from attndsl.passes.scope import unknown_name
 from attndsl.source import Span
 from attndsl.syntax import ast
@@ -109,6 +110,11 @@ def own_spaces(derived: Sequence[Derived], known: Known) -> dict[Side, Segments]
             " whose queries are made as the keys are",
         )  # fmt: skip
     return {"q": of_role["query"], "k": of_role["key"]}
+
+
+def counted(spaces: Mapping[Side, Segments], known: Known) -> dict[Side, str]:
+    """What coordinates of each side count: blocks of a name, or tokens."""
+    return {side: TOKENS if own == known.spaces[side] else own[0].name for side, own in spaces.items()}
 
 
 def _space(derived: Derived, known: Known) -> Segments:

@@ -31,6 +31,7 @@ from attndsl.ir.expr import (
 from attndsl.ir.pattern import Input, Requirement, SegmentShape
 from attndsl.ir.text import expression
 from attndsl.passes import calls, types
+from attndsl.passes.measures import Measures
 from attndsl.passes.scope import BUILTIN_FUNCTIONS, BUILTIN_SYMBOLS, Scope, Value, Vector, unknown_name
 from attndsl.source import Span
 from attndsl.syntax import ast
@@ -80,6 +81,8 @@ class Resolver:
     other_axes: tuple[str, ...] = ()
     """Names that only `extent` speaks of: blocks, and the axes of the tokens that they are made of."""
     steps: int = 0
+    measures: Measures | None = None
+    """What coordinates count, where some count blocks."""
 
     def expr(self, node: ast.Expr, scope: Scope) -> Value:
         """The meaning of an expression; its span is remembered."""
@@ -95,6 +98,8 @@ class Resolver:
                 )
             if node.span is not None:
                 self.spans.setdefault(value, node.span)
+            if self.measures is not None:
+                self.measures.check(value, scope.call_span or node.span)
         return value
 
     def _resolve(self, node: ast.Expr, scope: Scope) -> Value:
