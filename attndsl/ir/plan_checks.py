@@ -22,11 +22,12 @@ def no_route(name: str) -> AttnCallError:
 
 
 def routed_branches(ir: BoundIR) -> dict[str, BoundIR]:
-    """What has a route, by the name of the branch; '' is a pattern without branches.
+    """What has a route, by the name of the branch; '' is a pattern without branches, or a branch by itself.
 
     Raises AttnCallError A0690 where nothing has.
     """
-    routed = {each.branch: each for each in (ir.branches or (ir,)) if each.route is not None}
+    parts = {each.branch: each for each in ir.branches} or {"": ir}
+    routed = {name: each for name, each in parts.items() if each.route is not None}
     if not routed:
         raise no_route(ir.name)
     return routed

@@ -234,3 +234,12 @@ def test_inputs_are_asked_for_once_and_given_to_the_branches_that_read_them() ->
     )
     assert torch.allclose(bound(q, q, q, doc=doc, u=u), bound.reference(q, q, q, doc=doc, u=u))
     assert bound.mask(doc=doc.numpy()).sum() == 18 + 9
+
+
+def test_a_branch_by_itself_follows_its_route() -> None:
+    bound = attndsl.pattern("sla").bind(shape=64, heads=1, bq=32, bk=8, keep=0.25, drop=0.25)
+    q, k, v = (torch.randn(1, 1, 64, DIM, dtype=torch.float64) for _ in range(3))
+    plan, critical = bound.plan(q, k)["critical"], bound.branches["critical"]
+    scores = (q @ k.mT * DIM**-0.5).masked_fill(~torch.from_numpy(plan.to_mask()), -torch.inf)
+    for out in (critical(q, k, v), critical(q, k, v, plan=critical.plan(q, k)), critical.reference(q, k, v)):
+        assert torch.allclose(out, torch.softmax(scores, -1) @ v)
