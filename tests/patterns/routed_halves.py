@@ -21,7 +21,9 @@ def hip(q: Tensor, k: Tensor, setting: Setting, inputs: Inputs) -> Masks:
             rows = tokens[1::2] if len(tokens) > 1 else tokens
             reach = min((a + 1) * setting["block_q"], n)
             worth = [
-                (queries[b, h, rows] @ keys[b, h, block].T).max() for block in blocks if block[0] < reach
+                (queries[b, h, rows] @ keys[b, h, block[block < reach]].T).max()
+                for block in blocks
+                if block[0] < reach
             ]
             for j in searched(worth, wanted):
                 mask[b, h, tokens[:, None], blocks[j]] = True
@@ -53,5 +55,9 @@ EDGES: dict[str, dict[str, Any]] = {
     "short last blocks": {"shape": 59, "heads": 4, "kv_heads": 2, "mask_k": 6, "block_k": 4, "block_q": 8},
     "a block of one query": {"shape": 49, "heads": 2, "mask_k": 10, "block_k": 2, "block_q": 8},
     "blocks of few queries": {"shape": 60, "heads": 2, "mask_k": 16, "block_k": 8, "block_q": 2},
+    "blocks of keys that end after the queries": {
+        "shape": 60, "heads": 2, "mask_k": 6, "block_k": 4, "block_q": 9
+    },
+    "queries one by one": {"shape": 30, "heads": 2, "mask_k": 6, "block_k": 2, "block_q": 1},
     "one token": {"shape": 1, "heads": 1, "mask_k": 4, "block_k": 2, "block_q": 8},
 }  # fmt: skip

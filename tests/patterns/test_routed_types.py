@@ -11,13 +11,14 @@ import attndsl
 from attndsl.ir.plan import Plan
 from tests.patterns.examples import examples
 from tests.patterns.inputs import random_inputs
+from tests.patterns.names import ROUTED
 
 
 def plans_of(found: Any) -> dict[str, Plan]:
     return found if isinstance(found, dict) else {"": found}
 
 
-@pytest.mark.parametrize("name", ["delta", "dhsa", "hip", "minference", "svg_route"])
+@pytest.mark.parametrize("name", ROUTED)
 def test_plans_of_16_bits_are_those_of_the_same_numbers_in_64(name: str) -> None:
     torch.manual_seed(0)
     bound = attndsl.pattern(name).bind(**examples(name)["small"])
@@ -31,3 +32,4 @@ def test_plans_of_16_bits_are_those_of_the_same_numbers_in_64(name: str) -> None
     assert sorted(found) == sorted(wanted)
     for branch, plan in found.items():
         assert torch.equal(plan.indices, wanted[branch].indices)
+        assert torch.equal(plan.counts, wanted[branch].counts)
