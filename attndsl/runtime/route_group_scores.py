@@ -12,7 +12,7 @@ from attndsl.ir.expr import Apply, Const, Expr, Side
 from attndsl.ir.route_groups import PoolAlike, PoolWhere, TopAlike
 from attndsl.passes.route_grains import TOKEN, Grain, operand_context
 from attndsl.runtime.route_groups import Numbers, pooled_alike, pooled_where, top_numbers
-from attndsl.runtime.route_places import ALL, Place, Rows, aligned, transposed
+from attndsl.runtime.route_places import ALL, Place, Units, aligned, transposed
 from attndsl.runtime.route_units import SideUnits
 
 TOKENS = Grain(TOKEN, TOKEN)
@@ -80,7 +80,7 @@ class GroupScores:
         value, numbers = aligned([self._evaluate(operand, Place(TOKENS, rows)), self._numbers(node, rows)])
         return value, numbers
 
-    def _numbers(self, node: TopAlike, rows: Rows) -> Tensor:
+    def _numbers(self, node: TopAlike, rows: Units) -> Tensor:
         return torch.as_tensor(self._evaluate(node.number, Place(TOKENS, rows)), device=self._device)
 
     def _of_tokens(self, root: Expr, place: Place, side: Side) -> Tensor:

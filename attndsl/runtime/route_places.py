@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
 
 from attndsl.passes.route_grains import Grain
 
-Rows = slice | Tensor
-"""Some query units."""
+Units = slice | Tensor
+"""Some units of a side."""
 ALL = slice(None)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an expression is evaluated: what its sides stand for, and which query units."""
+    """Where an expression is evaluated: what its sides stand for, which query units, and which key units."""
 
     grain: Grain
-    rows: Rows
+    rows: Units
+    keys: Units = field(default_factory=lambda: ALL)
+
+    @property
+    def whole(self) -> Place:
+        """With all key units."""
+        return replace(self, keys=ALL)
+
+
+def of_keys(value: Any, keys: Units, vector: bool = False) -> Any:
+    """What a value for all key units says of some. vector: whether it has channels."""
+    of_all = not isinstance(value, Tensor) or value.ndim < 4 or value.shape[2 if vector else 3] == 1
+    if keys is ALL or of_all:
+        return value
+    return value[:, :, keys] if vector else value[..., keys]
 
 
 def aligned(values: list[Any]) -> list[Any]:

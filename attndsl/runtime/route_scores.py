@@ -8,6 +8,7 @@ are, and in float64 for float64.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,10 +20,13 @@ from attndsl.ir.route import BlockIndex, Dot, OverHeads, Pool, Route, ScaleFacto
 from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere, TopAlike
 from attndsl.passes.route_grains import Grain, grains, operand_context
 from attndsl.runtime.route_group_scores import GroupScores
-from attndsl.runtime.route_places import ALL, Place, Rows, aligned, transposed, with_heads
+from attndsl.runtime.route_places import ALL, Place, Units, aligned, of_keys, transposed, with_heads
 from attndsl.runtime.route_pools import pooled, reduced, split
+from attndsl.runtime.route_softmax import softmax, some_keys
 from attndsl.runtime.route_units import sides
 from attndsl.runtime.torch_expression import TORCH_OPS
+
+SIDES: tuple[Side, Side] = ("q", "k")
 
 
 class RouteScores:
@@ -42,12 +46,12 @@ class RouteScores:
         self._grains: dict[Expr, Mapping[Expr, Grain]] = {}
         self.groups = GroupScores(self._value, self._grain, self.units, self.device)
 
-    def on_rows(self, root: Expr, rows: Rows, grain: Grain | None = None) -> Any:
-        """An expression of the route on some rows: broadcasts to them and all keys.
+    def on_rows(self, root: Expr, rows: Units, grain: Grain | None = None, keys: Units = ALL) -> Any:
+        """An expression of the route on some rows: broadcasts to them and the keys.
 
         grain: what rows and keys stand for; those of the map by default.
         """
-        return self._value(root, Place(grain or self.grain, rows))
+        return self._value(root, Place(grain or self.grain, rows, keys))
 
     def _grain(self, node: Expr) -> Grain:
         if node not in self._grains:
@@ -60,8 +64,8 @@ class RouteScores:
             return self._computed(node, place)
         key = node, place.grain.key
         if key not in self._of_keys:
-            self._of_keys[key] = self._computed(node, place)
-        return self._of_keys[key]
+            self._of_keys[key] = self._computed(node, place.whole)
+        return of_keys(self._of_keys[key], place.keys, self._grain(node).vector)
 
     def _computed(self, node: Expr, place: Place) -> Any:
         match node:
@@ -85,8 +89,8 @@ class RouteScores:
                 return self._pool(node, place)
             case Dot(left, right):
                 return self._dot(left, right, place)
-            case Softmax(operand, condition):
-                return _softmax(self._value(operand, place), self._value(condition, place))
+            case Softmax():
+                return self._softmax(node, place)
             case OverHeads():
                 return self._over_heads(node, place)
             case Mix(weights, vectors):
@@ -94,7 +98,8 @@ class RouteScores:
                 map_, rows = self._value(weights, inner), self._value(vectors, inner)
                 return map_ @ with_heads(rows, map_.shape[1])
             case PoolWhere() | PoolAlike() | TopAlike():
-                return self.groups.value(node, place)
+                found = self.groups.value(node, place.whole)
+                return of_keys(found, place.keys, self._grain(node).vector)
             case InputAt() | InputElement():
                 return self._input(node, place)
             case Table(_, entries, index):
@@ -110,11 +115,13 @@ class RouteScores:
         tensor = self.tensors[name]
         assert tensor is not None, "callers pass the values that a route speaks of"
         tensor = tensor[:, :, self.units[side].slice]
-        return (tensor[:, :, place.rows] if side == "q" else tensor).to(self.dtype)
+        return tensor[:, :, place.rows if side == "q" else place.keys].to(self.dtype)
 
     def _shaped(self, side: Side, values: Tensor, place: Place) -> Tensor:
         """One number per unit of a side, as part of a map."""
-        return values[place.rows].view(1, 1, -1, 1) if side == "q" else values.view(1, 1, 1, -1)
+        if side == "q":
+            return values[place.rows].view(1, 1, -1, 1)
+        return values[place.keys].view(1, 1, 1, -1)
 
     def _input(self, node: InputAt | InputElement, place: Place) -> Tensor:
         if isinstance(node, InputAt):
@@ -155,26 +162,41 @@ class RouteScores:
         groups = 1 if node.group == "heads" else self.ir.kv_heads
         return reduced(split(value, 1, groups), node.kind, 2)
 
+    def _softmax(self, node: Softmax, place: Place) -> Tensor:
+        """Keys for which the condition holds in none of the rows are 0, and their products not computed."""
+        condition = self._value(node.condition, place.whole)
+        count = self.units["k"].count(place.grain.key or "")
+        keys = some_keys(condition, count) if isinstance(condition, Tensor) else slice(0, count)
+        weights = softmax(self._value(node.operand, replace(place, keys=keys)), of_keys(condition, keys))
+        start, stop, _ = (place.keys if isinstance(place.keys, slice) else ALL).indices(count)
+        weights = torch.nn.functional.pad(weights, (keys.start - start, stop - keys.stop))
+        return weights if isinstance(place.keys, slice) else weights[..., place.keys]
+
     def _pool(self, node: Pool, place: Place) -> Tensor:
-        inner, rows = operand_context(node, place.grain), place.rows
-        pooled_queries = "q" in node.sides and self._grain(node.operand).query is not None
-        members = None
-        if pooled_queries and node.blocks:
-            members = self.units["q"].members(inner.query or "", node.blocks)[rows]
-            rows = members.clamp(min=0).flatten()
-        everything = pooled_queries and not node.blocks
-        value: Tensor = self._value(node.operand, Place(inner, ALL if everything else rows))
-        vector = self._grain(node.operand).vector
-        if pooled_queries:
-            value = pooled(value, members, node.kind)
-        if "k" in node.sides and self._grain(node.operand).key is not None:
-            keys = self.units["k"].members(inner.key or "", node.blocks) if node.blocks else None
-            value = value if vector else transposed(value)
-            if keys is not None and not self.units["k"].in_order(inner.key or "", node.blocks):
-                value = value[:, :, keys.clamp(min=0).flatten()]
-            value = pooled(value, keys, node.kind)
-            value = value if vector else transposed(value)
-        return value
+        inner, operand = operand_context(node, place.grain), self._grain(node.operand)
+        rows, keys, queries_of, keys_of = place.rows, place.keys, None, None
+        pools_queries, pools_keys = (side in node.sides and operand.of(side) is not None for side in SIDES)
+        if pools_queries:
+            rows, queries_of = self._members(node, "q", inner, rows)
+        if pools_keys:
+            keys, keys_of = self._members(node, "k", inner, keys)
+        value: Tensor = self._value(node.operand, Place(inner, rows, keys))
+        if pools_queries:
+            value = pooled(value, queries_of, node.kind)
+        if pools_keys and operand.vector:
+            return pooled(value, keys_of, node.kind)
+        return transposed(pooled(transposed(value), keys_of, node.kind)) if pools_keys else value
+
+    def _members(self, node: Pool, side: Side, inner: Grain, of: Units) -> tuple[Units, Tensor | None]:
+        """The units in some blocks of a pool, those of each block one after the other, and see `pooled`."""
+        if not node.blocks:
+            return ALL, None
+        units, name = self.units[side], inner.of(side) or ""
+        members = units.members(name, node.blocks)[of]
+        if not isinstance(of, slice) or not units.in_order(name, node.blocks):
+            return members.clamp(min=0).flatten(), members
+        start, stop, _ = of.indices(units.count(node.blocks))
+        return slice(start * members.shape[1], stop * members.shape[1]), members
 
 
 def _numbers_queries(node: Expr) -> bool:
@@ -195,15 +217,3 @@ def _products(queries: Tensor, keys: Tensor) -> Tensor:
     if keys.shape[1] > queries.shape[1]:
         return with_heads(queries, keys.shape[1]) @ keys.mT
     return (split(queries, 1, keys.shape[1]) @ keys.unsqueeze(2).mT).flatten(1, 2)
-
-
-def _softmax(values: Tensor, condition: Any) -> Tensor:
-    """Over the last dimension, where the condition holds; 0 elsewhere and in rows without any."""
-    if condition is True:
-        return torch.softmax(values, -1)
-    values, condition = aligned([values, torch.as_tensor(condition)])
-    values = torch.where(condition, values, -torch.inf)
-    highest = values.amax(-1, keepdim=True)
-    weights = torch.exp(values - torch.where(highest == -torch.inf, 0.0, highest))
-    total = weights.sum(-1, keepdim=True)
-    return weights / torch.where(total == 0, 1.0, total)

@@ -15,10 +15,10 @@ from attndsl.ir.plan import Plan
 from attndsl.ir.route import Dot, Route
 from attndsl.passes.route_grains import grains
 from attndsl.runtime.plan_units import plan_of
-from attndsl.runtime.route_places import with_heads
+from attndsl.runtime.route_places import of_keys, with_heads
 from attndsl.runtime.route_scores import RouteScores
 from attndsl.runtime.select_conditions import Conditions, conditions
-from attndsl.runtime.select_lists import Lists, joined, lists_of, top_lists
+from attndsl.runtime.select_lists import Lists, joined, lists_of, top_lists, widened
 from attndsl.runtime.select_rules import first_of_all, is_few, kept
 
 CHUNK = 2**20
@@ -56,24 +56,28 @@ def _chunks(rows: int, step: int) -> Iterator[slice]:
 
 def _chosen(scores: RouteScores, route: Route, rows: slice, keys: int) -> Lists:
     """What is listed in some rows of the map."""
-    value = torch.as_tensor(scores.on_rows(route.score, rows), device=scores.device).to(scores.dtype)
     found = conditions(scores, route, rows)
-    shape = _shape([value, *found.given], rows, keys)
-    value = _taking_part(_spread_out(value, shape), found, isinstance(route.score, Dot))
-    preferred = None if found.prefer is None else _spread_out(found.on_rows(found.prefer), shape)
+    columns = found.competing(keys)
+    value = torch.as_tensor(scores.on_rows(route.score, rows, keys=columns), device=scores.device)
+    shape = _shape([value, *found.given], rows, columns)
+    value = _taking_part(
+        _spread_out(value.to(scores.dtype), shape), found, columns, isinstance(route.score, Dot)
+    )
+    preferred = None if found.prefer is None else _spread_out(found.on_rows(found.prefer, columns), shape)
     if route.rule.name == "top" and route.per == ("query",):
         count = _argument(scores, route.rule.arguments[0], 3)
         if is_few(found.preferred(keys), count):
-            return top_lists(first_of_all(value, preferred), count, found.always_listed(shape[2], keys))
-    chosen = _select(scores, route, value, preferred)
+            always = found.always_listed(shape[2], keys)
+            return top_lists(first_of_all(value, preferred), count, always, columns, keys)
+    chosen = widened(_select(scores, route, value, preferred), columns, keys)
     return lists_of(chosen if found.always is None else chosen | found.on_rows(found.always))
 
 
-def _taking_part(value: Tensor, found: Conditions, finite: bool) -> Tensor:
-    """The scores, -inf where an entry takes no part in the selection."""
-    excluded = found.excluded()
-    if excluded is None:
+def _taking_part(value: Tensor, found: Conditions, columns: slice, finite: bool) -> Tensor:
+    """The scores of some columns, -inf where an entry takes no part in the selection."""
+    if found.excluded is None:
         return value
+    excluded = of_keys(found.excluded, columns)
     if not finite:
         return value.masked_fill(found.on_rows(excluded), -torch.inf)
     # several times as fast as filling, and equal for all scores but infinite ones
@@ -81,10 +85,10 @@ def _taking_part(value: Tensor, found: Conditions, finite: bool) -> Tensor:
     return value + found.on_rows(hidden.masked_fill_(excluded, -torch.inf))
 
 
-def _shape(parts: list[Tensor], rows: slice, keys: int) -> tuple[int, int, int, int]:
+def _shape(parts: list[Tensor], rows: slice, columns: slice) -> tuple[int, int, int, int]:
     given = [each for each in parts if each.ndim == 4]
     batch, heads = (max((each.shape[dim] for each in given), default=1) for dim in (0, 1))
-    return batch, heads, rows.stop - rows.start, keys
+    return batch, heads, rows.stop - rows.start, columns.stop - columns.start
 
 
 def _spread_out(value: Tensor, shape: tuple[int, int, int, int]) -> Tensor:

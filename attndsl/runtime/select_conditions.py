@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -10,8 +11,9 @@ from torch import Tensor
 from attndsl.ir.expr import FALSE, TRUE, Expr
 from attndsl.ir.route import BlockIndex, Route
 from attndsl.passes.route_grains import TOKEN, Grain, grains
-from attndsl.runtime.route_places import Rows, aligned
+from attndsl.runtime.route_places import ALL, Units, aligned, of_keys
 from attndsl.runtime.route_scores import RouteScores
+from attndsl.runtime.route_softmax import some_keys
 from attndsl.runtime.select_lists import lists_of
 
 NEUTRAL = TRUE, FALSE, FALSE
@@ -30,8 +32,9 @@ class Conditions:
     always: Tensor | None
     place: Tensor | None
 
-    def on_rows(self, condition: Tensor) -> Tensor:
-        """One of them, with its rows."""
+    def on_rows(self, condition: Tensor, keys: Units = ALL) -> Tensor:
+        """One of them, with its rows and some of its keys."""
+        condition = of_keys(condition, keys)
         by_block = self.place is not None and condition.shape[2] > 1
         return condition[:, :, self.place] if by_block else condition
 
@@ -40,6 +43,7 @@ class Conditions:
         """Those that are not left out."""
         return [each for each in (self.among, self.prefer, self.always) if each is not None]
 
+    @cached_property
     def excluded(self) -> Tensor | None:
         """What does not compete, by row or block: what is no candidate, and what is kept anyway."""
         among, always = self.among, self.always
@@ -48,6 +52,10 @@ class Conditions:
         among, always = aligned([among, always])
         excluded: Tensor = ~among | always
         return excluded
+
+    def competing(self, keys: int) -> slice:
+        """The keys, of so many, between the first and the last that compete in some row; at least one."""
+        return slice(0, keys) if self.excluded is None else some_keys(~self.excluded, keys)
 
     def preferred(self, keys: int) -> Tensor | None:
         """What comes first, by row or block, for so many keys."""
@@ -63,7 +71,7 @@ class Conditions:
         return lists.expand(*lists.shape[:2], rows, lists.shape[3])
 
 
-def conditions(scores: RouteScores, route: Route, rows: Rows) -> Conditions:
+def conditions(scores: RouteScores, route: Route, rows: Units) -> Conditions:
     """The conditions of a route on some rows."""
     roots = route.among, route.prefer, route.always
     block = _shared_block(route, roots)
@@ -88,7 +96,7 @@ def _shared_block(route: Route, roots: tuple[Expr, ...]) -> str | None:
     return names.pop() if route.queries == TOKEN and len(names) == 1 and not by_token else None
 
 
-def _evaluated(scores: RouteScores, root: Expr, rows: Rows, grain: Grain) -> Tensor:
+def _evaluated(scores: RouteScores, root: Expr, rows: Units, grain: Grain) -> Tensor:
     """A condition in four dimensions."""
     value = torch.as_tensor(scores.on_rows(root, rows, grain), device=scores.device)
     return value if value.ndim == 4 else value.expand(1, 1, 1, 1)

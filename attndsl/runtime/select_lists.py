@@ -22,21 +22,25 @@ def lists_of(chosen: Tensor) -> Lists:
     return indices.view(*chosen.shape[:3], most), counts
 
 
-def top_lists(scores: Tensor, count: int, always: Tensor | None) -> Lists:
+def top_lists(scores: Tensor, count: int, always: Tensor | None, columns: slice, keys: int) -> Lists:
     """The `count` largest scores of each row that are not -inf, and what is always chosen.
 
-    scores: [batch, heads, rows, keys]. always: lists of keys whose scores are -inf, padded with -1, one per
-    row; those of one head or element of a batch may stand for all.
+    scores: [batch, heads, rows, columns], of some of the keys; overwritten. always: lists of keys whose
+    scores are -inf, padded with -1, one per row; those of one head or element of a batch may stand for all.
     """
-    keys = scores.shape[-1]
-    values, places = _largest(scores, min(count, keys))
-    found = torch.where(values > -torch.inf, places, keys).int()
+    values, places = _largest(scores, min(count, scores.shape[-1]))
+    found = (places + columns.start).masked_fill_(values == -torch.inf, keys).int()
     if always is not None:
         added = torch.where(always < 0, keys, always).expand(*scores.shape[:3], always.shape[-1])
         found = torch.cat([found, added], -1)
     found = found.sort(-1).values
-    counts = (found < keys).sum(-1, dtype=torch.int32)
-    return torch.where(found < keys, found, -1), counts
+    listed = found < keys
+    return found.masked_fill_(~listed, -1), listed.sum(-1, dtype=torch.int32)
+
+
+def widened(chosen: Tensor, columns: slice, keys: int) -> Tensor:
+    """Among so many keys what is chosen of some."""
+    return torch.nn.functional.pad(chosen, (columns.start, keys - columns.stop))
 
 
 FEW = 4
@@ -52,12 +56,12 @@ def _largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     keys = scores.shape[-1]
     if not 0 < count <= FEW or 64 * count <= keys or scores.device.type != "cpu":
         return scores.topk(count, dim=-1, sorted=False)
-    rest = scores.clone(memory_format=torch.contiguous_format)
+    rest = scores.contiguous()
     first = torch.arange(0, rest.numel(), keys).view(rest.shape[:-1])
-    found = []
-    for _ in range(count):
-        found.append(rest.max(-1))
+    found = [rest.max(-1)]
+    while len(found) < count:
         rest.view(-1).index_fill_(0, (first + found[-1].indices).flatten(), -torch.inf)
+        found.append(rest.max(-1))
     return torch.stack([each.values for each in found], -1), torch.stack([each.indices for each in found], -1)
 
 
