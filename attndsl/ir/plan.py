@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attndsl.diagnostics import AttnCallError
+
 if TYPE_CHECKING:
     from attndsl.ir.plan_summary import PlanSummary
 
@@ -102,11 +104,11 @@ class Plan:
         return units[..., unit_of_token(self.keys, self.kv_block, self.kv_units)]
 
     def __or__(self, other: Plan) -> Plan:
-        """All pairs of units in this plan or the other. Raises ValueError for plans over other units."""
+        """All pairs of units in this plan or the other. Raises AttnCallError A0699 where they do not fit."""
         return _joined(self, other, np.union1d)
 
     def __and__(self, other: Plan) -> Plan:
-        """All pairs of units in both plans. Raises ValueError for plans over other units."""
+        """All pairs of units in both plans. Raises AttnCallError A0699 where they do not fit."""
         return _joined(self, other, np.intersect1d)
 
 
@@ -149,9 +151,17 @@ def of_pairs(like: Plan, batch: int, heads: int, pairs: NDArray[np.int64]) -> Pl
 
 def _joined(first: Plan, second: Plan, join: Any) -> Plan:
     if not _same_units(first, second):
-        raise ValueError("plans over different units cannot be joined")
+        raise _of_two_kinds("plans over different units", "make both with the same shape and sizes of blocks")
     batch, heads = max(first.batch, second.batch), max(first.heads, second.heads)
+    for plan in (first, second):
+        if plan.batch not in (1, batch) or not plan.heads or heads % plan.heads:
+            sizes = f"a batch of {plan.batch} and {plan.heads} heads and of {batch} and {heads}"
+            raise _of_two_kinds(f"plans for {sizes}", "make both for the same batch and heads, or for 1")
     return of_pairs(first, batch, heads, join(_pairs(first, batch, heads), _pairs(second, batch, heads)))
+
+
+def _of_two_kinds(plans: str, fix: str) -> AttnCallError:
+    return AttnCallError("A0699", f"{plans} cannot be joined", help=fix)
 
 
 def _same_units(first: Plan, second: Plan) -> bool:

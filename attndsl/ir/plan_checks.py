@@ -43,7 +43,7 @@ def plans_by_name(ir: BoundIR, given: Any) -> dict[str, Any]:
         if unknown:
             raise AttnCallError(
                 "A0695", f"pattern `{ir.name}` has no routed branch `{unknown[0]}`",
-                help=f"its routed branches: {', '.join(routed) if ir.branches else 'none'}",
+                help=f"its routed branches: {', '.join(routed)}" if ir.branches else "pass the plan itself",
             )  # fmt: skip
         return dict(given)
     if len(routed) > 1:
@@ -119,6 +119,10 @@ def _equal(first: Any, second: Any) -> bool:
 
 def _problems(plan: Plan) -> Iterator[str]:
     """What is wrong with the arrays of a plan; kernels trust them."""
+    unreadable = next(_unreadable(plan), None)
+    if unreadable:
+        yield unreadable
+        return
     units = (plan.queries, plan.q_block, plan.q_units), (plan.keys, plan.kv_block, plan.kv_units)
     for tokens, block, table in units:
         if block < 1 or (table is not None and not _is_partition(as_numpy(table), tokens, block)):
@@ -136,10 +140,27 @@ def _problems(plan: Plan) -> Iterator[str]:
         yield f"a list is not ascending, or leaves the {plan.key_units} key units"
 
 
+def _unreadable(plan: Plan) -> Iterator[str]:
+    for name in ("q_block", "kv_block"):
+        if not isinstance(getattr(plan, name), (int, np.integer)):
+            yield f"{name} is no integer"
+    for name in ("indices", "counts", "q_units", "kv_units"):
+        value = getattr(plan, name)
+        if not (_is_array(value) or (value is None and name.endswith("units"))):
+            yield f"{name} is no array, and no dense tensor with data"
+
+
+def _is_array(value: Any) -> bool:
+    is_dense = str(getattr(value, "layout", None)) == "torch.strided" and not value.is_meta
+    return is_dense or isinstance(value, np.ndarray)
+
+
 def _is_partition(table: np.ndarray[Any, Any], tokens: int, block: int) -> bool:
-    if table.ndim != 2 or table.shape[1] != block:
+    """Whether each token is in one unit, and each unit has one at least."""
+    if table.ndim != 2 or table.shape[1] != block or table.dtype.kind != "i":
         return False
-    return np.array_equal(np.sort(table[table >= 0]), np.arange(tokens))
+    filled = bool((table >= 0).any(1).all())
+    return filled and np.array_equal(np.sort(table[table >= 0]), np.arange(tokens))
 
 
 def _ascends(lists: np.ndarray[Any, Any]) -> bool:

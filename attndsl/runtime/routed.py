@@ -65,14 +65,19 @@ def routed_attention(
     gates and low-rank biases are left to the caller. Raises AttnCallError (A06xx).
     """
     target = routed_target(pairs_only(ir), plan.queries, plan.keys, plan.q_block, plan.kv_block, regime)
-    out, lse = attend(target, q, k, v, scale, True, {**(inputs or {}), **_arrays(plan)})
+    out, lse = attend(target, q, k, v, scale, True, {**(inputs or {}), **_arrays(plan, q.device)})
     return out, lse
 
 
-def _arrays(plan: Plan) -> dict[str, Tensor]:
+def _arrays(plan: Plan, device: torch.device) -> dict[str, Tensor]:
     names = ("indices", "counts", "q_units", "kv_units")
     values = {name: getattr(plan, name) for name in names}
-    return {PREFIX + name: torch.as_tensor(value) for name, value in values.items() if value is not None}
+    return {PREFIX + name: _tensor(value, device) for name, value in values.items() if value is not None}
+
+
+def _tensor(value: Any, device: torch.device) -> Tensor:
+    """On the device of the queries. NumPy arrays are copied: torch would not see that they were changed."""
+    return value.to(device) if isinstance(value, Tensor) else torch.tensor(value, device=device)
 
 
 @lru_cache(KEPT)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from attndsl.diagnostics import AttnCallError
 from attndsl.ir.plan import Plan
 
 Lists = list[list[int]]
@@ -61,6 +64,13 @@ def test_a_plan_for_all_heads_joins_one_per_head() -> None:
     assert np.array_equal((shared | two).to_mask(), shared.to_mask() | two.to_mask())
 
 
-def test_plans_over_other_units_cannot_be_joined() -> None:
-    with pytest.raises(ValueError, match="different units"):
-        plan_of([[0], [1], [2]]) | plan_of([[0], [1], [1]], kv_block=4)
+def test_plans_over_other_units_or_heads_cannot_be_joined() -> None:
+    plan = plan_of([[0], [1], [2]])
+    two, three = (
+        replace(plan, indices=plan.indices.repeat(heads, 1), counts=plan.counts.repeat(heads, 1))
+        for heads in (2, 3)
+    )
+    with pytest.raises(AttnCallError, match=r"A0699.*different units"):
+        plan | plan_of([[0], [1], [1]], kv_block=4)
+    with pytest.raises(AttnCallError, match=r"A0699.*2 heads and of 1 and 3 cannot"):
+        two & three

@@ -121,7 +121,7 @@ def load_saved_by(bound: Bound, loaded_by: Bound) -> None:
 
 XATTENTION = attndsl.pattern("xattention").bind(shape=100, heads=4, block=16, stride=4)
 NO_PLAN: Any = [[0]]
-MISTAKES: dict[str, tuple[str, Callable[[], None]]] = {
+MISTAKES: dict[str, tuple[str, Callable[[], object]]] = {
     "route_plan_missing": ("A0801", load),
     "route_plan_truncated": ("A0850", load_truncated),
     "route_plan_text": ("A0851", load_text),
@@ -139,6 +139,7 @@ MISTAKES: dict[str, tuple[str, Callable[[], None]]] = {
     "route_plan_no_plan": ("A0695", lambda: MOBA.save_plan(NO_PLAN, FILE)),
     "route_plan_one_of_two": ("A0695", lambda: SLA.save_plan(random_plan(SLA, "critical"), FILE)),
     "route_plan_unknown_branch": ("A0695", lambda: MOBA.save_plan({"far": random_plan(MOBA)}, FILE)),
+    "route_plans_of_other_heads": ("A0699", lambda: random_plan(MOBA, heads=2) | random_plan(MOBA, heads=3)),
     "route_plan_without_route": ("A0690", lambda: load(attndsl.pattern("causal").bind(shape=100))),
 }
 
