@@ -189,8 +189,17 @@ def _of_sum(scores: Scores, normaliser: Expression, deltas: Expression) -> tuple
 
 
 def _normaliser(scores: Scores, lse: Expression) -> Expression:
-    """What weights need of the forward pass: the log-sum-exp in base 2, or one over the sum of weights."""
-    return _apply("mul", lse, Number(LOG2_E)) if scores.is_softmax else reciprocal(lse)
+    """What weights need of the forward pass: the log-sum-exp in base 2, or one over the sum of weights.
+
+    Scores that are not products may be -inf, and so hide all keys that the mask shows. The weights of such a
+    query are 0, as if its log-sum-exp were infinite.
+    """
+    if not scores.is_softmax:
+        return reciprocal(lse)
+    in_base_2 = _apply("mul", lse, Number(LOG2_E))
+    if scores.is_product:
+        return in_base_2
+    return _apply("select", _apply("eq", lse, Number(-math.inf)), Number(math.inf), in_base_2)
 
 
 def _apply(op: str, *operands: Expression) -> Elementwise:

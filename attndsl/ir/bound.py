@@ -103,7 +103,7 @@ class BoundIR:
     low_rank: tuple[tuple[str, str], ...] = ()
     """Pairs of inputs, of queries and of keys, whose dot products are added to the scaled product."""
     computed: tuple[InputDeclaration, ...] = ()
-    """Inputs that calls compute: the sums of a decay's logarithms."""
+    """Inputs that calls compute: what pairs of tokens read of a decay."""
     linear: LinearForm | None = None
     """How linear weights are computed; None for all other weights."""
     derived: Derivation | None = None

@@ -34,6 +34,7 @@ from attndsl.ir.expr import (
     Term,
     WholeInput,
 )
+from attndsl.ir.factors import LogOfFactor
 from attndsl.ir.ops import COMPARISONS, OPS
 from attndsl.ir.pattern import Decay, Input, Parameter, PatternIR, SegmentShape, Weighting
 from attndsl.ir.route import RouteNode
@@ -266,7 +267,18 @@ def _weighting(given: Weighting) -> list[str]:
 
 def _decay(decay: Decay) -> str:
     axis = decay.axis if isinstance(decay.axis, str) else f"axis{decay.axis}"
-    return f"    decay exp({expression(decay.log)}) per step of {axis}"
+    return f"    decay {_factor(decay.log)} per step of {axis}"
+
+
+def _factor(log: Expr) -> str:
+    """The factor with this logarithm. What is no exponential is a factor of its own, as it was written."""
+    if any(isinstance(node, LogOfFactor) for node in log.mentioned):
+        match log:
+            case LogOfFactor(factor):
+                return expression(factor)
+            case Apply("add", (first, second)):
+                return " * ".join(f"({_factor(each)})" for each in (first, second))
+    return f"exp({expression(log)})"
 
 
 def _input(each: Input | InputDeclaration) -> str:

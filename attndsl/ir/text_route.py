@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attndsl.ir.expr import FALSE, TRUE, Expr
+from attndsl.ir.factors import LogOfFactor
 from attndsl.ir.head_choice import SoftmaxOfHeads, TopOfHeads
 from attndsl.ir.route import (
     BlockIndex,
@@ -56,6 +57,8 @@ def route_node(node: RouteNode, print_: Print) -> tuple[int, str]:
         case Pool(kind, operand, blocks, sides):
             place = f"{sides[0]}.{blocks}" if len(sides) == 1 else blocks
             return ATOM, f"{kind}({print_(operand, 0)}{f' in {place}' if blocks else ''})"
+        case LogOfFactor(factor):
+            return ATOM, f"log({print_(factor, 0)})"
     raise TypeError(f"no text for {type(node).__name__}")
 
 

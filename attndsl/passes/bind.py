@@ -19,7 +19,7 @@ from attndsl.passes.bind_expr import QUERY_HEADS_PER_KV_HEAD, Numbers, bind_expr
 from attndsl.passes.bind_route import with_route
 from attndsl.passes.bind_weights import bind_weighting
 from attndsl.passes.bound_name import bound_name, branch_name
-from attndsl.passes.decays import decay_kind, sum_of_steps, with_decay
+from attndsl.passes.decays import computed_inputs, decay_kind, with_decay
 from attndsl.passes.linear_form import linear_form
 from attndsl.passes.ranges import check_indices, check_ranges
 from attndsl.stages import report
@@ -55,8 +55,9 @@ def _bound(pattern: PatternIR, place: Place, name: str, branch: str = "") -> Bou
     query, key, numbers = place.query, place.key, place.numbers
     places = [(q, k) for q in range(len(query.segments)) for k in range(len(key.segments))]
     local = [_local(query.segments[q], key.segments[k], numbers) for q, k in places]
-    kind, sums = decay_kind(pattern.weighting.decay, pattern.inputs), sum_of_steps(pattern.inputs)
-    weighting, terms, low_rank = bind_weighting(with_decay(pattern.weighting, kind, sums), local)
+    kind = decay_kind(pattern.weighting.decay, pattern.inputs)
+    computed = computed_inputs(kind, pattern.inputs)
+    weighting, terms, low_rank = bind_weighting(with_decay(pattern.weighting, kind, computed), local)
     regions = tuple(
         _region(pattern, *place, each, own) for place, each, own in zip(places, local, terms, strict=True)
     )
@@ -70,7 +71,7 @@ def _bound(pattern: PatternIR, place: Place, name: str, branch: str = "") -> Bou
         inputs=tuple(_input(each, numbers) for each in own_inputs(pattern, bool(branch))),
         weighting=weighting,
         low_rank=low_rank,
-        computed=(_input(sums, numbers),) if kind == "token" else (),
+        computed=tuple(_input(each, numbers) for each in computed),
         spans=numbers.bound_spans,
         pattern=pattern,
         parameters=_parameter_values(pattern, numbers),

@@ -18,6 +18,7 @@ from attndsl.ir.expr import (
     Symbol,
     WholeInput,
 )
+from attndsl.ir.factors import LogOfFactor
 from attndsl.ir.pattern import Decay, Input
 from attndsl.passes.clause_values import number, refuse_tokens, with_whole_inputs
 from attndsl.passes.resolve_expr import Resolver
@@ -117,7 +118,7 @@ def _logarithm(value: Expr) -> Expr:
     inside = _of_sigmoid(value)
     if inside is not None:
         small = Apply("add", (Const(1.0), Apply("exp", (Apply("neg", (Apply("abs", (inside,)),)),))))
-        return Apply("sub", (Apply("min", (inside, Const(0.0))), _logarithm(small)))
+        return Apply("sub", (Apply("min", (inside, Const(0.0))), _log(small)))
     match value:
         case Apply("exp", (exponent,)):
             return _real(exponent)
@@ -125,6 +126,12 @@ def _logarithm(value: Expr) -> Expr:
             return Apply("add", (_logarithm(first), _logarithm(second)))
         case Apply("pow", (base, exponent)) if _is_positive(base):
             return Apply("mul", (_real(exponent), _logarithm(base)))
+    if any(isinstance(leaf, WholeInput) for leaf in value.leaves):
+        return LogOfFactor(_real(value))
+    return _log(value)
+
+
+def _log(value: Expr) -> Expr:
     return Apply("mul", (Apply("log2", (value,)), Const(math.log(2))))
 
 

@@ -21,7 +21,7 @@ from attndsl.runtime import transforms
 from attndsl.runtime.branches import Output, run_branches
 from attndsl.runtime.channels import channel_attention
 from attndsl.runtime.checks import EIGHT_BIT, check_inputs, check_tensors, scale_of
-from attndsl.runtime.decays import with_sums_of_steps
+from attndsl.runtime.decays import with_computed_inputs
 from attndsl.runtime.derived import Tensors, check_sources, derived_tensors
 from attndsl.runtime.finish import featured, finished, gated, with_low_rank
 from attndsl.runtime.flow import flow_attention
@@ -102,7 +102,7 @@ def _around(
         return gated(ir, linear_attention(ir, q, k, v, factor, checked).out, checked)
     if plan is None:
         refuse_slow_tiles(ir)
-    given = with_sums_of_steps(ir, dict(inputs), checked, q)
+    given = with_computed_inputs(ir, dict(inputs), checked, q)
     q, k, factor = with_low_rank(ir, q, k, factor, checked)
     own = {each.name: given[each.name] for each in ir.kernel_inputs}
     if plan is not None:

@@ -143,6 +143,7 @@ class _Pass:
         lse = _rows(self.saved.lse[..., None], tiles.heads, tiles.queries)
         delta = _rows(self.delta[..., None], tiles.heads, tiles.queries)
         if weighting.is_softmax:
+            lse = torch.where(lse == -torch.inf, torch.inf, lse)  # scores of -inf hide all keys
             weights = torch.exp(block.weighting(weighting.score, product) - lse)
             gradients = weights * (gradients - delta)
         elif weighting.normalize == "sum":

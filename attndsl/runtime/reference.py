@@ -20,7 +20,7 @@ from attndsl.ir.plan import Plan
 from attndsl.runtime.branches import Output, run_branches
 from attndsl.runtime.channels import channel_attention
 from attndsl.runtime.checks import check_inputs, check_tensors, output_type, scale_of
-from attndsl.runtime.decays import decayed_products, with_sums_of_steps
+from attndsl.runtime.decays import decayed_products, with_computed_inputs
 from attndsl.runtime.derived import Tensors, check_sources, derived_tensors
 from attndsl.runtime.finish import featured, finished, gated, with_low_rank
 from attndsl.runtime.flow import flow_attention
@@ -105,7 +105,7 @@ def _of_own(
     if ir.weighting.normalize == "flow":
         return gated(ir, flow_attention(ir, q64, k64, v.double()), checked).to(output_type(q.dtype))
     q64, k64, factor = with_low_rank(ir, q64, k64, scale_of(ir, scale, q.shape[-1]), checked)
-    checked = with_sums_of_steps(ir, checked, checked, q64)
+    checked = with_computed_inputs(ir, checked, checked, q64)
     parts = [
         checkpoint(
             _rows,

@@ -24,6 +24,7 @@ CLAUSES = {
     "softplus of a score": "attend causal\n    score s - 0.1 * (q.n - k.n)\n    weight softplus(s)",
     "linear": "attend causal\n    weight s\n    normalize none",
     "exponentials without a normaliser": "attend causal\n    normalize none",
+    "hidden by scores": "input hides: real[heads, query]\n    attend true\n    score s + hides[head, q]",
 }
 TWO_SEGMENTS = """pattern p(window: int):
     space image(y, x) ++ text(n)
@@ -50,6 +51,9 @@ def two_segments() -> BoundIR:
 
 
 def inputs_of(ir: BoundIR, batch: int | None = None) -> dict[str, Tensor]:
-    """Float64 values for the inputs."""
+    """Float64 values for the inputs; -inf among those of `hides`."""
     torch.manual_seed(1)
-    return {name: value.double() for name, value in random_inputs(ir, 8, batch).items()}
+    found = {name: value.double() for name, value in random_inputs(ir, 8, batch).items()}
+    if "hides" in found:
+        found["hides"] = found["hides"].masked_fill(found["hides"] < -0.5, -torch.inf)
+    return found

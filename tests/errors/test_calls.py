@@ -60,6 +60,9 @@ DOCUMENTS = attndsl.parse(
     "    attend causal and doc[q] == doc[k]\n    weight s\n",
     name="my.attn",
 ).bind(shape=4, heads=1)
+FADING = attndsl.parse(
+    LINEAR.format(mask="causal\n    input g: real[tokens]\n    decay g per step of n")
+).bind(shape=4, heads=1)
 SCALED = attndsl.parse(LINEAR.format(mask="causal\n    scale 1.0 / (dim - 8)")).bind(shape=4, heads=1)
 CHANNELS = attndsl.pattern("gla").bind(shape=4, heads=1)
 Q = torch.zeros(1, 1, 4, 8)
@@ -79,6 +82,7 @@ RECURRENCES: dict[str, Callable[[], Any]] = {
     "eight_bits_in_linear_time": lambda: CAUSAL(*[Q.to(torch.float8_e4m3fn)] * 3),
     "derivative_of_a_recurrence": lambda: torch.func.grad(lambda q: CAUSAL(q, Q, Q).sum())(Q),
     "scale_without_a_value": lambda: SCALED(Q, Q, Q),
+    "factor_below_zero": lambda: FADING(Q, Q, Q, g=torch.tensor([0.5, -0.25, 0.5, 0.5])),
     "another_algorithm": lambda: CAUSAL.using("sums"),
 }
 
