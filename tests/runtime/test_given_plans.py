@@ -49,25 +49,25 @@ MISTAKES: dict[str, tuple[str, Callable[[Tensor, Tensor], dict[str, Any]]]] = {
 }
 
 
-def call() -> tuple[list[Tensor], Plan]:
+def call() -> tuple[tuple[Tensor, Tensor, Tensor], Plan]:
     torch.manual_seed(0)
-    given = [torch.randn(3, heads, 128, 16) for heads in (4, 2, 2)]
-    return given, MOBA.plan(*given)
+    q, k, v = (torch.randn(3, heads, 128, 16) for heads in (4, 2, 2))
+    return (q, k, v), MOBA.plan(q, k)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_what_is_no_plan_is_refused(mistake: str) -> None:
-    given, plan = call()
+    (q, k, v), plan = call()
     code, changes = MISTAKES[mistake]
     with pytest.raises(AttnCallError) as caught:
-        MOBA(*given, plan=replace(plan, **changes(plan.indices, plan.counts)))
+        MOBA(q, k, v, plan=replace(plan, **changes(plan.indices, plan.counts)))
     assert caught.value.code == code
 
 
 @needs_compiler
 @pytest.mark.parametrize("kind", ["NumPy", "views", "wide padding", "other strides"])
 def test_plans_may_lie_in_memory_as_they_like(kind: str) -> None:
-    given, plan = call()
+    (q, k, v), plan = call()
     lists, counts = plan.indices, plan.counts
     same = {
         "NumPy": (lists.numpy(), counts.numpy()),
@@ -75,8 +75,8 @@ def test_plans_may_lie_in_memory_as_they_like(kind: str) -> None:
         "wide padding": (torch.nn.functional.pad(lists, (0, 9), value=-1), counts),
         "other strides": (lists.mT.contiguous().mT, counts.mT.contiguous().mT),
     }[kind]
-    out = MOBA(*given, plan=replace(plan, indices=same[0], counts=same[1]))
-    assert torch.equal(out, MOBA(*given))
+    out = MOBA(q, k, v, plan=replace(plan, indices=same[0], counts=same[1]))
+    assert torch.equal(out, MOBA(q, k, v))
 
 
 @needs_compiler
