@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ from attndsl.ir.blocks import Blocks
 from attndsl.ir.bound import BoundIR, Segment, Space
 from attndsl.ir.expr import Side
 from attndsl.ir.route import Route
-from attndsl.ir.units import count_of_units, is_runs, tokens_of_units, unit_of_token
+from attndsl.ir.units import block_box, count_of_units, is_runs, tokens_of_units, unit_of_token
 
 Table = NDArray[np.int64]
 
@@ -34,6 +36,14 @@ def unit_table(space: Space, segment: Segment, blocks: Blocks | None) -> tuple[T
     rest = np.setdiff1d(np.arange(space.size), own)
     rest = np.pad(rest, (0, -len(rest) % block), constant_values=-1).reshape(-1, block)
     return np.concatenate([own, rest]), block
+
+
+def block_tokens(ir: BoundIR, side: Side) -> int:
+    """The most tokens in a block of one side of a bound pattern's route, 1 for tokens."""
+    assert ir.route is not None, "callers ask for the blocks of routed patterns"
+    name = ir.route.queries if side == "q" else ir.route.keys
+    space = ir.query_space if side == "q" else ir.key_space
+    return prod(block_box(ir.route.block(name), routed_segment(ir.route, space, name))) if name else 1
 
 
 def route_table(ir: BoundIR, side: Side) -> tuple[Table | None, int]:

@@ -79,8 +79,8 @@ def _bound(pattern: PatternIR, place: Place, name: str, branch: str = "") -> Bou
         branch=branch,
     )
     _check_low_rank(ir)
-    ir = replace(ir, linear=linear_form(pattern.weighting, ir))
     ir = with_route(ir, pattern.route, local)
+    ir = replace(ir, linear=linear_form(pattern.weighting, ir))
     check_ranges(ir)
     return ir
 

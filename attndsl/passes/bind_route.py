@@ -10,7 +10,7 @@ import numpy as np
 from attndsl.diagnostics import AttnBindError
 from attndsl.ir import intervals
 from attndsl.ir.blocks import Blocks
-from attndsl.ir.bound import BoundIR, LinearForm
+from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import TRUE, Apply, Const, Expr, HeadDim, Side
 from attndsl.ir.intervals import UNKNOWN_NUMBER, UNKNOWN_TRUTH, Value
 from attndsl.ir.route import BlockIndex, Pool, Route, RouteNode, Rule
@@ -54,8 +54,7 @@ def with_route(ir: BoundIR, route: Route | None, regions: Sequence[Numbers]) -> 
     )
     bound = bind_route(route, numbers)
     check_route_ranges(bound, ir, numbers)
-    tiles = LinearForm("tiles", obstacle="its route chooses the keys of each query", span=route.span)
-    return replace(ir, route=bound, linear=ir.linear and tiles)
+    return replace(ir, route=bound)
 
 
 def _axes(numbers: Numbers, side: Side) -> set[str]:

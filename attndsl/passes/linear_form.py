@@ -2,7 +2,9 @@
 
 With weights that are the products themselves, a causal mask makes the output a function of one state that is
 carried from token to token (S_t = decay * S_{t-1} + k_t v_t^T, o_t = q_t^T S_t), and a mask that shows
-everything one of two sums. Source: A. Katharopoulos et al., Transformers are RNNs, 2020, arXiv:2006.16236.
+everything one of two sums. Where a route lists blocks of keys for blocks of queries, each block of keys has a
+state that takes the place of its pairs. Source: A. Katharopoulos et al., Transformers are RNNs, 2020
+(arXiv:2006.16236).
 """
 
 from __future__ import annotations
@@ -12,7 +14,17 @@ from collections.abc import Iterator, Sequence
 from attndsl.ir.bound import BoundIR, LinearForm, Region, Segment
 from attndsl.ir.expr import TRUE, Apply, Const, Expr, InputAt, Position
 from attndsl.ir.pattern import Decay, Weighting
+from attndsl.ir.route import Route
+from attndsl.ir.route_units import block_tokens
 from attndsl.source import Span
+
+SMALLEST_BLOCK, FEWEST_PAIRS = 16, 512
+"""Tokens of a block, and pairs of tokens of two blocks, from which on a route adds up states.
+
+To add a state costs D * Dv, whether it is listed or not, and a pair of tokens D + Dv where it is listed: with
+128 channels a state is cheaper from 64 listed pairs on, an eighth of 512. Blocks of single queries would need
+a sum of states each.
+"""
 
 Difference = tuple[dict[Expr, int], int]
 """A linear function of coordinates: their factors, and what is added."""
@@ -25,6 +37,8 @@ def linear_form(given: Weighting, ir: BoundIR) -> LinearForm | None:
     """
     if not given.is_linear or ir.low_rank:
         return None
+    if ir.route is not None:
+        return _of_route(given.decay, ir, ir.route)
     obstacle = _obstacle_of_space(ir)
     if obstacle:
         return LinearForm("tiles", obstacle=obstacle)
@@ -32,6 +46,21 @@ def linear_form(given: Weighting, ir: BoundIR) -> LinearForm | None:
     if region.visible is TRUE and given.decay is None:
         return LinearForm("sums")
     return _recurrence(region, given.decay, ir)
+
+
+def _of_route(decay: Decay | None, ir: BoundIR, route: Route) -> LinearForm:
+    """Sums of the states of listed blocks, where a listed block is seen as a whole and worth its state."""
+    hiding = next((region for region in ir.regions if region.visible is not TRUE), None)
+    if hiding is not None:
+        obstacle = "`attend` hides pairs inside the blocks that its route lists"
+        return LinearForm("tiles", obstacle=obstacle, span=hiding.span)
+    if decay is not None:
+        return LinearForm("tiles", obstacle="`decay` differs within the blocks of its route", span=decay.span)
+    queries, keys = block_tokens(ir, "q"), block_tokens(ir, "k")
+    if min(queries, keys) < SMALLEST_BLOCK or queries * keys < FEWEST_PAIRS:
+        obstacle = f"its route is over units of {queries} x {keys} tokens, too small for states of their own"
+        return LinearForm("tiles", obstacle=obstacle, span=route.span)
+    return LinearForm("sums")
 
 
 def _obstacle_of_space(ir: BoundIR) -> str:

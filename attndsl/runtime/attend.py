@@ -99,7 +99,7 @@ def _around(
     if ir.weighting.normalize == "flow":
         return gated(ir, flow_attention(ir, q, k, v), checked)
     if ir.linear is not None and ir.linear.algorithm != "tiles":
-        return gated(ir, linear_attention(ir, q, k, v, factor, checked).out, checked)
+        return gated(ir, linear_attention(ir, q, k, v, factor, checked, plan=plan).out, checked)
     if plan is None:
         refuse_slow_tiles(ir)
     given = with_computed_inputs(ir, dict(inputs), checked, q)

@@ -2,23 +2,28 @@
 
 The recurrence carries a state [batch, heads, D, Dv] over chunks of tokens; a pattern whose weights are
 divided by their sum carries one more column, the sum of keys. Without causality there are two sums over all
-keys, which are products of matrices.
+keys, which are products of matrices; where a route lists blocks of keys, there is a sum for each of them
+(`routed_sums.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
+from attndsl.ir.plan import Plan
 from attndsl.runtime.decays import log_decay
 from attndsl.runtime.documents import runs_of
 from attndsl.runtime.finish import per_query
 from attndsl.runtime.recurrence import recurrence, recurrence_step
+from attndsl.runtime.routed_sums import sums_of_blocks
 
 Inputs = Mapping[str, Tensor]
 HALF = (torch.bfloat16, torch.float16)
@@ -33,20 +38,27 @@ class Linear:
 
 
 def linear_attention(
-    ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, scale: float, inputs: Inputs, state: Tensor | None = None
-) -> Linear:
+    ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, scale: float, inputs: Inputs, state: Tensor | None = None,
+    plan: Plan | None = None,
+) -> Linear:  # fmt: skip
     """Attention by the pattern's linear form: 'recurrence' or 'sums'.
 
-    q, k: after feature maps. state: before the first token, as an earlier call returned it.
+    q, k: after feature maps. state: before the first token, as an earlier call returned it. plan: of a route.
     """
     assert ir.linear is not None
     kind = q.dtype
     divides = ir.weighting.normalize == "sum"
+    if plan is not None:
+        with _without_autocast(q.device):
+            out = sums_of_blocks(ir, plan, q, k, with_ones(v) if divides else v, scale)
+        return Linear(_divided(ir, out, inputs).to(kind))
     if divides and kind in HALF:  # the sum of weights must not be rounded
         q, k, v = q.float(), k.float(), v.float()
     values = with_ones(v) if divides else v
     if ir.linear.algorithm == "sums":
-        return Linear(_divided(ir, _sums(ir, q, k, values, scale), inputs).to(kind))
+        with _without_autocast(q.device):
+            out = _sums(ir, q, k, values, scale)
+        return Linear(_divided(ir, out, inputs).to(kind))
     check_state(ir, state, q, values)
     runs = runs_of(inputs[ir.linear.documents]) if ir.linear.documents else None
     decay = log_decay(ir, inputs, q)
@@ -67,6 +79,12 @@ def linear_step(
     wide = [each.to(state.dtype) for each in (q, k, values)]
     out, final = recurrence_step(wide[0], wide[1], wide[2], state, decay, scale)
     return Linear(_divided(ir, out, inputs).to(q.dtype), final)
+
+
+def _without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Autocast has lowered queries, keys and values; it must not lower the sums made of them."""
+    is_lowering = torch.is_autocast_enabled(device.type)
+    return torch.autocast(device.type, enabled=False) if is_lowering else nullcontext()
 
 
 def with_ones(v: Tensor) -> Tensor:

@@ -103,3 +103,49 @@ def test_segments_are_to_blame() -> None:
 def test_other_weights_have_no_linear_form(clause: str) -> None:
     text = f"pattern p:\n    space tokens(n)\n    attend causal\n    {clause}\n"
     assert attndsl.parse(text).bind(shape=8).ir.linear is None
+
+
+ROUTED = """
+pattern p:
+    space tokens(n)
+    blocks a of n by {queries}
+    blocks c of n by {keys}
+    route score mean(q in a) . mean(k in c)
+          select top(2) per a
+    attend {mask}
+    weight s
+{clause}"""
+
+
+def routed(mask: str = "true", clause: str = "", queries: int = 32, keys: int = 16) -> LinearForm:
+    text = ROUTED.format(mask=mask, clause=clause, queries=queries, keys=keys)
+    found: LinearForm | None = attndsl.parse(text).bind(shape=64).ir.linear
+    assert found is not None
+    return found
+
+
+def test_blocks_that_a_route_lists_as_a_whole_are_sums() -> None:
+    assert routed() == LinearForm("sums")
+    assert routed(queries=16, keys=64) == LinearForm("sums")
+
+
+def test_what_hides_pairs_of_a_listed_block_is_to_blame() -> None:
+    found = routed("causal")
+    assert (found.algorithm, found.obstacle) == (
+        "tiles", "`attend` hides pairs inside the blocks that its route lists"
+    )  # fmt: skip
+    assert found.span is not None
+    assert found.span.text == "causal"
+
+
+def test_a_decay_inside_listed_blocks_is_to_blame() -> None:
+    found = routed(clause="    decay 0.5 per step of n\n")
+    assert found.algorithm == "tiles"
+    assert "`decay`" in found.obstacle
+
+
+@pytest.mark.parametrize(("queries", "keys"), [(16, 16), (64, 8), (8, 64)])
+def test_small_blocks_have_no_states(queries: int, keys: int) -> None:
+    found = routed(queries=queries, keys=keys)
+    assert found.algorithm == "tiles"
+    assert f"units of {queries} x {keys} tokens" in found.obstacle
