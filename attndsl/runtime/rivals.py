@@ -14,7 +14,8 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from attndsl.diagnostics import AttnBackendError
 from attndsl.ir.bound import BoundIR, decays_by_channel, input_sizes
-from attndsl.ir.expr import Apply, Head, topological
+from attndsl.ir.expr import Head, WholeInput, topological
+from attndsl.ir.factors import LogOfFactor
 from attndsl.runtime.flex_mask import mask_function
 
 Call = Callable[[], Tensor]
@@ -60,11 +61,16 @@ def random_inputs(ir: BoundIR, head_dim: int) -> dict[str, Tensor]:
 
 def _decaying(ir: BoundIR, name: str, normal: Tensor) -> Tensor:
     """The numbers as they are; for a decay as logarithms of factors below 1, or as such factors."""
+
+    def reads(node: LogOfFactor) -> bool:
+        return any(isinstance(leaf, WholeInput) and leaf.name == name for leaf in node.leaves)
+
     for each in ir.branches or (ir,):
         if name in each.decay_inputs and each.weighting.decay is not None:
-            nodes = topological(each.weighting.decay.log)
-            takes_logarithm = any(isinstance(node, Apply) and node.op == "log" for node in nodes)
-            return normal.sigmoid() if takes_logarithm else -normal.abs()
+            factors = (
+                node for node in topological(each.weighting.decay.log) if isinstance(node, LogOfFactor)
+            )
+            return normal.sigmoid() if any(map(reads, factors)) else -normal.abs()
     return normal
 
 

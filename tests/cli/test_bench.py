@@ -139,9 +139,11 @@ def test_random_decays_forget() -> None:
     text = (
         "pattern p:\n    space tokens(n)\n    input g: real[heads, tokens]\n    attend causal\n    weight s\n"
     )
-    for decay, largest in (("exp(g)", 0.0), ("g", 1.0)):
+    for decay, least, largest in (("exp(g)", -9.0, 0.0), ("g", 0.0, 1.0)):
         bound = attndsl.parse(f"{text}    decay {decay} per step of n\n").bind(shape=50, heads=2)
-        assert random_inputs(bound.ir, 16)["g"].max() < largest
+        drawn = random_inputs(bound.ir, 16)["g"]
+        assert least <= drawn.min()
+        assert drawn.max() < largest
 
 
 def test_flex_attention_is_for_masks(refuse: Callable[..., str]) -> None:
