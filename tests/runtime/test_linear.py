@@ -148,6 +148,39 @@ def test_steps_of_documents_start_anew_without_a_state() -> None:
         assert torch.allclose(out, wanted[:, :, t : t + 1], atol=1e-11)
 
 
+def test_the_first_document_continues_the_state_and_others_start_anew() -> None:
+    given, here, state = tensors(), inputs("documents"), draw(2, HEADS, D, DV)
+    out, last = bound("documents")(*given, initial_state=state, return_state=True, **here)
+    outs = []
+    for start in range(0, N, 9):
+        stop = min(start + 9, N)
+        part, doc = [each[:, :, start:stop] for each in given], here["doc"][start:stop]
+        own, final = bound("documents", stop - start)(
+            *part, initial_state=None if start else state, return_state=True, doc=doc, rate=here["rate"]
+        )
+        outs.append(own)
+    assert torch.allclose(out, torch.cat(outs, 2), atol=1e-11)
+    assert torch.allclose(last, final, atol=1e-11)
+
+
+@pytest.mark.parametrize("cut", [9, 13])
+def test_documents_may_be_cut_where_the_caller_says_which_go_on(cut: int) -> None:
+    given, rate = tensors(), draw(HEADS)
+    documents = torch.stack([torch.arange(N) // 9, torch.arange(N) // 11])
+    wanted, last = bound("documents")(*given, doc=documents, rate=rate, return_state=True)
+    first = [each[:, :, :cut] for each in given]
+    _, state = bound("documents", cut)(*first, doc=documents[:, :cut], rate=rate, return_state=True)
+    goes_on = documents[:, cut] == documents[:, cut - 1]
+    assert goes_on.tolist() == [cut == 13, True]
+    rest = [each[:, :, cut:] for each in given]
+    out, final = bound("documents", N - cut)(
+        *rest, doc=documents[:, cut:], rate=rate, return_state=True,
+        initial_state=torch.where(goes_on[:, None, None, None], state, 0.0),
+    )  # fmt: skip
+    assert torch.allclose(out, wanted[:, :, cut:], atol=1e-11)
+    assert torch.allclose(final, last, atol=1e-11)
+
+
 def test_a_state_has_gradients() -> None:
     given = [each.requires_grad_() for each in tensors()]
     state = draw(2, HEADS, D, DV).requires_grad_()
