@@ -115,7 +115,7 @@ class RouteResolver(Resolver):
                 kind, operand, self._scalar(group, "what is pooled over", scope), group.span, place
             )
         if name not in self.blocks:
-            raise unknown_name("blocks", name, [*self.blocks, *GROUPS], group.span, "A0243")
+            raise unknown_name("blocks", name, [*self.blocks, *GROUPS], group.span, "A0232")
         return Pool(kind, operand, name, sides)
 
     def _top(self, node: ast.Call, arguments: Sequence[ast.Expr], scope: Scope) -> Expr:
