@@ -26,6 +26,8 @@ class CombineResolver(Resolver):
     branches: dict[str, PatternIR] = field(default_factory=dict)
 
     def _call(self, node: ast.Call, scope: Scope) -> Value:
+        if node.function in self.functions:  # a function of the file comes first
+            return super()._call(node, scope)
         if node.function == "joint":
             return self._joint(node)
         if node.function == "project":

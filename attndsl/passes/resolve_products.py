@@ -62,7 +62,7 @@ def _or_none(value: Expr) -> Expr | None:
 
 
 def _feature(name: str, span: Span | None, resolver: Resolver, scope: Scope) -> Expr:
-    if name == "softmax":
+    if name == "softmax" and name not in resolver.functions:
         return CHANNEL_SOFTMAX
     if name not in resolver.functions:
         raise unknown_name("feature map", name, [*resolver.functions, "softmax"], span, "A0218")

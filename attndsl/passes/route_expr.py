@@ -71,11 +71,14 @@ class RouteResolver(Resolver):
 
     def _call(self, node: ast.Call, scope: Scope) -> Value:
         arguments = [each.value for each in node.arguments]
-        if len(arguments) == 1 and _is_membership(arguments[0]) and node.function not in (*POOLING, "top"):
+        of_groups = bool(arguments) and _is_membership(arguments[0])
+        if node.function in self.functions and not of_groups:  # a function of the file comes first
+            return super()._call(node, scope)
+        if len(arguments) == 1 and of_groups and node.function not in (*POOLING, "top"):
             raise unknown_name("way of pooling", node.function, POOLING, node.span, "A0242")
         if node.function in POOLING and len(arguments) == 1:
             return self._pooled(node.function, arguments[0], scope)
-        if node.function == "top" and arguments and _is_membership(arguments[0]):
+        if node.function == "top" and of_groups:
             return self._top(node, arguments, scope)
         if node.function == "softmax" and len(arguments) in (1, 2):
             return self._softmax(arguments, scope)
