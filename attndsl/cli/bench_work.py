@@ -33,9 +33,9 @@ def work_of(problem: Problem, head_dim: int, plans: Plans) -> Work:
     refuse_channels(ir)
     pairs = ir.heads * ir.query_space.size * ir.key_space.size * _density(problem, plans.get(""))
     if bound.algorithm in ("recurrence", "sums"):
-        figures = bound.simulate(head_dim=head_dim).linear
-        if figures is not None and figures.linear is not None:
-            return Work(pairs, figures.linear.flops)
+        work = bound.simulate(head_dim=head_dim).linear_work
+        if work is not None:
+            return Work(pairs, work.flops)
     return Work(pairs, 4.0 * pairs * head_dim)
 
 

@@ -102,8 +102,9 @@ def refuse_products(ir: BoundIR) -> None:
             help="call the bound pattern; there is no kernel to print",
         )  # fmt: skip
     if ir.linear is not None and ir.linear.algorithm == "sums":
+        what = "sums over blocks of keys" if ir.route else "sums over all keys"
         raise AttnBackendError(
-            "A0707", f"the sums over all keys of `{ir.name}` are computed by products of matrices in torch",
+            "A0707", f"the {what} of `{ir.name}` are computed by products of matrices in torch",
             help="call the bound pattern; there is no kernel to print",
         )  # fmt: skip
 

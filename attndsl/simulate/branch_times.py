@@ -59,8 +59,8 @@ def _seconds(ir: BoundIR, target: Device, report: Report, head_dim: int, batch: 
     """The attention of one branch."""
     if report.routing is not None:
         return report.routing.attention_seconds.mean
-    if report.linear is not None and report.linear.linear is not None and report.algorithm != "tiles":
-        return report.linear.linear.seconds
+    if report.linear_work is not None:
+        return report.linear_work.seconds
     sizes = prod(report.q_tile), prod(report.kv_tile)
     problem = _problem(ir, target, sizes, head_dim, batch)
     pairs = ir.heads * ceil(problem.queries / sizes[0]) * ceil(problem.keys / sizes[1])

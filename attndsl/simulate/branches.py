@@ -80,7 +80,7 @@ def summed(
     pairs = ir.query_space.size * ir.key_space.size
     parts = [ratio(each.tokens * each.key_tokens, pairs) for each in reports]
     density = sum(each.density * part for each, part in zip(reports, parts, strict=True))
-    times_of_tiles = [part * _part_of_tiles(each) for each, part in zip(reports, parts, strict=True)]
+    times_of_tiles = [part * each.part_of_tiles for each, part in zip(reports, parts, strict=True)]
     pairs_of = list(zip(reports, times_of_tiles, strict=True))
     worst = ratio(1.0, sum(part / each.tile_speedup for each, part in pairs_of))
     mean = ratio(1.0, sum(part / each.tile_speedup_mean for each, part in pairs_of))
@@ -111,14 +111,6 @@ def summed(
         notes=tuple(f"branch `{name}`: {note}" for name, each in branches.items() for note in each.notes),
         branches=branches,
     )
-
-
-def _part_of_tiles(report: Report) -> float:
-    """The time of a branch over that of its tiles: 1, or what is predicted for linear weights."""
-    figures = report.linear
-    if figures is None or figures.algorithm == "tiles" or not (figures.linear and figures.quadratic):
-        return 1.0
-    return ratio(figures.linear.seconds, figures.quadratic.seconds)
 
 
 COUNTS = (

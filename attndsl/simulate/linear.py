@@ -8,6 +8,8 @@ from math import prod
 from typing import Any, Literal
 
 from attndsl.ir.bound import BoundIR, LinearForm, decays_by_channel
+from attndsl.ir.plan import unit_count
+from attndsl.ir.route_units import block_tokens, route_table
 from attndsl.passes.linear_form import linear_form
 from attndsl.schedule.schedule import Schedule
 from attndsl.simulate.devices import Device
@@ -19,6 +21,7 @@ from attndsl.simulate.linear_work import (
     decay_of,
     recurrence,
     sums,
+    sums_of_blocks,
     tiles,
     visits,
 )
@@ -36,9 +39,11 @@ class LinearFigures:
     """How linear weights are computed. algorithm: what is used. proven: what is possible in linear time.
 
     decay: what it depends on. documents: the input whose changes reset the state. obstacle: what prevents
-    linear time. Places are those in the text. chunk: tokens. state: rows and columns, of one head. linear,
-    quadratic: the work of both algorithms, None where there is none. crossover_tokens: the least length
-    from which on linear time is faster on the device; None where it never is, or one of the two is missing.
+    linear time. Places are those in the text. chunk: tokens. blocks: tokens of the blocks of queries and keys
+    of a route that adds up their states. state: rows and columns, of one head. linear, quadratic: the work of
+    both algorithms, None where there is none, or where it depends on plans. crossover_tokens: the least
+    length from which on linear time is faster on the device; None where it never is, or one of the two is
+    missing.
     """
 
     algorithm: Literal["recurrence", "sums", "tiles"]
@@ -53,6 +58,7 @@ class LinearFigures:
     heads: int
     head_dim: int
     chunk: int | None
+    blocks: tuple[int, int] | None
     state: tuple[int, int] | None
     linear: Work | None
     quadratic: Work | None
@@ -91,8 +97,8 @@ def linear_figures(schedule: Schedule, target: Device, head_dim: int, batch: int
     if ir.linear is None:
         return None
     form, problem = _proven(ir, ir.linear), _problem(schedule, target, head_dim, batch)
-    linear = _linear(form) if form else None
-    by_pairs = not decays_by_channel(ir)
+    linear = _linear(form, ir) if form else None
+    by_pairs = not decays_by_channel(ir) and ir.route is None
     return LinearFigures(
         algorithm=ir.linear.algorithm,
         proven=form.algorithm if form and form.algorithm != "tiles" else None,
@@ -106,6 +112,7 @@ def linear_figures(schedule: Schedule, target: Device, head_dim: int, batch: int
         heads=ir.heads,
         head_dim=head_dim,
         chunk=_chunk(problem, form),
+        blocks=(block_tokens(ir, "q"), block_tokens(ir, "k")) if form and ir.route else None,
         state=(head_dim, problem.value_dim) if form else None,
         linear=linear(problem) if linear else None,
         quadratic=_quadratic(schedule, problem) if by_pairs else None,
@@ -126,7 +133,13 @@ def _problem(schedule: Schedule, target: Device, head_dim: int, batch: int) -> P
     return Problem(schedule.ir, target, batch, head_dim, queries, keys, q_tokens, kv_tokens)
 
 
-def _linear(form: LinearForm) -> Callable[[Problem], Work]:
+def _linear(form: LinearForm, ir: BoundIR) -> Callable[[Problem], Work]:
+    if ir.route is not None:
+        (queries, q_block), (keys, kv_block) = route_table(ir, "q"), route_table(ir, "k")
+        counts = (
+            unit_count(ir.query_space.size, q_block, queries), unit_count(ir.key_space.size, kv_block, keys)
+        )  # fmt: skip
+        return lambda problem: sums_of_blocks(problem, counts)
     if form.algorithm == "sums":
         return sums
     return lambda problem: recurrence(problem, form.documents)

@@ -18,6 +18,7 @@ DECAYS = {
     "token": "the decay is separable, one number per head and token",
     "channel": "the decay is separable, channel by channel",
 }
+ROUTED = "how long tiles would take depends on the plan: `attndsl simulate` predicts it"
 CHANNELS = "tiles cannot compute decays of channels"
 LONG_CALLS = "long calls are refused unless they ask for it: using('tiles') (A0672)"
 
@@ -39,7 +40,7 @@ def _headline(found: LinearFigures) -> str:
     if found.algorithm == "tiles":
         return f"tiles: {_why_tiles(found)}"
     if not (found.linear and found.quadratic):
-        return f"{found.algorithm}: {CHANNELS}"
+        return f"{found.algorithm}: {ROUTED if found.blocks else CHANNELS}"
     ratio = found.quadratic.seconds / found.linear.seconds
     compared = f"{ratio:.3g}x as fast as" if ratio >= 1 else f"{1 / ratio:.3g}x slower than"
     return f"{found.algorithm}, predicted {compared} tiles"
@@ -48,7 +49,8 @@ def _headline(found: LinearFigures) -> str:
 def _why_tiles(found: LinearFigures) -> str:
     if found.obstacle:
         return f"{found.obstacle}{_at(found.obstacle_place)}"
-    return f"asked for; a {found.proven} is possible" if found.proven else "asked for"
+    possible = {"recurrence": "; a recurrence is possible", "sums": "; sums are possible"}
+    return f"asked for{possible.get(found.proven or '', '')}"
 
 
 def _work(work: Work) -> str:
@@ -79,16 +81,23 @@ def algorithm_section(found: LinearFigures, device: str) -> Iterator[str]:
         return
     rows, columns = found.state or (0, 0)
     size = f"{rows} x {columns} per head, {(found.state_bytes_per_head or 0) / 1024:,.4g} KiB"
-    kept = "a state" if found.algorithm == "recurrence" else "a sum over keys"
-    yield f"  {found.algorithm}: linear in tokens, {kept} of {size}"
+    yield f"  {found.algorithm}: {_growth(found)} of {size}"
     yield from (f"    {line}" for line in _proof(found))
     yield from (f"  {line}" for line in _compared(found, device))
 
 
+def _growth(found: LinearFigures) -> str:
+    """What work grows with, and what is kept."""
+    if found.blocks:
+        queries, keys = found.blocks
+        return f"blocks of {queries} queries add the sums over the blocks of {keys} keys that they list, each"
+    return f"linear in tokens, {'a state' if found.algorithm == 'recurrence' else 'a sum over keys'}"
+
+
 def _refused(found: LinearFigures) -> Iterator[str]:
-    if found.quadratic is None:
+    if found.quadratic is None and found.decay == "channel":
         yield f"    {CHANNELS}: calls are refused (A0673)"
-    elif found.obstacle:
+    elif found.obstacle and found.quadratic:  # routes choose few pairs of long calls
         yield f"    {LONG_CALLS}"
 
 
@@ -96,6 +105,7 @@ def _proof(found: LinearFigures) -> Iterator[str]:
     """What the algorithm rests on."""
     causal = found.algorithm == "recurrence"
     mask = "causal: no query sees a later key" if causal else "every query sees every key"
+    mask = "a listed block is seen as a whole" if found.blocks else mask
     yield f"{mask}{_at(found.mask_place)}"
     yield f"{DECAYS[found.decay]}{_at(found.decay_place)}"
     if found.documents:
@@ -108,7 +118,7 @@ def _compared(found: LinearFigures, device: str) -> Iterator[str]:
     chunks = f" in chunks of {found.chunk} tokens" if found.chunk else ""
     yield f"{large(found.linear.flops)}FLOP forward{chunks}: {duration(found.linear.seconds)} on {device}"
     if found.quadratic is None:
-        yield CHANNELS
+        yield ROUTED if found.blocks else CHANNELS
         return
     yield f"tiles would take {large(found.quadratic.flops)}FLOP: {duration(found.quadratic.seconds)}"
     yield f"crossover: {_crossover(found)}"

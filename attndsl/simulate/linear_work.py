@@ -1,14 +1,15 @@
 """What the algorithms of linear weights do, from the programs that kernels are printed from.
 
 A problem is one pattern at some length. `recurrence` and `sums` are linear in it, `tiles` works pair by pair.
-All is forward, in bfloat16, for all heads and batch entries; values have as many channels as keys.
+Of routes, `sums_of_blocks` grows with pairs of blocks. All is forward, in bfloat16, for all heads and batch
+entries; values have as many channels as keys.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, prod
 from typing import Any, Literal
 
 import numpy as np
@@ -33,6 +34,10 @@ MOST_CHANNELS = 256
 
 SMALLEST_SEGMENT, PROGRAMS = 1024, 2
 """Tokens are divided into segments of multiples of so many, until processors have so many programs each."""
+
+MOST_NUMBERS, LAUNCHES_OF_BLOCKS = 2**24, 12
+"""Numbers of states and of their sums that are computed at once, by so many operations; see
+`runtime/routed_sums.py`."""
 
 HALF, SINGLE = 2, 4
 """Bytes of bfloat16 and of float32."""
@@ -177,6 +182,23 @@ def sums(problem: Problem) -> Work:
     numbers = batch * problem.head_dim * 2 * (ir.kv_heads * problem.keys + ir.heads * problem.queries)
     converted = HALF + SINGLE + SINGLE
     kernel = Kernel(0, total, 0.0, numbers * converted, slowdown=SLOWDOWN["ieee"], launches=6)
+    return _work(problem, [kernel], 0)
+
+
+def sums_of_blocks(problem: Problem, blocks: tuple[int, int]) -> Work:
+    """States of blocks of keys, their sums by a product with zeros and ones, and queries with these.
+
+    blocks: of queries and of keys. What lists hold makes no difference. States are written, read and added.
+    """
+    ir, plain = problem.ir, sums(problem)
+    one = problem.head_dim * problem.value_dim
+    added = 2.0 * problem.batch * ir.heads * prod(blocks) * one
+    states = problem.batch * one * (ir.heads * blocks[0] + ir.kv_heads * blocks[1])
+    times = ceil(states / MOST_NUMBERS)
+    kernel = Kernel(
+        0, plain.flops + added, 0.0, plain.bytes + 2 * SINGLE * states, slowdown=SLOWDOWN["ieee"],
+        launches=LAUNCHES_OF_BLOCKS * max(1, times),
+    )  # fmt: skip
     return _work(problem, [kernel], 0)
 
 

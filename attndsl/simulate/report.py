@@ -23,6 +23,7 @@ from attndsl.simulate.blame import Blame, blame
 from attndsl.simulate.devices import Device
 from attndsl.simulate.inputs import is_data_dependent
 from attndsl.simulate.linear import LinearFigures, linear_figures
+from attndsl.simulate.linear_work import Work
 from attndsl.simulate.notes import notes, routing_notes
 from attndsl.simulate.plan_draws import DEFAULT, Distribution
 from attndsl.simulate.routing import RoutingFigures, routing_figures
@@ -92,7 +93,25 @@ class Report:
     @property
     def algorithm(self) -> str:
         """What computes the pattern: 'recurrence', 'sums' or 'tiles'."""
+        if self.routing is not None:
+            return "sums" if self.routing.sums else "tiles"
         return self.linear.algorithm if self.linear else "tiles"
+
+    @property
+    def linear_work(self) -> Work | None:
+        """What linear weights cost without tiles; None where tiles are used, or there are none."""
+        if self.routing is not None:
+            return self.routing.sums
+        return self.linear.linear if self.linear and self.algorithm != "tiles" else None
+
+    @property
+    def part_of_tiles(self) -> float:
+        """The time of the algorithm over that of its tiles: 1, or what is predicted for linear weights."""
+        if self.routing is not None:
+            return ratio(self.routing.attention_seconds.mean, self.routing.tiles_seconds.mean)
+        by_tiles = self.linear.quadratic if self.linear else None
+        work = self.linear_work
+        return ratio(work.seconds, by_tiles.seconds) if work and by_tiles else 1.0
 
     @property
     def crossover_tokens(self) -> int | None:

@@ -12,7 +12,7 @@ from attndsl.ir.bound import BoundIR
 from attndsl.ir.plan import Plan
 from attndsl.ir.plan_checks import check_units, checked_plan
 from attndsl.simulate.devices import Device
-from attndsl.simulate.linear_work import HALF, SINGLE, Problem, Work, tiles, visits
+from attndsl.simulate.linear_work import HALF, SINGLE, Problem, Work, sums_of_blocks, tiles, visits
 from attndsl.simulate.machine import Kernel, seconds
 from attndsl.simulate.plan_draws import Distribution, Draws
 from attndsl.simulate.plan_lists import Lists, lists_of_plan, with_rest
@@ -47,8 +47,9 @@ class RoutingFigures:
     tiles / the most that a q tile visits; where queries are gathered, that a query meets. imbalance: the most
     visits of a q tile (or query) / the mean. key_imbalance: queries that the most wanted key unit gathers /
     the mean. merged_outputs: parts of outputs of gathered queries. gathered_keys: keys that are copied for
-    tiles of queries. selection: choosing the plan. attention_seconds: computing it. dense_seconds: of dense
-    attention.
+    tiles of queries. selection: choosing the plan. attention_seconds: computing it. sums: the work of linear
+    weights by states of blocks, None where pairs are computed; tiles_seconds: of the same plans by tiles.
+    dense_seconds: of dense attention.
     """
 
     regime: Regime
@@ -74,6 +75,8 @@ class RoutingFigures:
     gathered_keys: float
     selection: SelectionWork
     attention_seconds: Spread
+    sums: Work | None
+    tiles_seconds: Spread
     dense_seconds: float
     assumptions: tuple[str, ...]
 
@@ -132,7 +135,8 @@ def routing_figures(
     given = _given(plan) if plan is not None else _drawn(draws, found)
     step = ir.heads // plan.heads if plan is not None else 1
     figures = [_of_plan(found, problem, lists, step) for lists in given]
-    sizes = figures[0]
+    sizes, by_tiles = figures[0], spread([each.seconds for each in figures])
+    sums = _sums(problem, found)
     return RoutingFigures(
         regime=found.regime,
         distribution=None if plan is not None else distribution,
@@ -156,10 +160,20 @@ def routing_figures(
         merged_outputs=ir.heads * fmean(each.total("slots") for each in figures),
         gathered_keys=ir.heads * fmean(each.total("gathered_keys") for each in figures),
         selection=selection_work(ir, target, head_dim, batch),
-        attention_seconds=spread([each.seconds for each in figures]),
+        attention_seconds=spread([sums.seconds]) if sums else by_tiles,
+        sums=sums,
+        tiles_seconds=by_tiles,
         dense_seconds=dense_work(problem).seconds,
         assumptions=() if plan is not None else draws.assumptions,
     )
+
+
+def _sums(problem: Problem, found: PlanTiles) -> Work | None:
+    """The work by states of blocks, where these are added."""
+    form = problem.ir.linear
+    if form is None or form.algorithm != "sums":
+        return None
+    return sums_of_blocks(problem, (len(found.queries.sizes), len(found.keys.sizes)))
 
 
 def _key_imbalance(figures: Sequence[_Figures]) -> Spread | None:

@@ -26,9 +26,18 @@ def routing_lines(found: RoutingFigures) -> Iterator[str]:
     yield f"    {'load':<15} {'; '.join(_loads(found))}"
     yield f"    {'selection':<15} {_selection(found)}"
     yield f"    {'':<15} {', '.join(_parts(found.selection))}"
-    yield f"    {'attention':<15} {duration(found.attention_seconds.mean)}{_around(found.attention_seconds)}"
+    yield f"    {'attention':<15} {_attention(found)}"
     yield f"    {'dense':<15} {duration(found.dense_seconds)}: both together are {_compared(found.speedup)}"
     yield f"    {'for':<15} batch {found.batch}, head_dim {found.head_dim}, bfloat16, forward"
+
+
+def _attention(found: RoutingFigures) -> str:
+    time = f"{duration(found.attention_seconds.mean)}{_around(found.attention_seconds)}"
+    if found.sums is None:
+        return time
+    work, by_tiles = found.sums, found.tiles_seconds.mean
+    cost = f"{large(work.flops)}FLOP, {large(work.bytes)}B"
+    return f"{time}, {cost}: states of blocks are added; tiles would take {duration(by_tiles)}"
 
 
 def times_lines(found: BranchTimes) -> Iterator[str]:

@@ -64,6 +64,12 @@ def test_a_branch_without_a_kernel_says_so_beside_the_others(run: Callable[..., 
     assert said == [f"branch all_keys: {why}", f"wrote {tmp_path / 'both.near.cpp'}"]
 
 
+def test_sums_over_blocks_have_no_kernel(run: Callable[..., Any]) -> None:
+    out = run("compile", "sla", "--shape", "256", "--heads", "1", "--emit", "tile-ir").out
+    assert "branch critical\nprogram forward(" in out
+    assert "the sums over blocks of keys of `sla_marginal` are computed by products of matrices" in out
+
+
 def test_what_needs_one_branch_asks_for_it(refuse: Callable[..., str]) -> None:
     assert "--branch gather" in refuse("show", *AGENT)
     assert "A0530" in refuse("simulate", *AGENT, "--optimize")

@@ -53,6 +53,23 @@ def test_sums() -> None:
     ]
 
 
+def routed(*sizes: int) -> Bound:
+    found: Bound = attndsl.pattern("sla").bind(shape=512, heads=2, bq=sizes[0], bk=sizes[1])
+    return found.branches["marginal"]
+
+
+def test_sums_over_the_blocks_that_a_route_lists() -> None:
+    lines = section(routed(64, 32))
+    assert lines[0] == (
+        "  sums: blocks of 64 queries add the sums over the blocks of 32 keys that they list, "
+        "each of 64 x 65 per head, 16.25 KiB"
+    )
+    assert lines[1].startswith("    a listed block is seen as a whole (")
+    assert lines[-1] == ("  how long tiles would take depends on the plan: `attndsl simulate` predicts it")
+    assert "too small for states of their own" in section(routed(16, 16))[1]
+    assert section(routed(64, 32).using("tiles"))[-1] == "    asked for; sums are possible"
+
+
 def test_an_obstacle_is_named_with_its_place_and_what_follows_from_it() -> None:
     assert section(linear("window")) == [
         "  tiles: every visible pair is computed, although the weights are linear",

@@ -24,6 +24,7 @@ from attndsl.simulate.linear_work import (
     segments,
     steps_of,
     sums,
+    sums_of_blocks,
     tiles,
     visits,
 )
@@ -132,6 +133,14 @@ def test_sums_are_two_products() -> None:
     bound = linear("all", heads=4, kv_heads=2, shape=1000)
     found = sums(problem(bound, head_dim=8, batch=3))
     assert found.flops == 3 * (2 * 2 * 1000 * 8 * 8 + 4 * 2 * 1000 * 8 * 8)
+
+
+def test_sums_of_blocks_add_states_for_every_pair_of_blocks() -> None:
+    bound = linear("all", heads=4, kv_heads=2, shape=1000)
+    plain = sums(problem(bound, head_dim=8, batch=3))
+    found = sums_of_blocks(problem(bound, head_dim=8, batch=3), (10, 20))
+    assert found.flops == plain.flops + 3 * 4 * 2 * 10 * 20 * 8 * 8
+    assert found.bytes == plain.bytes + 3 * 2 * 4 * (4 * 10 + 2 * 20) * 8 * 8
 
 
 @pytest.mark.parametrize("mask", ["causal", "all"])

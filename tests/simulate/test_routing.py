@@ -201,3 +201,25 @@ def test_a_batch_multiplies_the_work() -> None:
 
 def test_chunks_are_those_of_the_runtime() -> None:
     assert work.CHUNK == select.CHUNK
+
+
+def test_sums_of_blocks_cost_the_same_for_all_plans() -> None:
+    marginal = SLA.branches["marginal"]
+    report = marginal.simulate(device="h100")
+    found, by_tiles = report.routing, marginal.using("tiles").simulate(device="h100")
+    assert found is not None
+    assert found.sums is not None
+    assert by_tiles.routing is not None
+    assert (report.algorithm, by_tiles.algorithm) == ("sums", "tiles")
+    assert by_tiles.routing.sums is None
+    assert found.attention_seconds.mean == found.sums.seconds
+    assert found.tiles_seconds == by_tiles.routing.attention_seconds
+    assert found.attention_seconds.deviation == 0.0
+    assert "states of blocks are added; tiles would take" in str(report)
+    assert SLA.simulate(device="h100").algorithm == "tiles + sums"
+
+
+def test_sums_of_blocks_are_predicted_to_pay_at_length() -> None:
+    report = attndsl.pattern("sla").bind(shape=32760, heads=12).branches["marginal"].simulate("h100", draws=1)
+    assert 0.2 < report.part_of_tiles < 0.8
+    assert attndsl.pattern("moba").bind(shape=1024, heads=1).simulate("h100", draws=1).part_of_tiles == 1.0
