@@ -7,7 +7,7 @@ the call. `print_kernel` returns the text together with what a caller needs to k
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +30,7 @@ from attndsl.ir.text import bound_text
 from attndsl.schedule.schedule import Schedule
 
 Array = NDArray[Any]
+NOWHERE: Mapping[tile.Side, str] = {}
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,18 @@ def print_kernel(
     value_dim: int,
     dtype: str,
     configuration: Configuration,
+    places: Mapping[tile.Side, str] = NOWHERE,
 ) -> PrintedKernel:
     """The Triton kernel of a program over a schedule, whose function is called like the program.
 
-    dtype: 'float32', 'bfloat16', 'float16' or 'float8_e4m3fn'. Neither space may be empty.
+    dtype: 'float32', 'bfloat16', 'float16' or 'float8_e4m3fn'. Neither space may be empty. places: for sides
+    whose tiles hold tokens from anywhere, the declared input that says where in memory each is; slotted
+    tensors lie in the order of tiles all the same.
     """
     program = fold_scale(program)
     visited = visits_of(program, schedule)
     sizes: dict[tile.Dimension, int] = {"head_dim": head_dim, "value_dim": value_dim}
-    kernel = Kernel(program, schedule, sizes, dtype, configuration, visited)
+    kernel = Kernel(program, schedule, sizes, dtype, configuration, visited, places)
     body = list(indented(laid_out(kernel.lines())))
     arrays = _schedule_arrays(program, schedule, visited)
     signature = parameters(kernel.tensors, schedule.ir, dtype, arrays, kernel.arrays, kernel.reads_inputs)

@@ -79,8 +79,8 @@ def strides(tensor: tile.Tensor) -> Iterator[Parameter]:
 
 
 def element_type(tensor: tile.Tensor, dtype: str, output: bool) -> str:
-    """The type of a tensor's elements: row vectors are float32, and there are no 8-bit outputs."""
-    if not tensor.columns:
+    """The type of a tensor's elements: row vectors and slots are float32, and there are no 8-bit outputs."""
+    if tensor.slotted or not tensor.columns:
         return "float32"
     return "bfloat16" if output and dtype.startswith("float8") else dtype
 

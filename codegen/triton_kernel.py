@@ -5,7 +5,7 @@ A program of the grid owns one tile of one head and loops over the tiles that th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,10 @@ from attndsl.schedule.schedule import Schedule
 
 
 class Kernel:
-    """The text of a kernel's body. sizes: head and value dimension as the tensors have them."""
+    """The text of a kernel's body.
+
+    sizes: head and value dimension as the tensors have them. places: see `print_kernel`.
+    """
 
     def __init__(
         self,
@@ -36,11 +39,13 @@ class Kernel:
         dtype: str,
         configuration: Configuration,
         visits: Visits,
+        places: Mapping[tile.Side, str],
     ) -> None:
         self.program = program
         self.ir = schedule.ir
         self.visits = visits
-        q, kv = TileTokens("q", schedule.q_tiling), TileTokens("kv", schedule.kv_tiling)
+        q = TileTokens("q", schedule.q_tiling, places.get("q", ""))
+        kv = TileTokens("kv", schedule.kv_tiling, places.get("kv", ""))
         self.sides = Sides(q, kv, program.owner)
         boxes = described(program, self.sides) if configuration.loads == "descriptors" else {}
         self.loops = Loops(visits, configuration, f"{self.sides.visited.side}_tile")
@@ -159,6 +164,7 @@ class Kernel:
         yield from own.inside_lines()
         yield f"{own.side}_token = {own.side}_base + {own.side}_inside"
         yield from own.exists_lines()
+        yield from own.place_lines()
 
     # ------------------------------------------------------------ statements
 
@@ -218,10 +224,11 @@ class Kernel:
         yield from visited.base_lines()
         if not visited.loop_invariant:
             yield from visited.inside_lines()
-        if not visited.loop_invariant or (masked and self.masks.reads_inputs):
+        if not visited.loop_invariant or visited.places or (masked and self.masks.reads_inputs):
             yield f"{side}_token = {side}_base + {side}_inside"
-        if visited.loop_invariant:
+        if visited.loop_invariant and not visited.places:
             yield f"{side}_offset = tl.cast({side}_base, tl.int64)"
+        yield from visited.place_lines()
         if masked:
             yield from visited.exists_lines()
 

@@ -71,10 +71,15 @@ class Tensors:
 
     def row_lines(self) -> Iterator[str]:
         """Pointers to the lanes of visited tiles, without the tile's own place."""
-        if self.sides.visited.loop_invariant:
+        if self._hoisted:
             for tensor in self.program.inputs:
                 if tensor.side == self.sides.visited.side and tensor not in self.boxes:
                     yield f"{tensor.name}_rows = {self._pointers(tensor, 'inside')}"
+
+    @property
+    def _hoisted(self) -> bool:
+        """Whether the places of a visited tile's lanes are added before the loop."""
+        return self.sides.visited.loop_invariant and not self.sides.visited.places
 
     def load(self, tensor: tile.Tensor) -> str:
         """The rows of a tensor in the current tile; rows of visited tiles get a name."""
@@ -103,7 +108,7 @@ class Tensors:
             place = ", ".join((row, *self.boxes[tensor].place, "0"))
             shape = f"{self.sides.of(tensor.side).lanes}, {self.columns[tensor.columns]}"
             return f"{tensor.name}.load([{place}]).reshape([{shape}])"
-        if tensor.side == self.sides.visited.side and self.sides.visited.loop_invariant:
+        if tensor.side == self.sides.visited.side and self._hoisted:
             place = f"{tensor.name}_rows + {tensor.side}_offset * {tensor.name}_token_stride"
         else:
             place = self._pointers(tensor)
@@ -113,17 +118,23 @@ class Tensors:
 
     def _pointers(self, tensor: tile.Tensor, tokens: str = "token") -> str:
         name = tensor.name
-        token = f"tl.cast({tensor.side}_{tokens}, tl.int64)"
+        token = f"tl.cast({tensor.side}_{'place' if self._placed(tensor) else tokens}, tl.int64)"
         if not tensor.columns:
             return f"{name}_of_head + {token} * {name}_token_stride"
         channel = f"{self._channel(tensor.columns)} * {name}_channel_stride"
         return f"{name}_of_head + {token}[:, None] * {name}_token_stride + {channel}"
+
+    def _placed(self, tensor: tile.Tensor) -> bool:
+        """Whether an input of the kernel says where the rows are."""
+        return bool(self.sides.of(tensor.side).places) and not tensor.slotted
 
     def _mask(self, tensor: tile.Tensor, other: bool) -> str:
         """The mask argument of a load or store: lanes and channels that exist."""
         tokens, tests = self.sides.of(tensor.side), []
         if tokens.cut and (tokens is self.sides.own or self.masked):
             tests.append(f"{tensor.side}_exists[:, None]" if tensor.columns else f"{tensor.side}_exists")
+        if self._placed(tensor):
+            tests.append(f"({tensor.side}_place{'[:, None]' if tensor.columns else ''} >= 0)")
         if tensor.columns and self.columns[tensor.columns] > self.sizes[tensor.columns]:
             tests.append(f"({self._channel(tensor.columns)} < {self.sizes[tensor.columns]})")
         return f", mask={' & '.join(tests)}{', other=0.0' if other else ''}" if tests else ""

@@ -45,12 +45,14 @@ class TileTokens:
     Names begin with the side, `q` or `kv`; the number of the tile is in `<side>_tile`. lanes: of every tile.
     cut: whether some lanes of some tiles do not exist; `<side>_exists` then tells which do. loop_invariant:
     whether the lanes' places inside a tile are the same in all tiles. open: whether the text is the same for
-    other lengths of the space, which comes as `<side>_tokens`.
+    other lengths of the space, which comes as `<side>_tokens`. places: the input that says where in memory
+    each token is, -1 for none, if tiles hold tokens from anywhere.
     """
 
-    def __init__(self, side: tile.Side, tiling: Tiling) -> None:
+    def __init__(self, side: tile.Side, tiling: Tiling, places: str = "") -> None:
         self.side = side
         self.tiling = tiling
+        self.places = places
         self.lanes = lanes_of(tiling)
         self.lane = f"{side}_lane"
         axes = [axis for segment in tiling.segments for axis in segment.axes]
@@ -74,6 +76,11 @@ class TileTokens:
         if self.cut:
             tests = [self._exists(number) for number in self.numbers]
             yield f"{self.side}_exists = {' & '.join(test for test in tests if test)}"
+
+    def place_lines(self) -> Iterator[str]:
+        """Where in memory the lanes are: `<side>_place`, if `places` says so."""
+        if self.places:
+            yield f"{self.side}_place = tl.load({self.places}_values + {self.side}_token)"
 
     def coordinate_lines(self, number: int, axis: int, clamped: bool) -> Iterator[str]:
         """The coordinates of the lanes on one axis of a segment: `q_at_<axis>`, `k_at_<axis>`.

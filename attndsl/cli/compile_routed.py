@@ -6,7 +6,7 @@ the same size.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from attndsl.cli.output import require_torch
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from attndsl.cli.compile_kernel import Request
     from attndsl.codegen.tile_ir import Program
     from attndsl.codegen.triton import PrintedKernel
-    from attndsl.codegen.triton_configuration import Configuration, Direction
+    from attndsl.codegen.triton_configuration import Direction
     from attndsl.codegen.triton_targets import Target
+    from attndsl.ir.plan import Plan
     from attndsl.pipeline import Bound
 
 KERNELS = ("forward", "dq", "dk_dv")
@@ -86,14 +87,13 @@ def _torch_gathers(ir: BoundIR) -> AttnBackendError:
 
 def _on_gpu(ir: BoundIR, units: tuple[int, int], request: Request) -> str:
     """A stage of a Triton kernel."""
+    import torch
+
     from attndsl.cli.compile_triton import gpu_assembly, target_of
     from attndsl.codegen.listing import print_program
-    from attndsl.codegen.programs import program_of
-    from attndsl.ir.plan import Plan
-    from attndsl.passes.placed import placed
     from attndsl.runtime.routed import SMALLEST_UNIT
     from attndsl.runtime.routed_layout import has_placed
-    from attndsl.runtime.routed_triton import configurations
+    from attndsl.runtime.routed_triton import configurations, printed_kernel, rows_of, shape_of
     from attndsl.runtime.triton_problem import MOST_CHANNELS, TYPES
 
     pairs = pairs_only(ir)
@@ -104,34 +104,44 @@ def _on_gpu(ir: BoundIR, units: tuple[int, int], request: Request) -> str:
             "A0711", f"kernels of plans compute {', '.join(TYPES)} with at most {MOST_CHANNELS} channels",
             help="use --dtype fp32, bf16 or fp16, and fewer channels",
         )  # fmt: skip
-    if request.emit == "tile-ir":
-        at = replace(placed(pairs, ir.query_space.size, ir.key_space.size), heads=1, kv_heads=1)
-        return print_program(program_of(at, request.kernel))
     target, dim = target_of(request.target), request.head_dim
-    of_units = Plan(ir.query_space.size, ir.key_space.size, *units, indices=None, counts=None)
-    chosen = configurations(target, of_units, dim, dim, request.dtype)
+    plan = _any_plan(ir)
+    chosen = configurations(target, plan, dim, dim, request.dtype)
+    shape = shape_of(pairs, plan, *rows_of(plan, chosen, torch.device("meta")))
+    printed = {
+        kernel: printed_kernel(pairs, kernel, each, shape, dim, dim, request.dtype)[0]
+        for kernel, each in chosen.items()
+    }
     if request.emit == "resources":
-        return _resources(pairs, target, chosen, request)
-    printed = _printed(pairs, request.kernel, chosen[request.kernel], request)
-    return gpu_assembly(printed, target) if request.emit == "asm" else printed.source
+        return _resources(printed, target)
+    kernel = printed[request.kernel]
+    if request.emit == "tile-ir":
+        return print_program(kernel.program)
+    return gpu_assembly(kernel, target) if request.emit == "asm" else kernel.source
 
 
-def _printed(ir: BoundIR, kernel: Direction, chosen: Configuration, request: Request) -> PrintedKernel:
-    from attndsl.runtime.routed_triton import printed_kernel
+def _any_plan(ir: BoundIR) -> Plan:
+    """A plan of the pattern without data: where its kernels are compiled for others."""
+    import torch
 
-    rows, keys = ir.query_space.size, ir.key_space.size
-    dim = request.head_dim
-    return printed_kernel(ir, kernel, chosen, rows, keys, dim, dim, request.dtype)[0]
+    from attndsl.ir.plan import Plan, unit_count
+    from attndsl.simulate.route_numbers import list_heads
+
+    queries, keys = ir.query_space.size, ir.key_space.size
+    (q_units, q_block), (kv_units, kv_block) = route_table(ir, "q"), route_table(ir, "k")
+    rows = unit_count(queries, q_block, q_units)
+    lists = torch.empty(1, list_heads(ir), rows, 1, dtype=torch.int32, device="meta")
+    return Plan(queries, keys, q_block, kv_block, lists, lists[..., 0], q_units, kv_units)
 
 
-def _resources(ir: BoundIR, target: Target, chosen: dict[Direction, Configuration], request: Request) -> str:
+def _resources(printed: Mapping[Direction, PrintedKernel], target: Target) -> str:
     """What all kernels use, as a table."""
     from attndsl.runtime.triton_resources import KernelResources, matrix_instruction, resources_table
     from attndsl.runtime.triton_target import cross_compile, resources_of
 
     rows = []
-    for kernel, each in chosen.items():
-        compiled = cross_compile(_printed(ir, kernel, each, request), target)
+    for kernel, source in printed.items():
+        compiled, each = cross_compile(source, target), source.configuration
         tiles = (each.q_tokens,), (each.kv_tokens,)
         used = resources_of(compiled, target)
         rows.append(KernelResources(kernel, target.name, *tiles, each, used, matrix_instruction(compiled)))

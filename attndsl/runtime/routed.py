@@ -178,7 +178,7 @@ def kernels_of(ir: BoundIR, plan: Plan, q: Tensor, v: Tensor, regime: Regime | N
     if taken == "triton":
         from attndsl.runtime.routed_triton import TritonPlanKernels  # here, because Triton need not be there
 
-        return TritonPlanKernels(ir, plan, *sizes)
+        return TritonPlanKernels(ir, plan, *sizes, q.device)
     if taken == "blocks":
         return BlockKernels(ir, plan, *sizes)
     if taken == "gathered":

@@ -1,161 +1,110 @@
-"""A plan's tokens laid out for kernels that want tiles to be runs of memory: unit after unit, filled up.
+"""A plan's tokens in rows, of which kernels take tiles: unit after unit, filled up.
 
-Heads become batch elements, since each may have lists of its own. Where queries are routed each on its own,
-a query is laid out once for each key unit that it attends to; otherwise once. Kernels are told where each
-token stands, and -1 for filling.
+All of it is computed on the tensors' device, in sizes that follow from shapes alone: the host never waits,
+and CUDA graphs can capture it. No token moves; kernels are told where each row's token is, and -1 for
+filling.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 from attndsl.diagnostics import AttnUnsupportedError
-from attndsl.ir.bound import BoundIR, Space
+from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Head
-from attndsl.ir.plan import Plan, as_numpy, unit_of_token
+from attndsl.ir.plan import Plan, unit_count
 from attndsl.passes.placed import placed
-from attndsl.runtime.routed_mask import EMPTY, StaticMask
-from attndsl.runtime.routed_tiles import TokenTiles, segment_of
-from attndsl.schedule.block_map import FULL
-from attndsl.schedule.ragged import ragged
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Tokens in rows of memory.
+    """One side's tokens in rows.
 
-    positions: int64 [rows], -1 for filling. groups: int64 [rows / filled], what each `filled` rows belong to.
-    place: int64 [tokens laid out], the row of each, in the order that they were given in.
+    tokens: int32 [lists or 1, rows], -1 for filling. unit: int64 [lists or 1, rows / filled], the unit of
+    each `filled` rows. natural: whether every row is the token of its own number, but for filling at the end.
+    places: int32 [lists, tokens, most], the rows that each token stands in, where it may be several, else
+    None; -1 where it is fewer.
     """
 
-    positions: NDArray[np.int64]
-    groups: NDArray[np.int64]
-    place: NDArray[np.int64]
+    tokens: Tensor
+    unit: Tensor
     filled: int
+    natural: bool = False
+    places: Tensor | None = None
 
-    def tiles(self, space: Space, size: int) -> TokenTiles:
-        """The rows in tiles of `size`, a divisor of `filled`."""
-        table = self.positions.reshape(-1, size)
-        counts = (table >= 0).sum(-1).astype(np.int32)
-        tokens = np.where(table < 0, np.maximum(table[:, :1], 0), table).astype(np.int32)
-        groups = np.repeat(self.groups, self.filled // size)
-        return TokenTiles(space, tokens, counts, segment_of(space, tokens[:, 0]), groups)
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return int(self.tokens.shape[1])
 
+    def tiles(self, size: int) -> Tensor:
+        """The tokens of tiles of `size`, a divisor of `filled`, [lists or 1, tiles, size]."""
+        return self.tokens.unflatten(1, (-1, size))  # type: ignore[no-untyped-call, no-any-return]
 
-def lay_out(tokens: Array, groups: Array, filled: int) -> Rows:
-    """Rows group after group, each filled up to a multiple of `filled`. groups: ascending."""
-    lengths = np.bincount(groups)
-    blocks = -(-lengths // filled)
-    start = (np.cumsum(blocks) - blocks) * filled
-    place = start[groups] + np.arange(len(groups)) - (np.cumsum(lengths) - lengths)[groups]
-    positions = np.full(int(blocks.sum()) * filled, -1, dtype=np.int64)
-    positions[place] = tokens
-    return Rows(positions, np.repeat(np.arange(len(blocks)), blocks), place, filled)
+    def units(self, size: int) -> Tensor:
+        """The unit of each tile of `size`, [lists or 1, tiles]."""
+        return self.unit.repeat_interleave(self.filled // size, 1)
 
 
-class Layout:
-    """The rows of a plan's queries and keys, and which tiles of them meet.
+def in_units(tokens: int, block: int, table: Any, filled: int, device: torch.device) -> Rows:
+    """All tokens of a side, unit after unit. table: the tokens of each unit, None where units are runs."""
+    units, width = unit_count(tokens, block, table), -(-block // filled) * filled
+    if table is None:
+        place = torch.arange(width, device=device)
+        found = torch.arange(units, device=device).unsqueeze(1) * block + place
+        found = found.masked_fill((place >= block) | (found >= tokens), -1)
+    else:
+        found = torch.nn.functional.pad(torch.as_tensor(table, device=device), (0, width - block), value=-1)
+    unit = torch.arange(units, device=device).repeat_interleave(width // filled)
+    natural = table is None and (width == block or units == 1)
+    return Rows(found.to(torch.int32).view(1, -1), unit.unsqueeze(0), filled, natural)
 
-    filled: what rows of queries and of keys are filled up to. by_query: whether queries are laid out for
-    each key unit, as lists of each query ask for.
+
+def gathered(plan: Plan, filled: int, device: torch.device) -> Rows:
+    """The queries that attend to each key unit, unit after unit: each query once for each of its units.
+
+    There are rows for as many units as lists are long, and for the filling of every unit.
     """
-
-    def __init__(self, mask: StaticMask, plan: Plan, filled: tuple[int, int], by_query: bool) -> None:
-        self.mask, self.plan, self.filled, self.by_query = mask, plan, filled, by_query
-        self.lists = as_numpy(plan.indices).reshape(-1, *plan.indices.shape[2:])
-        self.keys = self._units(mask.ir.key_space, plan.keys, plan.kv_block, plan.kv_units, filled[1])
-
-    @cached_property
-    def queries(self) -> list[Rows]:
-        """The rows of each list; short ones are filled up to the longest."""
-        space = self.mask.ir.query_space
-        if not self.by_query:
-            of_plan = self.plan.queries, self.plan.q_block, self.plan.q_units
-            return [self._units(space, *of_plan, self.filled[0])] * len(self.lists)
-        found = []
-        for query, unit in self.pairs:
-            groups = unit * len(space.segments) + segment_of(space, query)
-            order = np.argsort(groups, kind="stable")
-            rows = lay_out(query[order], groups[order], self.filled[0])
-            place = np.empty_like(rows.place)
-            place[order] = rows.place
-            found.append(Rows(rows.positions, rows.groups // len(space.segments), place, rows.filled))
-        longest = max(len(rows.groups) for rows in found)
-        return [_lengthened(rows, longest) for rows in found]
-
-    @cached_property
-    def pairs(self) -> list[tuple[Array, Array]]:
-        """The (query, key unit) pairs of each list, query after query."""
-        row = unit_of_token(self.plan.queries, self.plan.q_block, self.plan.q_units)
-        found = []
-        for lists in self.lists:
-            of_query = lists[row]
-            query, place = np.nonzero(of_query >= 0)
-            found.append((query, of_query[query, place].astype(np.int64)))
-        return found
-
-    @cached_property
-    def rows_of_query(self) -> NDArray[np.int64]:
-        """Where each query is laid out, int64 [lists, queries, most]; -1 where it is fewer times."""
-        if not self.by_query:
-            return np.stack([_row_of_token(rows, self.plan.queries) for rows in self.queries])[..., None]
-        most = self.lists.shape[-1]
-        found = np.full((len(self.lists), self.plan.queries, most), -1, dtype=np.int64)
-        for number, ((query, _), rows) in enumerate(zip(self.pairs, self.queries, strict=True)):
-            starts = np.searchsorted(query, query)
-            found[number, query, np.arange(len(query)) - starts] = rows.place
-        return found
-
-    def visits(self, number: int, q_tile: int, kv_tile: int) -> tuple[Array, Array, Array]:
-        """The pairs of tiles of one list: q tile, kv tile, and 0 for FULL or 1 for PARTIAL."""
-        rows = self.queries[number]
-        queries = rows.tiles(self.mask.ir.query_space, q_tile)
-        keys = self.keys.tiles(self.mask.ir.key_space, kv_tile)
-        tile, unit = self._units_of_tiles(number, queries)
-        first = np.searchsorted(keys.groups, np.arange(self.plan.key_units + 1))
-        pair, inside = ragged(first[unit + 1] - first[unit])
-        row, column = tile[pair], first[unit][pair] + inside
-        residual = self.mask.classify(0, queries, keys, row, column)
-        filled = keys.counts[column] < kv_tile
-        kept = (residual != EMPTY) & (queries.counts[row] > 0) & (keys.counts[column] > 0)
-        return row[kept], column[kept], ((residual != FULL) | filled)[kept].astype(np.int64)
-
-    def _units_of_tiles(self, number: int, queries: TokenTiles) -> tuple[Array, Array]:
-        """The (q tile, key unit) pairs of one list."""
-        if self.by_query:
-            return np.arange(len(queries.groups)), queries.groups
-        lists = self.lists[number][queries.groups]
-        tile, place = np.nonzero(lists >= 0)
-        return tile, lists[tile, place].astype(np.int64)
-
-    def _units(self, space: Space, tokens: int, block: int, units: Array | None, filled: int) -> Rows:
-        """All tokens of a side, unit after unit; a block of rows lies in one unit and in one segment."""
-        unit, segments = unit_of_token(tokens, block, units), len(space.segments)
-        groups = unit * segments + segment_of(space, np.arange(tokens))
-        order = np.argsort(groups, kind="stable")
-        rows = lay_out(order, groups[order], filled)
-        return Rows(rows.positions, rows.groups // segments, rows.place, filled)
+    units, most = plan.key_units, int(plan.indices.shape[3])
+    listed = _of_queries(plan, device)
+    unit = torch.where(listed < 0, units, listed).flatten(1).to(torch.int32)
+    order = torch.argsort(unit, dim=1, stable=True)
+    unit = unit.gather(1, order).long()
+    counts = unit.new_zeros((len(unit), units + 1)).scatter_add_(1, unit, torch.ones_like(unit))
+    blocks = -(-counts[:, :units] // filled)
+    end = torch.cumsum(blocks, 1)
+    pairs = plan.queries * most
+    whole = (pairs + min(units, pairs) * (filled - 1)) // filled
+    first = torch.nn.functional.pad((end - blocks) * filled, (0, 1), value=whole * filled)
+    rank = torch.arange(pairs, device=device) - (torch.cumsum(counts, 1) - counts).gather(1, unit)
+    row = torch.where(unit < units, first.gather(1, unit) + rank, whole * filled)  # the last row is cut off
+    tokens = torch.full((len(unit), whole * filled + 1), -1, dtype=torch.int32, device=device)
+    tokens.scatter_(1, row, (order // max(most, 1)).to(torch.int32))
+    row = torch.where(unit < units, row, -1).to(torch.int32)
+    places = torch.empty_like(row).scatter_(1, order, row).view(len(unit), plan.queries, most)
+    block = torch.arange(whole, device=device).expand(len(unit), -1).contiguous()
+    of_block = torch.searchsorted(end, block, right=True)
+    return Rows(tokens[:, :-1].contiguous(), of_block, filled, places=places)
 
 
-def _lengthened(rows: Rows, blocks: int) -> Rows:
-    """More rows of filling at the end, which belong to the last group."""
-    missing = blocks - len(rows.groups)
-    positions = np.concatenate([rows.positions, np.full(missing * rows.filled, -1, dtype=np.int64)])
-    groups = np.concatenate([rows.groups, np.zeros(missing, dtype=np.int64)])
-    return Rows(positions, groups, rows.place, rows.filled)
-
-
-def _row_of_token(rows: Rows, tokens: int) -> NDArray[np.int64]:
-    found = np.empty(tokens, dtype=np.int64)
-    found[rows.positions[rows.positions >= 0]] = np.flatnonzero(rows.positions >= 0)
-    return found
+def _of_queries(plan: Plan, device: torch.device) -> Tensor:
+    """The list of each query, [lists, queries, most]."""
+    lists = torch.as_tensor(plan.indices, device=device).flatten(0, 1)
+    if plan.q_block == 1 and plan.q_units is None:
+        return lists
+    unit = torch.arange(plan.queries, device=device) // plan.q_block
+    if plan.q_units is not None:
+        table = torch.as_tensor(plan.q_units, device=device).long()
+        number = torch.arange(len(table), device=device).unsqueeze(1).expand_as(table)
+        found = number.new_empty(plan.queries + 1)  # what is no token goes to the last place
+        place = torch.where(table < 0, plan.queries, table)
+        unit = found.scatter_(0, place.flatten(), number.flatten())[:-1]
+    return lists[:, unit]
 
 
 @lru_cache(64)

@@ -1,34 +1,38 @@
 """Plans through Triton kernels: those of the placed pattern, with lists of visited tiles made from the plan.
 
-Tokens are laid out in tile order (`routed_layout.py`), and their positions are inputs of the kernels. The
-lists are made on the host.
+Kernels own and visit tiles of rows (`routed_layout.py`), and read tokens where they lie. Where each query is
+routed on its own, it stands in a row for each of its key units; what tiles compute of it is joined by
+`triton_merge.py`. Heads that share a list and keys share rows and lists of tiles. The host never waits for
+the device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import lcm
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from attndsl.codegen.programs import program_of
+from attndsl.codegen.slotted import slotted
+from attndsl.codegen.tile_ir import Side
 from attndsl.codegen.triton import PrintedKernel, print_kernel
 from attndsl.codegen.triton_configuration import Configuration, Direction, defaults
 from attndsl.codegen.triton_targets import Target
 from attndsl.codegen.triton_tokens import power_of_two
-from attndsl.codegen.triton_visits import RESIDUAL_SHIFT
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.plan import Plan
 from attndsl.passes.placed import input_names, placed
 from attndsl.runtime.kernels import Inputs, Saved, Wanted
 from attndsl.runtime.routed_cpu import delta_of
-from attndsl.runtime.routed_layout import Layout
-from attndsl.runtime.routed_mask import StaticMask
+from attndsl.runtime.routed_layout import Rows, gathered, in_units
+from attndsl.runtime.routed_visits import listed, visits
 from attndsl.runtime.triton_device import cache_bytes, current_target
 from attndsl.runtime.triton_kernels import CACHE_SHARE, with_positive_scale
 from attndsl.runtime.triton_launch import LoadedKernel
@@ -39,32 +43,76 @@ from attndsl.schedule.tiling import AxisTiling, SegmentTiling, Tiling
 DIRECTIONS: tuple[Direction, ...] = ("forward", "dq", "dk_dv")
 KEPT = 64
 SMALLEST_TILE = 16
+MOST_BYTES = 2**30
+"""Of what is computed of queries in their rows, and kept until it is joined."""
+
+PLACES: dict[Side, str] = {"q": "query_position", "kv": "key_position"}
+"""The inputs that tell kernels which token stands in each row."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the kernels of a plan are compiled for.
+
+    heads: that share a list. rows, keys: how many kernels know of. placed: the sides whose tokens may be
+    anywhere. by_query: whether a query stands in several rows.
+    """
+
+    heads: int
+    rows: int
+    keys: int
+    placed: frozenset[Side]
+    by_query: bool
+
+
+def rows_of(plan: Plan, chosen: Mapping[Direction, Configuration], device: torch.device) -> tuple[Rows, Rows]:
+    """The rows of queries and of keys, for kernels of all directions."""
+    q_filled, kv_filled = (
+        max(getattr(each, name) for each in chosen.values()) for name in ("q_tokens", "kv_tokens")
+    )
+    keys = in_units(plan.keys, plan.kv_block, plan.kv_units, kv_filled, device)
+    if plan.q_block < SMALLEST_TILE:
+        return gathered(plan, q_filled, device), keys
+    return in_units(plan.queries, plan.q_block, plan.q_units, q_filled, device), keys
+
+
+def shape_of(ir: BoundIR, plan: Plan, queries: Rows, keys: Rows) -> Shape:
+    """What the kernels of a plan are compiled for."""
+    heads = ir.heads // lcm(plan.heads, ir.kv_heads)
+    sides: tuple[tuple[Side, Rows, int], ...] = ("q", queries, plan.queries), ("kv", keys, plan.keys)
+    rows, of_keys = (tokens if each.natural else each.count for _, each, tokens in sides)
+    somewhere = frozenset(side for side, each, _ in sides if not each.natural)
+    return Shape(heads, rows, of_keys, somewhere, queries.places is not None)
 
 
 class TritonPlanKernels:
     """Triton kernels of a plan; see `Kernels`."""
 
-    def __init__(self, ir: BoundIR, plan: Plan, head_dim: int, value_dim: int, dtype: torch.dtype) -> None:
-        self.ir, self.plan = ir, plan
+    def __init__(
+        self, ir: BoundIR, plan: Plan, head_dim: int, value_dim: int, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self.ir, self.plan, self.device = ir, plan, device
         element = str(dtype).removeprefix("torch.")
-        self.target = current_target()
-        self.chosen = configurations(self.target, plan, head_dim, value_dim, element)
-        rows = max(each.q_tokens for each in self.chosen.values())
-        keys = max(each.kv_tokens for each in self.chosen.values())
-        self.layout = Layout(StaticMask(ir), plan, (rows, keys), plan.q_block < SMALLEST_TILE)
+        self.chosen = configurations(current_target(), plan, head_dim, value_dim, element)
         self.fit = head_dim, value_dim, element
-        self._calls: dict[Direction, dict[str, Tensor]] = {}
+        self.list_heads = lcm(plan.heads, ir.kv_heads)
+        self.queries, self.keys = rows_of(plan, self.chosen, device)
+        self.shape = shape_of(ir, plan, self.queries, self.keys)
+        self._known: dict[Direction, dict[str, Tensor]] = {}
 
     def forward(self, scale: float, inputs: Inputs, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """See `Kernels`."""
-        tensors = self._queries(len(q), q=q) | self._keys(k=k, v=v)
-        rows = tensors["q"].shape[2]
-        out = q.new_zeros((len(tensors["q"]), 1, rows, v.shape[3]))
-        lse = torch.full(out.shape[:3], -torch.inf, dtype=torch.float32, device=q.device)
-        if rows:
-            self._run("forward", tensors | {"out": out, "lse": lse}, inputs, len(q), scale)
-        out, lse = self._merged(out[:, 0], lse[:, 0], len(q))
-        return out.unflatten(0, q.shape[:2]), lse.unflatten(0, q.shape[:2])  # type: ignore[no-untyped-call]
+        q_of_lists = self._of_lists(q)
+        given = {"q": q_of_lists, "k": self._keys_of_lists(k), "v": self._keys_of_lists(v)}
+        given |= self._inputs(inputs, len(q))
+        out = q.new_empty((*q_of_lists.shape[:3], v.shape[3]))
+        lse = torch.empty(out.shape[:3], dtype=torch.float32, device=q.device)
+        for lists in self._chunks(q_of_lists, v.shape[3]):
+            results = {"out": out[lists], "lse": lse[lists]}
+            rows = {name: self._rows_for(each) for name, each in results.items()}
+            self._run("forward", lists, given, rows, scale)
+            self._join(lists, len(q), rows, results)
+        return out.view(*q.shape[:3], v.shape[3]), lse.view(q.shape[:3])
 
     def backward(
         self,
@@ -78,150 +126,133 @@ class TritonPlanKernels:
         """See `Kernels`."""
         q, k, v = saved.q, saved.k, saved.v
         delta = delta_of(self.ir, saved, out_gradient, lse_gradient)
-        lse = torch.where(saved.lse == -torch.inf, 0.0, saved.lse)  # such queries visit no tile
-        of_queries = {"q": q, "out_gradient": out_gradient, "lse": lse, "delta": delta}
-        tensors = self._queries(len(q), **of_queries) | self._keys(k=k, v=v)
-        dq, dk, dv = (torch.zeros_like(tensors[name]) for name in ("q", "k", "v"))
-        found = [each.new_empty(0) for each in (dq, dk, dv)]
+        of_queries = {"q": q, "out_gradient": out_gradient, "lse": saved.lse, "delta": delta}
+        given = {name: self._of_lists(each) for name, each in of_queries.items()}
+        given |= {"k": self._keys_of_lists(k), "v": self._keys_of_lists(v), **self._inputs(inputs, len(q))}
+        dq = q.new_empty(given["q"].shape if wanted.q else 0)
+        dk, dv = (self._empty_like_keys(given[name], wanted.kv) for name in ("k", "v"))
+        for lists in self._chunks(given["q"], q.shape[3]):
+            if wanted.q:
+                results = {"q_gradient": dq[lists]}
+                rows = {name: self._rows_for(each) for name, each in results.items()}
+                self._run("dq", lists, given, rows, scale)
+                self._join(lists, len(q), rows, results)
+            if wanted.kv:
+                results = {"k_gradient": dk[lists], "v_gradient": dv[lists]}
+                self._run("dk_dv", lists, given, results, scale)
         if wanted.q:
-            if dq.numel():
-                self._run("dq", tensors | {"q_gradient": dq}, inputs, len(q), scale)
-            found[0] = self._summed(dq[:, 0], len(q)).reshape(q.shape)
+            dq = dq.view(q.shape)
         if wanted.kv:
-            if dq.numel():
-                outputs = {"k_gradient": dk, "v_gradient": dv}
-                self._run("dk_dv", tensors | outputs, inputs, len(q), scale)
-            found[1:] = [self._of_kv_heads(each, like) for each, like in ((dk, k), (dv, v))]
-        return found[0], found[1], found[2]
+            dk, dv = (self._of_kv_heads(each, like) for each, like in ((dk, k), (dv, v)))
+        return dq, dk, dv
 
     def _run(
-        self, direction: Direction, tensors: Mapping[str, Tensor], inputs: Inputs, batch: int, scale: float
-    ) -> None:
-        q, factor = with_positive_scale(tensors["q"], scale)
-        kernel = loaded(
-            self.ir, direction, self.chosen[direction], q.shape[2], tensors["k"].shape[2], *self.fit
-        )
-        one_head = max(1, tensors["k"].shape[2] * (self.fit[0] + self.fit[1]) * q.element_size())
+        self, direction: Direction, lists: slice, given: Mapping[str, Tensor], results: Mapping[str, Tensor],
+        scale: float,
+    ) -> None:  # fmt: skip
+        """Launch a kernel on some lists. given: of all lists; results: of these."""
+        own, shape = {name: each[lists] for name, each in given.items()}, self.shape
+        if not (shape.rows and len(own["q"])):
+            for each in results.values():
+                each.zero_()
+            return
+        q, factor = with_positive_scale(own["q"], scale)
+        kernel = loaded(self.ir, direction, self.chosen[direction], shape, *self.fit)
+        visited = self._visited(direction, len(given["q"]) // self.list_heads)
+        one_head = shape.keys * (self.fit[0] + self.fit[1]) * q.element_size()
         call: dict[str, Any] = {
-            **tensors, "q": q, "scale": factor, **self._positions(batch, inputs, q.device),
-            **self._lists(direction, batch, q.device), "map_batch_stride": 1, "batch_heads": len(q),
-            "heads_together": max(1, int(CACHE_SHARE * cache_bytes(q.device)) // one_head),
+            **own, **results, "q": q, "scale": factor, "tiles": visited["tiles"],
+            "records": visited["records"][lists], "map_batch_stride": min(len(visited["records"]) - 1, 1),
+            "batch_heads": len(q) * (1 if direction == "dk_dv" else shape.heads),
+            "heads_together": max(1, int(CACHE_SHARE * cache_bytes(q.device)) // one_head) * shape.heads,
         }  # fmt: skip
-        kernel.launch(call)
+        with torch.cuda.device(q.device) if q.is_cuda else nullcontext():
+            kernel.launch(call)
 
-    # ------------------------------------------------------------ tokens in rows, and back
+    def _chunks(self, like: Tensor, channels: int) -> Iterator[slice]:
+        """Lists that are computed together: all, unless what is computed in rows is kept."""
+        together = max(1, len(like))
+        if self.shape.by_query:
+            one = max(1, self.shape.heads * self.shape.rows * channels * 4)
+            together = max(1, MOST_BYTES // one)
+        for start in range(0, len(like), together):
+            yield slice(start, start + together)
 
-    def _queries(self, batch: int, **tensors: Tensor) -> dict[str, Tensor]:
-        """Tensors [batch, heads, queries, ..] in rows, [batch * heads, 1, rows, ..], 0 in filling."""
-        rows = self._moved(np.stack([each.positions for each in self.layout.queries]), batch, tensors)
-        return {name: _rows(each.flatten(0, 1), rows).unsqueeze(1) for name, each in tensors.items()}
+    def _rows_for(self, result: Tensor) -> Tensor:
+        """Where a kernel writes what it computes of queries: to rows where these are joined later."""
+        if not self.shape.by_query:
+            return result
+        shape = *result.shape[:2], self.queries.count, *result.shape[3:]
+        return torch.empty(shape, dtype=torch.float32, device=result.device)
 
-    def _keys(self, **tensors: Tensor) -> dict[str, Tensor]:
-        """Tensors [batch, kv_heads, keys, ..] for every query head, in rows."""
-        group = self.ir.heads // self.ir.kv_heads
-        result = {}
-        for name, each in tensors.items():
-            heads = each.repeat_interleave(group, 1).flatten(0, 1)
-            rows = torch.from_numpy(self.layout.keys.positions).to(each.device)
-            result[name] = _rows(heads, rows.expand(len(heads), -1)).unsqueeze(1)
-        return result
+    def _join(
+        self, lists: slice, batch: int, rows: Mapping[str, Tensor], results: Mapping[str, Tensor]
+    ) -> None:
+        """Write the results of queries from those of their rows."""
+        if self.queries.places is not None:
+            from attndsl.runtime.triton_merge import join  # here, because Triton need not be there
 
-    def _merged(self, out: Tensor, lse: Tensor, batch: int) -> tuple[Tensor, Tensor]:
-        """Output and LSE of each query from those of its rows."""
-        places, exists = self._places(batch, out.device)
-        flat = places.flatten(1)
-        totals = lse.gather(1, flat).view(places.shape).masked_fill(~exists, -torch.inf)
-        total = torch.logsumexp(totals, -1) if totals.shape[-1] else totals.sum(-1) - torch.inf
-        weights = torch.exp(totals - torch.where(total == -torch.inf, 0.0, total).unsqueeze(-1))
-        merged = out.new_zeros((*places.shape[:2], out.shape[2]), dtype=torch.float32)
-        for place in range(places.shape[2]):
-            merged += _rows(out, places[..., place]) * weights[..., place : place + 1]
-        return merged.to(out.dtype), total
+            join(self._spread(self.queries.places, batch)[lists], [*rows.values()], [*results.values()])
 
-    def _summed(self, rows: Tensor, batch: int) -> Tensor:
-        """The sum over each query's rows."""
-        places, exists = self._places(batch, rows.device)
-        total = rows.new_zeros((*places.shape[:2], rows.shape[2]), dtype=torch.float32)
-        for place in range(places.shape[2]):
-            total += _rows(rows, torch.where(exists[..., place], places[..., place], -1))
-        return total.to(rows.dtype)
+    # ------------------------------------------------------------ heads by their lists
 
-    def _of_kv_heads(self, rows: Tensor, like: Tensor) -> Tensor:
-        """Gradients of rows of keys as those of tokens, summed over the heads that share them."""
-        place = np.empty(self.plan.keys, dtype=np.int64)
-        positions = self.layout.keys.positions
-        place[positions[positions >= 0]] = np.flatnonzero(positions >= 0)
-        tokens = rows[:, 0, torch.from_numpy(place).to(rows.device)].float()
-        heads = tokens.view(len(like), self.ir.kv_heads, -1, *tokens.shape[1:])
-        return heads.sum(2).to(like.dtype)
+    def _of_lists(self, each: Tensor) -> Tensor:
+        """[batch, heads, ..] as [lists, heads of a list, ..]."""
+        return each.reshape(len(each) * self.list_heads, self.shape.heads, *each.shape[2:])
 
-    def _places(self, batch: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        places = self._of_lists(torch.from_numpy(self.layout.rows_of_query).to(device), batch)
-        return places.clamp(min=0), places >= 0
+    def _keys_of_lists(self, each: Tensor) -> Tensor:
+        """[batch, kv_heads, ..] as [lists, 1, ..]."""
+        shared = self.list_heads // self.ir.kv_heads
+        expanded = each.unsqueeze(2).expand(-1, -1, shared, -1, -1)
+        return expanded.reshape(len(each) * self.list_heads, 1, *each.shape[2:])
 
-    def _of_lists(self, values: Tensor, batch: int) -> Tensor:
-        """What belongs to each list, for every batch element and head."""
-        heads = values.view(self.plan.batch, self.plan.heads, *values.shape[1:])
-        heads = heads.expand(batch, *heads.shape[1:])
-        return heads.repeat_interleave(self.ir.heads // self.plan.heads, 1).flatten(0, 1)
+    def _empty_like_keys(self, keys: Tensor, wanted: bool) -> Tensor:
+        """Room for gradients: in float32, where those of several lists are added."""
+        dtype = torch.float32 if self.list_heads > self.ir.kv_heads else keys.dtype
+        return torch.empty(keys.shape if wanted else 0, dtype=dtype, device=keys.device)
 
-    def _moved(self, values: NDArray[np.int64], batch: int, like: Mapping[str, Tensor]) -> Tensor:
-        device = next(iter(like.values())).device
-        return self._of_lists(torch.from_numpy(values).to(device), batch)
+    def _of_kv_heads(self, gradient: Tensor, like: Tensor) -> Tensor:
+        shared = self.list_heads // self.ir.kv_heads
+        return gradient.view(*like.shape[:2], shared, *like.shape[2:]).sum(2).to(like.dtype)
+
+    def _spread(self, each: Tensor, batch: int) -> Tensor:
+        """What belongs to each list of the plan, [lists or 1, ..], for every list of a call."""
+        lists = batch * self.list_heads
+        if len(each) == 1:
+            return each.expand(lists, *each.shape[1:])
+        of_heads = each.view(self.plan.batch, self.plan.heads, 1, *each.shape[1:])
+        shared = self.list_heads // self.plan.heads
+        return of_heads.expand(batch, -1, shared, *each.shape[1:]).reshape(lists, *each.shape[1:])
 
     # ------------------------------------------------------------ what kernels are told
 
-    def _positions(self, batch: int, inputs: Inputs, device: torch.device) -> dict[str, Tensor]:
-        """The inputs of the placed pattern: where tokens stand, and what is declared of them."""
-        of_queries = self._of_lists(
-            torch.from_numpy(np.stack([each.positions for each in self.layout.queries])).to(device), batch
-        )
-        of_keys = torch.from_numpy(self.layout.keys.positions).to(device).expand(len(of_queries), -1)
-        found = {"query_position": of_queries, "key_position": of_keys}
-        positions = {"q": of_queries, "k": of_keys}
+    def _inputs(self, inputs: Inputs, batch: int) -> dict[str, Tensor]:
+        """The inputs of the placed pattern: which token is in each row, and what is declared of it."""
+        sides = {"q": (PLACES["q"], self.queries), "k": (PLACES["kv"], self.keys)}
+        found = {name: self._spread(rows.tokens, batch) for name, rows in sides.values()}
         for declared in self.ir.kernel_inputs:
-            value = inputs[declared.name].to(device)
-            rows = value.expand(batch, -1).repeat_interleave(self.ir.heads, 0)
+            value = inputs[declared.name].to(self.device)
+            of_lists = value.expand(batch, -1).repeat_interleave(self.list_heads, 0)
             for side, name in input_names(declared).items():
-                found[name] = rows.gather(1, positions[side].clamp(min=0))
-        return {name: value.contiguous() for name, value in found.items()}
+                position = found[sides[side][0]].clamp(min=0).long()
+                found[name] = of_lists.gather(1, position)
+        return found
 
-    def _lists(self, direction: Direction, batch: int, device: torch.device) -> dict[str, Tensor]:
-        """Lists of visited tiles for every batch element and head: FULL tiles first."""
-        if direction not in self._calls:
-            self._calls[direction] = self._make_lists(direction)
-        lists = self._calls[direction]
-        records = self._of_lists(lists["records"], batch)
-        return {"records": records.to(device), "tiles": lists["tiles"].to(device)}
+    def _visited(self, direction: Direction, batch: int) -> dict[str, Tensor]:
+        """`records` of every list of a call, and the visited `tiles` that they point to."""
+        if direction not in self._known:
+            self._known[direction] = self._visits(direction)
+        known = self._known[direction]
+        single = len(known["records"]) == 1
+        return known if single else {**known, "records": self._spread(known["records"], batch)}
 
-    def _make_lists(self, direction: Direction) -> dict[str, Tensor]:
-        chosen = self.chosen[direction]
-        q_tiles = len(self.layout.queries[0].positions) // chosen.q_tokens
-        kv_tiles = len(self.layout.keys.positions) // chosen.kv_tokens
-        records, tiles, start = [], [], 0
-        for number in range(len(self.layout.lists)):
-            row, column, residual = self.layout.visits(number, chosen.q_tokens, chosen.kv_tokens)
-            owner, other = (column, row) if direction == "dk_dv" else (row, column)
-            owners = kv_tiles if direction == "dk_dv" else q_tiles
-            order = np.argsort(owner * 2 + residual, kind="stable")
-            tiles.append((other + (residual << RESIDUAL_SHIFT))[order])
-            count = np.bincount(owner, minlength=owners)
-            full = np.bincount(owner[residual == 0], minlength=owners)
-            first = start + np.cumsum(count) - count
-            records.append(np.stack([first, first + full, first + count], axis=1))
-            start += len(row)
-        return {
-            "records": torch.from_numpy(np.stack(records).astype(np.int32)),
-            "tiles": torch.from_numpy(np.concatenate([*tiles, [0]]).astype(np.int32)),
-        }
-
-
-def _rows(tensor: Tensor, rows: Tensor) -> Tensor:
-    """Rows [lists, rows, ..] of a tensor [lists, tokens, ..]; 0 for row -1."""
-    lists = torch.arange(len(tensor), device=tensor.device).unsqueeze(1)
-    found = tensor[lists, rows.clamp(min=0)]
-    missing = (rows < 0).view(*rows.shape, *[1] * (found.ndim - 2))
-    return found.masked_fill(missing, 0)
+    def _visits(self, direction: Direction) -> dict[str, Tensor]:
+        chosen, by_key = self.chosen[direction], direction == "dk_dv"
+        lists = torch.as_tensor(self.plan.indices, device=self.device).flatten(0, 1).long()
+        tiles = chosen.q_tokens, chosen.kv_tokens
+        found = visits(self.ir, self.plan, lists, self.queries, self.keys, *tiles)
+        q_tiles, kv_tiles = -(-self.shape.rows // tiles[0]), -(-self.shape.keys // tiles[1])
+        return listed(found, q_tiles, by_key, kv_tiles if by_key else q_tiles)
 
 
 def configurations(
@@ -242,29 +273,32 @@ def configurations(
 
 @lru_cache(KEPT)
 def loaded(
-    ir: BoundIR, direction: Direction, chosen: Configuration, rows: int, keys: int,
+    ir: BoundIR, direction: Direction, chosen: Configuration, shape: Shape,
     head_dim: int, value_dim: int, element: str,
 ) -> LoadedKernel:  # fmt: skip
-    """A kernel over so many rows of queries and keys. Its text is the same for all of them."""
-    printed, schedule = printed_kernel(ir, direction, chosen, rows, keys, head_dim, value_dim, element)
-    return LoadedKernel(printed, schedule)
+    """A kernel over so many rows. Its text is the same for all numbers of them."""
+    return LoadedKernel(*printed_kernel(ir, direction, chosen, shape, head_dim, value_dim, element))
 
 
 def printed_kernel(
-    ir: BoundIR, direction: Direction, chosen: Configuration, rows: int, keys: int,
+    ir: BoundIR, direction: Direction, chosen: Configuration, shape: Shape,
     head_dim: int, value_dim: int, element: str,
 ) -> tuple[PrintedKernel, Schedule]:  # fmt: skip
     """The kernel of the placed pattern, which is told at each call which tiles are visited."""
-    at = replace(placed(ir, rows, keys), heads=1, kv_heads=1)
+    at = replace(placed(ir, shape.rows, shape.keys), heads=shape.heads, kv_heads=1)
     sizes = (chosen.q_tokens,), (chosen.kv_tokens,)
-    queries, keys_ = (
+    queries, keys = (
         Tiling(space, (SegmentTiling(space.segments[0], (AxisTiling(space.size, *size),)),))
         for space, size in zip((at.query_space, at.key_space), sizes, strict=True)
     )
     first = np.zeros(1, dtype=np.int64)
-    maps = (block_map(first, first, first + 1, first + 1, queries.tiles, keys_.tiles),)  # some PARTIAL tile
+    maps = (block_map(first, first, first + 1, first + 1, queries.tiles, keys.tiles),)  # some PARTIAL tile
     schedule = Schedule(
-        at, queries, keys_, maps, np.zeros(1, dtype=np.int64), (at.regions[0].visible,), ((0, 0),),
+        at, queries, keys, maps, np.zeros(shape.heads, dtype=np.int64), (at.regions[0].visible,), ((0, 0),),
         *sizes, (1,), (1,),
     )  # fmt: skip
-    return print_kernel(program_of(at, direction), schedule, head_dim, value_dim, element, chosen), schedule
+    program = program_of(at, direction)
+    if shape.by_query and program.owner == "q":
+        program = slotted(program)
+    places = {side: PLACES[side] for side in shape.placed}
+    return print_kernel(program, schedule, head_dim, value_dim, element, chosen, places), schedule

@@ -59,7 +59,8 @@ class Refinement:
     def _refined(self, inputs: Mapping[str, Tensor], ranges: dict[InputAt, Value]) -> Tensor:
         """The residual of every listed tile, int64 [batch or 1, listed tiles]; 0 for FULL, -1 for EMPTY."""
 
-        def leaf(node: InputAt) -> Value:
+        def leaf(node: InputAt | Position) -> Value:
+            assert isinstance(node, InputAt), "factors with coordinates are left out"
             if node not in ranges:
                 ranges[node] = self._range(inputs[node.name], node.side)
             return ranges[node]
