@@ -17,7 +17,7 @@ def some_keys(holds: Tensor, count: int) -> slice:
     """
     if holds.shape[3] != count:
         return slice(0, count)
-    found = holds.flatten(0, 2).any(0).nonzero()
+    found = holds.flatten(0, 2).view(torch.uint8).amax(0).nonzero()  # many times as fast as any(0)
     first, last = (int(found[0]), int(found[-1])) if len(found) else (0, 0)
     return slice(first, min(last + 1, count))
 

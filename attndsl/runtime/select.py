@@ -12,14 +12,15 @@ from torch import Tensor
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Const, Expr
 from attndsl.ir.plan import Plan
-from attndsl.ir.route import Dot, Route
+from attndsl.ir.route import Route
 from attndsl.passes.route_grains import grains
 from attndsl.runtime.plan_units import plan_of
-from attndsl.runtime.route_places import of_keys, with_heads
+from attndsl.runtime.route_places import with_heads
 from attndsl.runtime.route_scores import RouteScores
 from attndsl.runtime.select_conditions import Conditions, conditions
 from attndsl.runtime.select_lists import Lists, joined, lists_of, top_lists, widened
-from attndsl.runtime.select_rules import first_of_all, is_few, kept
+from attndsl.runtime.select_rules import first_of_all, kept
+from attndsl.runtime.select_top import has_kernel, top_rows
 
 CHUNK = 2**20
 """The most scores that one chunk of rows may have, where rows do not compete."""
@@ -60,29 +61,34 @@ def _chosen(scores: RouteScores, route: Route, rows: slice, keys: int) -> Lists:
     columns = found.competing(keys)
     value = torch.as_tensor(scores.on_rows(route.score, rows, keys=columns), device=scores.device)
     shape = _shape([value, *found.given], rows, columns)
-    value = _taking_part(
-        _spread_out(value.to(scores.dtype), shape), found, columns, isinstance(route.score, Dot)
-    )
+    value = _spread_out(value.to(scores.dtype), shape)
+    count = _few(scores, route, found, keys)
+    if count is not None and has_kernel(value):
+        classes, always = found.classes(columns, shape[1]), found.always_lists(shape[2], keys)
+        return top_rows(value, classes, always, found.place, columns.start, count)
+    value = _taking_part(value, found, columns)
     preferred = None if found.prefer is None else _spread_out(found.on_rows(found.prefer, columns), shape)
-    if route.rule.name == "top" and route.per == ("query",):
-        count = _argument(scores, route.rule.arguments[0], 3)
-        if is_few(found.preferred(keys), count):
-            always = found.always_listed(shape[2], keys)
-            return top_lists(first_of_all(value, preferred), count, always, columns, keys)
+    if count is not None:
+        always = found.always_lists(shape[2], keys)
+        always = None if always is None else found.on_rows(always).expand(-1, -1, shape[2], -1)
+        return top_lists(first_of_all(value, preferred), count, always, columns, keys)
     chosen = widened(_select(scores, route, value, preferred), columns, keys)
     return lists_of(chosen if found.always is None else chosen | found.on_rows(found.always))
 
 
-def _taking_part(value: Tensor, found: Conditions, columns: slice, finite: bool) -> Tensor:
+def _few(scores: RouteScores, route: Route, found: Conditions, keys: int) -> int | None:
+    """How many of each row are kept, where that is one number for all and no fewer than come first."""
+    if route.rule.name != "top" or route.per != ("query",):
+        return None
+    count = _argument(scores, route.rule.arguments[0], 3)
+    return max(count, 0) if isinstance(count, int) and found.most_first(keys) <= count else None
+
+
+def _taking_part(value: Tensor, found: Conditions, columns: slice) -> Tensor:
     """The scores of some columns, -inf where an entry takes no part in the selection."""
     if found.excluded is None:
         return value
-    excluded = of_keys(found.excluded, columns)
-    if not finite:
-        return value.masked_fill(found.on_rows(excluded), -torch.inf)
-    # several times as fast as filling, and equal for all scores but infinite ones
-    hidden = torch.zeros(excluded.shape, dtype=value.dtype, device=value.device)
-    return value + found.on_rows(hidden.masked_fill_(excluded, -torch.inf))
+    return value.masked_fill(found.on_rows(found.excluded, columns), -torch.inf)
 
 
 def _shape(parts: list[Tensor], rows: slice, columns: slice) -> tuple[int, int, int, int]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from attndsl.ir.expr import FALSE, TRUE, Expr
 from attndsl.ir.route import BlockIndex, Route
 from attndsl.passes.route_grains import TOKEN, Grain, grains
-from attndsl.runtime.route_places import ALL, Units, aligned, of_keys
+from attndsl.runtime.route_places import ALL, Units, aligned, of_keys, with_heads
 from attndsl.runtime.route_scores import RouteScores
 from attndsl.runtime.route_softmax import some_keys
 from attndsl.runtime.select_lists import lists_of
@@ -54,21 +54,42 @@ class Conditions:
         return excluded
 
     def competing(self, keys: int) -> slice:
-        """The keys, of so many, between the first and the last that compete in some row; at least one."""
+        """The keys, of so many, from the first to the last that compete in some row; at least one."""
         return slice(0, keys) if self.excluded is None else some_keys(~self.excluded, keys)
 
-    def preferred(self, keys: int) -> Tensor | None:
-        """What comes first, by row or block, for so many keys."""
-        return None if self.prefer is None else self.prefer.expand(*self.prefer.shape[:3], keys)
+    @cached_property
+    def first(self) -> Tensor | None:
+        """What comes first of what competes, by row or block."""
+        if self.prefer is None or self.excluded is None:
+            return self.prefer
+        prefer, excluded = aligned([self.prefer, self.excluded])
+        first: Tensor = prefer & ~excluded
+        return first
 
-    def always_listed(self, rows: int, keys: int) -> Tensor | None:
-        """What is always kept as lists of keys, [batch or 1, heads or 1, rows, most], padded with -1."""
+    def most_first(self, keys: int) -> int:
+        """How many of so many keys come first in a row, at most."""
+        if self.first is None:
+            return 0
+        return int(self.first.expand(*self.first.shape[:3], keys).sum(-1).max())
+
+    def classes(self, keys: slice, heads: int) -> Tensor | None:
+        """Of some keys, uint8 [batch or 1, heads, rows or blocks or 1, keys]: 0 for those that compete.
+
+        1 for those that do not, 2 for those that come first. None if all are alike.
+        """
+        excluded, first = (
+            None if each is None else with_heads(of_keys(each, keys), heads).view(torch.uint8)
+            for each in (self.excluded, self.first)
+        )
+        found = excluded if first is None else first * 2 if excluded is None else excluded + first * 2
+        return None if found is None else found.expand(*found.shape[:3], keys.stop - keys.start)
+
+    def always_lists(self, rows: int, keys: int) -> Tensor | None:
+        """Lists of the keys that are always kept, [batch or 1, heads or 1, rows or blocks, most]."""
         if self.always is None:
             return None
         own_rows = self.always.shape[2] if self.place is not None else rows
-        lists, _ = lists_of(self.always.expand(*self.always.shape[:2], own_rows, keys))
-        lists = self.on_rows(lists)
-        return lists.expand(*lists.shape[:2], rows, lists.shape[3])
+        return lists_of(self.always.expand(*self.always.shape[:2], own_rows, keys))[0]
 
 
 def conditions(scores: RouteScores, route: Route, rows: Units) -> Conditions:

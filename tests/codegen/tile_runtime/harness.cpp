@@ -1,5 +1,6 @@
 // Gives Python access to the tile runtime: tensors come as addresses and strides, tiles go back as dense arrays.
 #include "tile_runtime.h"
+#include "runtime_top.h"
 
 using namespace attn;
 
@@ -53,6 +54,14 @@ void spans_of(int32_t* target, const int32_t* mask) {
     std::memcpy(visible.data, mask, sizeof visible.data);
     find_spans<float>(visible);
     std::memcpy(target, &visible.spans, sizeof visible.spans);
+}
+
+// The lists [rows][count] and their lengths of the largest of scores [rows][columns].
+void top_of(int32_t* indices, int32_t* counts, const float* scores, const uint8_t* classes, int64_t rows,
+            int64_t columns, int64_t count) {
+    const Rows apart{0, 0, columns};
+    top({scores, classes, nullptr, nullptr, indices, counts, apart, apart, apart, 1, 1, rows, columns, 0, count, 0, count,
+         1});
 }
 
 // The addresses of two blocks of a workspace of the given size.
