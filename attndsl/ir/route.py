@@ -131,6 +131,11 @@ whose sum does not exceed that. `spread(p, least)`: nucleus of scores moved and 
 `halves(n)`: a search by halves of n groups, judged by their first entries; see `runtime/select_halves.py`.
 """
 
+COUNTING = ("top", "ranks", "halves")
+"""Rules whose numbers all count entries; of the others the second one does."""
+OF_PARTS = ("ratio", "drop", "nucleus", "within", "spread")
+"""Rules that keep or drop a part of all."""
+
 Pooling = Literal["query", "head", "all"]
 """Which entries compete: those of a row of the map, of all rows of a head, or all of them."""
 

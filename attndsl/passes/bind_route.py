@@ -13,7 +13,7 @@ from attndsl.ir.blocks import Blocks
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import TRUE, Apply, Const, Expr, HeadDim, Side
 from attndsl.ir.intervals import UNKNOWN_NUMBER, UNKNOWN_TRUTH, Value
-from attndsl.ir.route import BlockIndex, Pool, Route, RouteNode, Rule
+from attndsl.ir.route import OF_PARTS, BlockIndex, Pool, Route, RouteNode, Rule
 from attndsl.ir.units import count_of_units, unit_of_token
 from attndsl.passes.bind_blocks import bind_blocks
 from attndsl.passes.bind_expr import Numbers, bind_expr
@@ -67,11 +67,17 @@ def _rule(route: Route, numbers: Numbers) -> Rule:
     rule = next(holding, route.rules[-1][1])
     arguments = tuple(bind_expr(each, numbers) for each in rule.arguments)
     for given, bound in zip(rule.arguments, arguments, strict=True):
-        if isinstance(bound, Const) and bound.value < 0:
+        is_score = rule.name == "threshold" and given is rule.arguments[0]
+        if isinstance(bound, Const) and bound.value < 0 and not is_score:
             raise AttnBindError(
                 "A0440", f"`{rule.name}` cannot keep {bound.value} of anything",
                 span=numbers.spans.get(given), help="choose numbers that make it 0 or more",
             )  # fmt: skip
+    if rule.name in OF_PARTS and isinstance(arguments[0], Const) and arguments[0].value > 1:
+        raise AttnBindError(
+            "A0440", f"`{rule.name}` takes a part of all, and this is {arguments[0].value}",
+            span=numbers.spans.get(rule.arguments[0]), help="choose a number from 0 to 1",
+        )  # fmt: skip
     return Rule(rule.name, arguments)
 
 

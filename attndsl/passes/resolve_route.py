@@ -10,7 +10,7 @@ from attndsl.diagnostics import AttnNameError, AttnTypeError
 from attndsl.ir.blocks import Blocks
 from attndsl.ir.derived import Derived
 from attndsl.ir.expr import FALSE, TRUE, Expr, Head, Side
-from attndsl.ir.route import RULES, OverHeads, Pooling, Route, Rule
+from attndsl.ir.route import COUNTING, RULES, OverHeads, Pooling, Route, Rule
 from attndsl.passes import types
 from attndsl.passes.resolve_expr import Resolver
 from attndsl.passes.route_expr import RouteResolver
@@ -59,7 +59,9 @@ def _route(clause: ast.Route, resolver: RouteResolver, scope: Scope) -> Route:
     place = score_step.value.span
     score = types.scalar(resolver.expr(score_step.value, scope), "`score`", place)
     among, prefer, always = (_condition(clause, word, resolver, scope) for word in CONDITIONS)
-    queries, keys = _units([score, among, prefer, always], select, resolver, place)
+    steps = (_only(clause, word) for word in CONDITIONS)
+    places = [place, *(None if step is None else step.value.span for step in steps)]
+    queries, keys = _units([score, among, prefer, always], places, select, resolver)
     per, choice = _per(select, queries, resolver)
     rules = _rules(select.value, resolver, scope)
     _check_heads(score, rules, select.value.span)
@@ -96,16 +98,17 @@ def _condition(clause: ast.Route, word: str, resolver: RouteResolver, scope: Sco
 
 
 def _units(
-    roots: Sequence[Expr], select: ast.RouteStep, resolver: RouteResolver, place: Span | None
+    roots: Sequence[Expr], places: Sequence[Span | None], select: ast.RouteStep, resolver: RouteResolver
 ) -> tuple[str, str]:
     """What the rows and columns of the map stand for."""
+    place = places[0]
     found = [grains(root, resolver.spans.get)[root] for root in roots]
     if found[0].vector or roots[0].type == "bool":
         raise AttnTypeError(
             "A0362", f"a score is a number, this is a {'vector' if found[0].vector else 'truth value'}",
             span=place, help="compare vectors by their product, `mean(k in b) . q`",
         )  # fmt: skip
-    query, key = _side("q", found, roots, place), _side("k", found, roots, place)
+    query, key = (_side(side, found, roots, places) for side in ("q", "k"))
     if key is None:
         raise AttnTypeError(
             "A0366", "this score is the same for all keys", span=place,
@@ -116,19 +119,29 @@ def _units(
     return query, key
 
 
-def _side(side: Side, found: Sequence[Grain], roots: Sequence[Expr], place: Span | None) -> str | None:
+def _side(
+    side: Side, found: Sequence[Grain], roots: Sequence[Expr], places: Sequence[Span | None]
+) -> str | None:
     """What one side has one score of; None where the route does not speak of it."""
-    names = sorted({name for each in found if (name := each.of(side)) is not None})
-    if len(names) > 1:
-        first, second = (f"blocks `{name}`" if name else "tokens" for name in names[:2])
-        raise AttnTypeError(
-            "A0361",
-            f"{'queries' if side == 'q' else 'keys'} are {first} in one phrase and {second} in another",
-            span=place, help="pool all of them by the same blocks, and speak of blocks as `k.b`",
-        )  # fmt: skip
-    if names:
-        return names[0]
+    first = None
+    for name, place in zip((each.of(side) for each in found), places, strict=True):
+        if None not in (first, name) and name != first:
+            raise _of_two_units(side, first or "", name or "", place)
+        first = name if first is None else first
+    if first is not None:
+        return first
     return next((name for root in roots if (name := blocks_numbered(root, side)) is not None), None)
+
+
+def _of_two_units(side: Side, first: str, other: str, place: Span | None) -> AttnTypeError:
+    """The error for a phrase whose rows or columns are not those of an earlier one."""
+    of_first, of_other = (f"blocks `{each}`" if each else "tokens" for each in (first, other))
+    return AttnTypeError(
+        "A0361", f"{'queries' if side == 'q' else 'keys'} are {of_other} here, and {of_first} above",
+        span=place,
+        help=f"speak of blocks, as in `k.{first} <= q.{first}`, and say in `attend` what tokens may see"
+        if first else f"score blocks, as in `mean(k in {other})`, or speak of tokens",
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- select
@@ -165,7 +178,14 @@ def _rule(node: ast.Call, resolver: RouteResolver, scope: Scope) -> Rule:
             "A0314", f"`{name}` takes {count} positional arguments", span=node.span,
             note=f"{len(given)} given here", help=f"call it as `{name}({', '.join('xy'[:least])})`",
         )  # fmt: skip
-    return Rule(name, tuple(_argument(name, each.value, resolver, scope) for each in given))
+    arguments = tuple(_argument(name, each.value, resolver, scope) for each in given)
+    for value, argument in list(zip(arguments, given, strict=True))[0 if name in COUNTING else 1 :]:
+        if value.type == "real":
+            raise AttnTypeError(
+                "A0367", f"`{name}` counts entries here, and this is a real number", span=argument.value.span,
+                help="write an integer" + ", or `ratio(x)` for a part of all" * (name in COUNTING),
+            )  # fmt: skip
+    return Rule(name, arguments)
 
 
 def _check_halves(

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from attndsl.diagnostics import AttnTypeError
+from attndsl.diagnostics import AttnNameError, AttnTypeError
 from attndsl.ir.blocks import Blocks
 from attndsl.ir.expr import TRUE, Apply, Expr, HeadDim, Side
+from attndsl.ir.pattern import Input
 from attndsl.ir.route import (
     POOLS,
     BlockIndex,
@@ -26,7 +27,7 @@ from attndsl.ir.route import (
 from attndsl.passes import types
 from attndsl.passes.resolve_expr import Resolver
 from attndsl.passes.route_group import group_pool, product, top_alike
-from attndsl.passes.scope import Scope, Value, unknown_name
+from attndsl.passes.scope import BUILTIN_FUNCTIONS, Scope, Value, unknown_name
 from attndsl.syntax import ast
 
 GROUPS = ("heads", "kv_head")
@@ -50,6 +51,11 @@ class RouteResolver(Resolver):
 
     def _name(self, node: ast.Name, scope: Scope) -> Value:
         if node.name not in scope.values and node.name not in scope.lets:
+            if node.name in self.blocks:
+                raise AttnNameError(
+                    "A0202", f"`{node.name}` has a number at a query or key only", span=node.span,
+                    help=f"write `q.{node.name}` or `k.{node.name}`",
+                )  # fmt: skip
             match node.name:
                 case "q" | "k" | "v":
                     return Vectors(node.name)
@@ -78,6 +84,16 @@ class RouteResolver(Resolver):
             raise unknown_name("way of pooling", node.function, POOLING, node.span, "A0242")
         if node.function in POOLING and len(arguments) == 1:
             return self._pooled(node.function, arguments[0], scope)
+        if node.function in POOLING and node.function not in BUILTIN_FUNCTIONS:
+            raise AttnTypeError(
+                "A0372", f"`{node.function}` takes one value, and what it is pooled over", span=node.span,
+                help=f"write `{node.function}(k in b)`",
+            )  # fmt: skip
+        if node.function == "dot" and not all(_is_input(each, self.inputs) for each in arguments):
+            raise AttnTypeError(
+                "A0327", "`dot` takes an input of the queries and one of the keys", span=node.span,
+                help="write products of other vectors as `q . mean(k in b)`",
+            )  # fmt: skip
         if node.function == "top" and of_groups:
             return self._top(node, arguments, scope)
         if node.function == "softmax" and len(arguments) in (1, 2):
@@ -150,6 +166,10 @@ class RouteResolver(Resolver):
                 help="write `1 if condition else 0` to count with a condition",
             )  # fmt: skip
         return value
+
+
+def _is_input(node: ast.Expr, inputs: Mapping[str, Input]) -> bool:
+    return isinstance(node, ast.Name) and node.name in inputs
 
 
 def _is_membership(node: ast.Expr) -> bool:

@@ -100,11 +100,15 @@ def _of_numbers(node: Expr, operands: list[Grain], place: Place) -> Grain:
     grain, vector = _both(node, operands, place), any(each.vector for each in operands)
     if not vector:
         return grain
-    of_one_side = grain.query is None or grain.key is None
-    if not (isinstance(node, Apply) and node.op in _OF_VECTORS and of_one_side):
+    if not (isinstance(node, Apply) and node.op in _OF_VECTORS):
         raise AttnTypeError(
             "A0362", "this needs numbers, and a vector has many", span=place(node),
             help="compare vectors by their product, `mean(k in b) . q`",
+        )  # fmt: skip
+    if grain.query is not None and grain.key is not None:
+        raise AttnTypeError(
+            "A0362", "this is a vector for each pair of a query and a key", span=place(node),
+            help="make vectors of queries and vectors of keys, and multiply them: `q . mean(k in b)`",
         )  # fmt: skip
     return Grain(grain.query, grain.key, vector)
 

@@ -31,6 +31,8 @@ def unknown_character(character: str) -> tuple[str, str]:
     """Message and help for a character that stands where no token can begin."""
     if character in _MEANT:
         return f"`{character}` has no meaning here", f"write `{_MEANT[character]}`"
+    if character == "@":
+        return "`@` has no meaning here", "write products of vectors, in routes, as `q . k`"
     if character.isspace():
         return f"this blank is a {_name(character)}", "write an ordinary blank"
     if character.isalpha():

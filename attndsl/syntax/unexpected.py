@@ -20,6 +20,7 @@ _CLAUSES = [
     "space", "let", "require", "input", "attend", "score", "scale", "feature", "weight", "gate", "decay",
     "normalize",
 ]  # fmt: skip
+_PHRASES = ["among", "select", "prefer", "always"]
 _LINES = {
     "CLAUSE": ("a clause", [*_CLAUSES, "query", "key", "value", "blocks", "route", "branch", "combine"]),
     "STATEMENT": ("a line of a function", ["let", "require", "return"]),
@@ -58,6 +59,11 @@ def _unknown_character(failure: Failure) -> AttnSyntaxError:
 def _unknown_word(failure: Failure, kind: str) -> AttnSyntaxError:
     """A line begins with a word that begins no line here."""
     what, words = _LINES[kind]
+    if kind == "CLAUSE" and failure.found in _PHRASES:
+        return AttnSyntaxError(
+            "A0153", f"`{failure.found}` is a phrase of a route, and no clause", span=failure.span,
+            help="indent it below the line that begins with `route`",
+        )  # fmt: skip
     close = get_close_matches(failure.found, words, n=1)
     known = ", ".join(f"`{word}`" for word in words[:-1]) + f" or `{words[-1]}`"
     return AttnSyntaxError(

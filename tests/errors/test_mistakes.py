@@ -102,6 +102,9 @@ NUMBERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dot_not_beside_s": (DOT.format("2.0 * dot(bq, bk)"), {"shape": 8, "heads": 2}),
     "dot_over_query_heads": (DOT.format("s + dot(bq, bk)"), {"shape": 8, "heads": 4, "kv_heads": 2}),
     "route_keeps_less_than_nothing": (ROUTE, {"shape": 16, "inner": 2, "outer": 4, "count": -1}),
+    "route_keeps_more_than_all": (
+        ROUTE.replace("top(count)", "nucleus(count)"), {"shape": 16, "inner": 2, "outer": 4, "count": 90}
+    ),
     "route_blocks_across_blocks": (ROUTE, {"shape": 16, "inner": 3, "outer": 4, "count": 2}),
     "quantifier_over_segments_of_two_ranks": (TEXT_QUANTIFIER, {"shape": (2, 2), "text": 3}),
 }
