@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from attndsl.codegen.triton import PrintedKernel
     from attndsl.codegen.triton_configuration import Direction
     from attndsl.codegen.triton_targets import Target
-    from attndsl.ir.plan import Plan
     from attndsl.pipeline import Bound
 
 KERNELS = ("forward", "dq", "dk_dv")
@@ -87,51 +86,29 @@ def _torch_gathers(ir: BoundIR) -> AttnBackendError:
 
 def _on_gpu(ir: BoundIR, units: tuple[int, int], request: Request) -> str:
     """A stage of a Triton kernel."""
-    import torch
-
     from attndsl.cli.compile_triton import gpu_assembly, target_of
     from attndsl.codegen.listing import print_program
     from attndsl.runtime.routed import SMALLEST_UNIT
     from attndsl.runtime.routed_layout import has_placed
-    from attndsl.runtime.routed_triton import configurations, printed_kernel, rows_of, shape_of
+    from attndsl.runtime.routed_triton_kernels import kernels_of_route
     from attndsl.runtime.triton_problem import MOST_CHANNELS, TYPES
+    from attndsl.simulate.route_numbers import list_heads
 
-    pairs = pairs_only(ir)
-    if units[1] < SMALLEST_UNIT or not has_placed(pairs):
+    if units[1] < SMALLEST_UNIT or not has_placed(pairs_only(ir)):
         raise _torch_gathers(ir)
     if request.dtype not in TYPES or request.head_dim > MOST_CHANNELS:
         raise AttnBackendError(
             "A0711", f"kernels of plans compute {', '.join(TYPES)} with at most {MOST_CHANNELS} channels",
             help="use --dtype fp32, bf16 or fp16, and fewer channels",
         )  # fmt: skip
-    target, dim = target_of(request.target), request.head_dim
-    plan = _any_plan(ir)
-    chosen = configurations(target, plan, dim, dim, request.dtype)
-    shape = shape_of(pairs, plan, *rows_of(plan, chosen, torch.device("meta")))
-    printed = {
-        kernel: printed_kernel(pairs, kernel, each, shape, dim, dim, request.dtype)[0]
-        for kernel, each in chosen.items()
-    }
+    target = target_of(request.target)
+    printed = kernels_of_route(ir, target, list_heads(ir), request.head_dim, request.dtype)
     if request.emit == "resources":
         return _resources(printed, target)
     kernel = printed[request.kernel]
     if request.emit == "tile-ir":
         return print_program(kernel.program)
     return gpu_assembly(kernel, target) if request.emit == "asm" else kernel.source
-
-
-def _any_plan(ir: BoundIR) -> Plan:
-    """A plan of the pattern without data: where its kernels are compiled for others."""
-    import torch
-
-    from attndsl.ir.plan import Plan, unit_count
-    from attndsl.simulate.route_numbers import list_heads
-
-    queries, keys = ir.query_space.size, ir.key_space.size
-    (q_units, q_block), (kv_units, kv_block) = route_table(ir, "q"), route_table(ir, "k")
-    rows = unit_count(queries, q_block, q_units)
-    lists = torch.empty(1, list_heads(ir), rows, 1, dtype=torch.int32, device="meta")
-    return Plan(queries, keys, q_block, kv_block, lists, lists[..., 0], q_units, kv_units)
 
 
 def _resources(printed: Mapping[Direction, PrintedKernel], target: Target) -> str:

@@ -10,79 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from functools import lru_cache
 from math import lcm
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from attndsl.codegen.programs import program_of
-from attndsl.codegen.slotted import slotted
-from attndsl.codegen.tile_ir import Side
-from attndsl.codegen.triton import PrintedKernel, print_kernel
-from attndsl.codegen.triton_configuration import Configuration, Direction, defaults
-from attndsl.codegen.triton_targets import Target
-from attndsl.codegen.triton_tokens import power_of_two
+from attndsl.codegen.triton_configuration import Direction
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.plan import Plan
-from attndsl.passes.placed import input_names, placed
+from attndsl.passes.placed import input_names
 from attndsl.runtime.kernels import Inputs, Saved, Wanted
 from attndsl.runtime.routed_cpu import delta_of
-from attndsl.runtime.routed_layout import Rows, gathered, in_units
+from attndsl.runtime.routed_triton_kernels import PLACES, configurations, loaded, rows_of, shape_of
 from attndsl.runtime.routed_visits import listed, visits
 from attndsl.runtime.triton_device import cache_bytes, current_target
 from attndsl.runtime.triton_kernels import CACHE_SHARE, with_positive_scale
-from attndsl.runtime.triton_launch import LoadedKernel
-from attndsl.schedule.block_map import block_map
-from attndsl.schedule.schedule import Schedule
-from attndsl.schedule.tiling import AxisTiling, SegmentTiling, Tiling
 
-DIRECTIONS: tuple[Direction, ...] = ("forward", "dq", "dk_dv")
-KEPT = 64
-SMALLEST_TILE = 16
 MOST_BYTES = 2**30
 """Of what is computed of queries in their rows, and kept until it is joined."""
-
-PLACES: dict[Side, str] = {"q": "query_position", "kv": "key_position"}
-"""The inputs that tell kernels which token stands in each row."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What the kernels of a plan are compiled for.
-
-    heads: that share a list. rows, keys: how many kernels know of. placed: the sides whose tokens may be
-    anywhere. by_query: whether a query stands in several rows.
-    """
-
-    heads: int
-    rows: int
-    keys: int
-    placed: frozenset[Side]
-    by_query: bool
-
-
-def rows_of(plan: Plan, chosen: Mapping[Direction, Configuration], device: torch.device) -> tuple[Rows, Rows]:
-    """The rows of queries and of keys, for kernels of all directions."""
-    q_filled, kv_filled = (
-        max(getattr(each, name) for each in chosen.values()) for name in ("q_tokens", "kv_tokens")
-    )
-    keys = in_units(plan.keys, plan.kv_block, plan.kv_units, kv_filled, device)
-    if plan.q_block < SMALLEST_TILE:
-        return gathered(plan, q_filled, device), keys
-    return in_units(plan.queries, plan.q_block, plan.q_units, q_filled, device), keys
-
-
-def shape_of(ir: BoundIR, plan: Plan, queries: Rows, keys: Rows) -> Shape:
-    """What the kernels of a plan are compiled for."""
-    heads = ir.heads // lcm(plan.heads, ir.kv_heads)
-    sides: tuple[tuple[Side, Rows, int], ...] = ("q", queries, plan.queries), ("kv", keys, plan.keys)
-    rows, of_keys = (tokens if each.natural else each.count for _, each, tokens in sides)
-    somewhere = frozenset(side for side, each, _ in sides if not each.natural)
-    return Shape(heads, rows, of_keys, somewhere, queries.places is not None)
 
 
 class TritonPlanKernels:
@@ -253,52 +199,3 @@ class TritonPlanKernels:
         found = visits(self.ir, self.plan, lists, self.queries, self.keys, *tiles)
         q_tiles, kv_tiles = -(-self.shape.rows // tiles[0]), -(-self.shape.keys // tiles[1])
         return listed(found, q_tiles, by_key, kv_tiles if by_key else q_tiles)
-
-
-def configurations(
-    target: Target, plan: Plan, head_dim: int, value_dim: int, element: str
-) -> dict[Direction, Configuration]:
-    """How the kernels of a plan are built: as usual, but no tile is larger than a unit of keys or queries."""
-    found: dict[Direction, Configuration] = {}
-    for direction in DIRECTIONS:
-        usual = defaults(target, direction, head_dim, value_dim, element)[-1]
-        by_query = plan.q_block < SMALLEST_TILE
-        q_most = usual.q_tokens if by_query else max(SMALLEST_TILE, power_of_two(plan.q_block))
-        kv_most = max(SMALLEST_TILE, power_of_two(plan.kv_block))
-        found[direction] = replace(
-            usual, q_tokens=min(usual.q_tokens, q_most), kv_tokens=min(usual.kv_tokens, kv_most)
-        )
-    return found
-
-
-@lru_cache(KEPT)
-def loaded(
-    ir: BoundIR, direction: Direction, chosen: Configuration, shape: Shape,
-    head_dim: int, value_dim: int, element: str,
-) -> LoadedKernel:  # fmt: skip
-    """A kernel over so many rows. Its text is the same for all numbers of them."""
-    return LoadedKernel(*printed_kernel(ir, direction, chosen, shape, head_dim, value_dim, element))
-
-
-def printed_kernel(
-    ir: BoundIR, direction: Direction, chosen: Configuration, shape: Shape,
-    head_dim: int, value_dim: int, element: str,
-) -> tuple[PrintedKernel, Schedule]:  # fmt: skip
-    """The kernel of the placed pattern, which is told at each call which tiles are visited."""
-    at = replace(placed(ir, shape.rows, shape.keys), heads=shape.heads, kv_heads=1)
-    sizes = (chosen.q_tokens,), (chosen.kv_tokens,)
-    queries, keys = (
-        Tiling(space, (SegmentTiling(space.segments[0], (AxisTiling(space.size, *size),)),))
-        for space, size in zip((at.query_space, at.key_space), sizes, strict=True)
-    )
-    first = np.zeros(1, dtype=np.int64)
-    maps = (block_map(first, first, first + 1, first + 1, queries.tiles, keys.tiles),)  # some PARTIAL tile
-    schedule = Schedule(
-        at, queries, keys, maps, np.zeros(shape.heads, dtype=np.int64), (at.regions[0].visible,), ((0, 0),),
-        *sizes, (1,), (1,),
-    )  # fmt: skip
-    program = program_of(at, direction)
-    if shape.by_query and program.owner == "q":
-        program = slotted(program)
-    places = {side: PLACES[side] for side in shape.placed}
-    return print_kernel(program, schedule, head_dim, value_dim, element, chosen, places), schedule

@@ -13,7 +13,7 @@ from attndsl.codegen.triton_targets import TARGETS
 from attndsl.ir.bound import BoundIR, pairs_only
 from attndsl.ir.plan import Plan
 from attndsl.runtime.routed import regime_of
-from attndsl.runtime.routed_triton import configurations, printed_kernel, rows_of, shape_of
+from attndsl.runtime.routed_triton_kernels import kernels_of_route
 from attndsl.runtime.triton_resources import matrix_instruction
 from attndsl.runtime.triton_target import cross_compile, resources_of
 from tests.runtime.attention_cases import tensors
@@ -130,11 +130,8 @@ def test_the_host_never_waits_for_the_device(
 @pytest.mark.parametrize("direction", ["forward", "dk_dv"])
 def test_kernels_compile_for_a_gpu(direction: Any) -> None:
     """Queries are gathered by the key units that they attend to."""
-    ir = attndsl.pattern("causal").bind(shape=1024).ir
-    plan = plan_without_data(ir, (1, 256), 1, 2)
-    chosen = configurations(TARGETS["sm90"], plan, 64, 64, "bfloat16")
-    shape = shape_of(ir, plan, *rows_of(plan, chosen, torch.device("meta")))
-    kernel, _ = printed_kernel(ir, direction, chosen[direction], shape, 64, 64, "bfloat16")
+    ir = attndsl.pattern("moba").bind(shape=1024, block=256).ir
+    kernel = kernels_of_route(ir, TARGETS["sm90"], 1, 64, "bfloat16")[direction]
     compiled = cross_compile(kernel, TARGETS["sm90"])
     assert matrix_instruction(compiled) == "wgmma"
     assert resources_of(compiled, TARGETS["sm90"]).spills == 0
