@@ -8,7 +8,7 @@ from typing import Any
 
 from attndsl.diagnostics import AttnBindError
 from attndsl.ir.bound import BoundIR
-from attndsl.ir.text import pattern_text
+from attndsl.ir.pattern_text import pattern_text
 from attndsl.passes.branch_spaces import refuse_rows
 from attndsl.passes.open_length import LONGEST, depends_on_length, grows, open_length, requires_of_length
 from attndsl.pipeline import Bound, Pattern

@@ -25,7 +25,7 @@ from attndsl.ir.bound import BoundIR, algorithm_of, by_tiles, needs_more, with_h
 from attndsl.ir.evaluate import check_inputs, whole_mask
 from attndsl.ir.expr import Head
 from attndsl.ir.pattern import PatternIR
-from attndsl.ir.text import pattern_text
+from attndsl.ir.pattern_text import pattern_text
 from attndsl.passes.bind import bind
 from attndsl.passes.branch_spaces import refuse_channels, refuse_schedule, union
 from attndsl.runtime.targets import describe, mask_inputs_of, register

@@ -135,7 +135,7 @@ def _syntax_tree(name: str) -> str:
 
 
 def _pattern_ir(name: str) -> str:
-    from attndsl.ir.text import pattern_text
+    from attndsl.ir.pattern_text import pattern_text
     from attndsl.named_pattern import find_pattern
 
     return pattern_text(find_pattern(name).ir)

@@ -1,8 +1,8 @@
-"""Readable text of the IR: expressions in the language's spelling, patterns as listings."""
+"""Readable text of the IR: expressions in the language's spelling, bound patterns as listings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import singledispatch
 
 from attndsl.ir.blocks import Blocks
@@ -36,11 +36,12 @@ from attndsl.ir.expr import (
 )
 from attndsl.ir.factors import LogOfFactor
 from attndsl.ir.ops import COMPARISONS, OPS
-from attndsl.ir.pattern import Decay, Input, Parameter, PatternIR, SegmentShape, Weighting
+from attndsl.ir.pattern import Decay, Input, Weighting
 from attndsl.ir.route import RouteNode
 from attndsl.ir.text_route import route_lines, route_node
 
 AxisNames = Callable[[Position], str]
+Print = Callable[[Expr], str]
 PRECEDENCE = {
     "quantifier": 0, "select": 1, "or": 2, "and": 3, "not": 4, **dict.fromkeys(COMPARISONS, 5),
     "add": 6, "sub": 6, "mul": 7, "div": 7, "floordiv": 7, "mod": 7, "neg": 8, "pow": 9, "atom": 10,
@@ -48,21 +49,29 @@ PRECEDENCE = {
 """Binding strength of each operator; functions are atoms."""
 
 
-def expression(expr: Expr, axis_name: AxisNames | None = None) -> str:
-    """An expression as `.attn` text. axis_name: names a bound coordinate's axis (default: its number)."""
-    return _Printer(axis_name or _numbered).print(expr, 0)
+def expression(
+    expr: Expr, axis_name: AxisNames | None = None, names: Mapping[Expr, str] | None = None
+) -> str:
+    """An expression as `.attn` text. axis_name: names a bound coordinate's axis (default: its number).
+
+    names: texts for nodes that are called otherwise.
+    """
+    return Printer(axis_name or numbered, names or {}).print(expr, 0)
 
 
-def _numbered(position: Position) -> str:
+def numbered(position: Position) -> str:
+    """A coordinate by its name, or by the number of its axis."""
     axis = position.axis
     if isinstance(axis, AxisVariable):
         return _variable(axis)
     return f"axis{axis}" if isinstance(axis, int) else axis
 
 
-class _Printer:
-    def __init__(self, axis_name: AxisNames) -> None:
-        self.axis_name = axis_name
+class Printer:
+    """Prints expressions; subclasses spell some nodes otherwise."""
+
+    def __init__(self, axis_name: AxisNames, names: Mapping[Expr, str]) -> None:
+        self.axis_name, self.names = axis_name, names
 
     def print(self, node: Expr, least: int) -> str:
         """The text of a node, in parentheses where it binds less tightly than `least`."""
@@ -70,7 +79,10 @@ class _Printer:
         return f"({text})" if strength < least else text
 
     def node(self, node: Expr) -> tuple[int, str]:
+        """The strength and text of a node."""
         atom = PRECEDENCE["atom"]
+        if node in self.names:
+            return atom, self.names[node]
         match node:
             case Const(value):
                 negative = not isinstance(value, bool) and value < 0
@@ -90,6 +102,7 @@ class _Printer:
         return atom, leaf(node)
 
     def apply(self, node: Apply) -> tuple[int, str]:
+        """The strength and text of an operator and its operands."""
         op, args = node.op, node.args
         if op == "select":
             condition, value, other = args
@@ -208,44 +221,15 @@ def _(node: Term) -> str:
 # ---------------------------------------------------------------- listings
 
 
-def pattern_text(ir: PatternIR) -> str:
-    """A pattern before bind: parameters, spaces, requirements and the mask, with functions written out."""
-    lines = [f"pattern {ir.name}({', '.join(map(_parameter, ir.parameters))}):"]
-    if ir.cross:
-        lines += [f"    query space {_shapes(ir.query_space)}", f"    key space {_shapes(ir.key_space)}"]
-    else:
-        lines.append(f"    space {_shapes(ir.query_space)}")
-    lines += [f"    input {_input(each)}" for each in ir.inputs]
-    return "\n".join([*lines, *_body(ir, _own_blocks(ir, ()))])
-
-
-def _own_blocks(ir: PatternIR, shared: Sequence[Blocks]) -> list[Blocks]:
-    return [each for each in ir.blocks if each not in shared]
-
-
-def _body(ir: PatternIR, blocks: Sequence[Blocks]) -> list[str]:
-    """What a pattern says beside its parameters, inputs and spaces, or a branch of it."""
-    lines = [f"    {_blocks(each)}" for each in blocks]
-    lines += [f"    {_derived(each)}" for each in ir.derived]
-    lines += [f'    require {expression(each.condition)}, "{each.message}"' for each in ir.requirements]
-    for arm in ir.arms:
-        head = "attend" if arm.query is None else f"attend {arm.query} -> {arm.key}:"
-        lines.append(f"    {head} {expression(arm.visible)}")
-    lines += [f"    {line}" for line in route_lines(ir.route, expression)] if ir.route else []
-    lines += _weighting(ir.weighting)
-    for branch in ir.branches:
-        lines.append(f"    branch {branch.name}:")
-        lines += [f"    {line}" for line in _body(branch, _own_blocks(branch, ir.blocks))]
-    return lines + ([f"    combine {expression(ir.combine)}"] if ir.combine is not None else [])
-
-
-def _blocks(blocks: Blocks) -> str:
-    axes, sizes = ", ".join(blocks.axes), ", ".join(map(expression, blocks.sizes))
+def blocks_line(blocks: Blocks, print_: Print = expression) -> str:
+    """The clause of blocks."""
+    axes, sizes = ", ".join(blocks.axes), ", ".join(map(print_, blocks.sizes))
     several = len(blocks.axes) > 1
     return f"blocks {blocks.name} of {f'({axes}) by ({sizes})' if several else f'{axes} by {sizes}'}"
 
 
-def _derived(derived: Derived) -> str:
+def derived_line(derived: Derived) -> str:
+    """The clause of a derived tensor."""
     match derived.kind:
         case "branch":
             return f"{derived.role} {derived.of}"
@@ -254,65 +238,47 @@ def _derived(derived: Derived) -> str:
     return f"{derived.role} {derived.kind}({derived.of} in {derived.blocks})"
 
 
-def _weighting(given: Weighting) -> list[str]:
-    lines = [f"    scale {expression(given.scale)}"] if given.scale is not None else []
-    lines += [f"    feature {expression(given.feature)}"] if given.feature is not None else []
-    lines += [f"    score {expression(given.score)}"] if given.score is not PRODUCT else []
-    lines += [f"    weight {expression(given.weight)}"] if given.weight is not None else []
-    lines += [_decay(given.decay)] if given.decay is not None else []
-    sink = f" + exp({expression(given.sink)})" if given.sink is not None else ""
+def weighting_lines(given: Weighting, print_: Print = expression) -> list[str]:
+    """The clauses between the mask and the output, indented."""
+    lines = [f"    scale {print_(given.scale)}"] if given.scale is not None else []
+    lines += [f"    feature {print_(given.feature)}"] if given.feature is not None else []
+    lines += [f"    score {print_(given.score)}"] if given.score is not PRODUCT else []
+    lines += [f"    weight {print_(given.weight)}"] if given.weight is not None else []
+    lines += [_decay(given.decay, print_)] if given.decay is not None else []
+    sink = f" + exp({print_(given.sink)})" if given.sink is not None else ""
     lines += [f"    normalize {given.normalize}{sink}"] if given.normalize != "sum" or sink else []
-    return lines + ([f"    gate {expression(given.gate)}"] if given.gate is not None else [])
+    return lines + ([f"    gate {print_(given.gate)}"] if given.gate is not None else [])
 
 
-def _decay(decay: Decay) -> str:
+def _decay(decay: Decay, print_: Print) -> str:
     axis = decay.axis if isinstance(decay.axis, str) else f"axis{decay.axis}"
-    return f"    decay {_factor(decay.log)} per step of {axis}"
+    return f"    decay {_factor(decay.log, print_)} per step of {axis}"
 
 
-def _factor(log: Expr) -> str:
+def _factor(log: Expr, print_: Print) -> str:
     """The factor with this logarithm. What is no exponential is a factor of its own, as it was written."""
     if any(isinstance(node, LogOfFactor) for node in log.mentioned):
         match log:
             case LogOfFactor(factor):
-                return expression(factor)
+                return print_(factor)
             case Apply("add", (first, second)):
-                return " * ".join(f"({_factor(each)})" for each in (first, second))
-    return f"exp({expression(log)})"
+                return " * ".join(f"({_factor(each, print_)})" for each in (first, second))
+    return f"exp({print_(log)})"
 
 
-def _input(each: Input | InputDeclaration) -> str:
-    sizes = (expression(size) if isinstance(size, Expr) else str(size) for size in each.shape)
+def input_line(each: Input | InputDeclaration, print_: Print = expression) -> str:
+    """An input's declaration."""
+    sizes = (print_(size) if isinstance(size, Expr) else str(size) for size in each.shape)
     return f"{each.name}: {each.kind}[{', '.join(sizes)}]"
-
-
-def _parameter(parameter: Parameter) -> str:
-    shape = f"[{parameter.shape[0]}]" if parameter.shape else ""
-    default = f" = {_default(parameter)}" if parameter.default is not None else ""
-    if parameter.choices:
-        return f"{parameter.name}: {' | '.join(parameter.choices)}{default}"
-    return f"{parameter.name}: {parameter.kind}{shape}{default}"
-
-
-def _default(parameter: Parameter) -> str:
-    if parameter.choices and isinstance(parameter.default, Const):
-        return parameter.choices[int(parameter.default.value)]
-    return expression(parameter.default) if parameter.default is not None else ""
-
-
-def _shapes(segments: Sequence[SegmentShape]) -> str:
-    return " ++ ".join(
-        f"{each.name}({', '.join(each.axes)}{'...' if each.variadic else ''})" for each in segments
-    )
 
 
 def bound_text(ir: BoundIR) -> str:
     """A pattern after bind: its spaces with extents, and one mask per pair of segments."""
     lines = [f"bound {ir.name}: heads {ir.heads}, kv_heads {ir.kv_heads}"]
     lines += [f"    queries {_space(ir.query_space)}", f"    keys    {_space(ir.key_space)}"]
-    lines += [f"    input {_input(each)}" for each in ir.inputs]
+    lines += [f"    input {input_line(each)}" for each in ir.inputs]
     lines += [f"    {_region(ir, region)}" for region in ir.regions]
-    lines += _weighting(ir.weighting)
+    lines += weighting_lines(ir.weighting)
     lines += [f"        + dot({query}, {key})" for query, key in ir.low_rank]
     for region in ir.regions:
         names = region_axis_names(ir, region)
@@ -320,7 +286,7 @@ def bound_text(ir: BoundIR) -> str:
             f"        term{number} {_pair(ir, region)}: {expression(term, names)}"
             for number, term in enumerate(region.terms)
         ]
-    lines += [f"    {_blocks(each)}" for each in ir.route.blocks] if ir.route else []
+    lines += [f"    {blocks_line(each)}" for each in ir.route.blocks] if ir.route else []
     lines += [f"    {line}" for line in route_lines(ir.route, expression)] if ir.route else []
     lines += _derivation(ir.derived) if ir.derived else []
     for branch in ir.branches:
@@ -331,10 +297,10 @@ def bound_text(ir: BoundIR) -> str:
 
 
 def _derivation(derivation: Derivation) -> list[str]:
-    lines = [f"    {_blocks(each)}" for each in derivation.blocks]
+    lines = [f"    {blocks_line(each)}" for each in derivation.blocks]
     spaces = _space(derivation.query_space), _space(derivation.key_space)
     lines += [f"    made of queries {spaces[0]}, keys {spaces[1]}"]
-    return lines + [f"    {_derived(each)}" for each in derivation.tensors]
+    return lines + [f"    {derived_line(each)}" for each in derivation.tensors]
 
 
 def _space(space: Space) -> str:
@@ -358,6 +324,6 @@ def region_axis_names(ir: BoundIR, region: Region) -> AxisNames:
     axes = {"q": ir.query_space.segments[region.query].axes, "k": ir.key_space.segments[region.key].axes}
 
     def name(position: Position) -> str:
-        return axes[position.side][position.axis] if isinstance(position.axis, int) else _numbered(position)
+        return axes[position.side][position.axis] if isinstance(position.axis, int) else numbered(position)
 
     return name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import attndsl
-from attndsl.ir.text import pattern_text
+from attndsl.ir.pattern_text import pattern_text
 
 
 def resolved(body: str, parameters: str = "") -> attndsl.Pattern:

@@ -6,8 +6,9 @@ import pytest
 
 import attndsl
 from attndsl.ir.pattern import PatternIR
+from attndsl.ir.pattern_text import pattern_text
 from attndsl.ir.route import Route
-from attndsl.ir.text import bound_text, pattern_text
+from attndsl.ir.text import bound_text
 
 HEAD = """pattern p(count: int = 2, share: real = 0.0, pool: query | head | all = query):
     space tokens(n)

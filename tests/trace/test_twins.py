@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import attndsl
-from attndsl.ir.text import pattern_text
+from attndsl.ir.pattern_text import pattern_text
 from tests.trace import twins, twins_of_branches, twins_of_recurrences, twins_of_weights
 
 SHIPPED = attndsl.patterns()
