@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attndsl.cli import options
-from attndsl.cli.output import console, print_json, print_report, write_bytes, write_text
+from attndsl.cli.output import console, print_json, print_report, write_text
 from attndsl.cli.values import parse_settings, split_settings
+from attndsl.files import write_file
 
 if TYPE_CHECKING:
     from attndsl.fitting.bench import Progress
@@ -149,7 +150,7 @@ def _write(result: Fit, output: Path | None, pictures: Path | None) -> list[Path
         pictures.mkdir(parents=True, exist_ok=True)
         for layer in result.layers:
             written.append(pictures / f"layer_{layer.number}.png")
-            write_bytes(written[-1], encode(result.draw(layer.number), written[-1]))
+            write_file(written[-1], encode(result.draw(layer.number), written[-1]))
     return written
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from attndsl.diagnostics import AttnBackendError, AttnFileError
-from attndsl.files import write_whole
+from attndsl.diagnostics import AttnBackendError
+from attndsl.files import write_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,23 +55,7 @@ def write_text(path: Path | None, text: str) -> None:
     if path is None:
         typer.echo(text, nl=not text.endswith("\n"))
     else:
-        write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file; on failure nothing is left behind. Raises AttnFileError A0810."""
-    try:
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            path.write_bytes(data)  # a link stays one; a device or a pipe takes the bytes as they come
-        else:
-            write_whole(path, data)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise AttnFileError(
-            "A0810",
-            f"`{path}` cannot be written: {reason}",
-            help="check the path, its permissions and free space",
-        ) from None
+        write_file(path, text.encode("utf-8"))
 
 
 def _finite(value: Any) -> Any:

@@ -43,13 +43,15 @@ class Problem:
     def checked_inputs(self) -> dict[str, Any]:
         """The data that the mask reads. Raises AttnCallError (A06xx) where it is missing or does not fit."""
         from attndsl.ir.evaluate import check_inputs
+        from attndsl.passes.branch_spaces import union
 
+        ir = union(self.bound.ir) if self.bound.branches else self.bound.ir
         try:
-            return check_inputs(self.bound.ir, self.inputs)
+            return check_inputs(ir, self.inputs)
         except AttnCallError as error:
             if error.code != "A0611":
                 raise
-            name = next(each.name for each in self.bound.ir.mask_inputs if each.name not in self.inputs)
+            name = next(each.name for each in ir.mask_inputs if each.name not in self.inputs)
             advice = f"write --set {name}=@{name}.json, a file with a list of one value per token"
             raise AttnCallError(error.code, error.message, help=advice) from None
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attndsl.cli import options
-from attndsl.cli.output import console, write_bytes
+from attndsl.cli.output import console
 from attndsl.cli.problem import Problem, bind
-from attndsl.diagnostics import AttnFileError, AttnScheduleError
+from attndsl.diagnostics import AttnFileError
+from attndsl.files import write_file
 
 if TYPE_CHECKING:
     from attndsl.show.subject import Subject
@@ -61,43 +61,23 @@ def show(
         save_plan_picture(whole, plan, branch, head, path)
         console().print(f"wrote {path}", markup=False, soft_wrap=True)
         return
-    save_picture(subject_of(problem, head, q_tile, kv_tile), query, path)
-    console().print(f"wrote {path}", markup=False, soft_wrap=True)
+    from attndsl.show.picture import subject_of
 
-
-def subject_of(
-    problem: Problem, head: int, q_tile: tuple[int, ...] | None, kv_tile: tuple[int, ...] | None
-) -> Subject:
-    """The bound pattern with its schedule, refined where the mask depends on inputs."""
-    from attndsl.passes.branch_spaces import union
-    from attndsl.pipeline import Bound
-    from attndsl.show.subject import Subject
-
-    if problem.bound.branches:
-        problem = replace(problem, bound=Bound(union(problem.bound.ir)))
-    ir = problem.bound.ir
-    _check_head(head, ir.heads)
     inputs = problem.checked_inputs()
-    schedule = problem.bound.schedule(q_tile, kv_tile)
-    return Subject(ir, schedule.refine(inputs) if inputs else schedule, head, inputs)
-
-
-def _check_head(head: int, heads: int) -> None:
-    if head >= heads:
-        raise AttnScheduleError(
-            "A0561", f"there is no head {head}", help=f"heads are numbered from 0 to {heads - 1}"
-        )
+    save_picture(subject_of(problem.bound.ir, head, q_tile, kv_tile, inputs), query, path)
+    console().print(f"wrote {path}", markup=False, soft_wrap=True)
 
 
 def save_plan_picture(problem: Problem, file: Path, branch: str | None, head: int, path: Path) -> None:
     """Draw the plan in a file, or that of one branch; nothing is drawn when the path names no picture."""
     from attndsl.show.encode import check_suffix, encode
+    from attndsl.show.picture import check_head
     from attndsl.show.plan_figure import draw_plan
 
     check_suffix(path)
     plans = problem.bound.load_plan(file)
     bound = problem.bound.for_plan(plans)
-    _check_head(head, bound.ir.heads)
+    check_head(head, bound.ir.heads)
     if branch is not None:
         plans = {name: each for name, each in plans.items() if name == branch}
         if not plans:
@@ -105,7 +85,7 @@ def save_plan_picture(problem: Problem, file: Path, branch: str | None, head: in
                 "A0855", f"`{file}` holds no plan of the branch `{branch}`",
                 help="leave out --branch, or name a branch with a route",
             )  # fmt: skip
-    write_bytes(path, encode(draw_plan(bound.ir, plans, head), path))
+    write_file(path, encode(draw_plan(bound.ir, plans, head), path))
 
 
 def save_picture(subject: Subject, query: tuple[int, ...] | None, path: Path) -> None:
@@ -114,4 +94,4 @@ def save_picture(subject: Subject, query: tuple[int, ...] | None, path: Path) ->
     from attndsl.show.figure import draw
 
     check_suffix(path)
-    write_bytes(path, encode(draw(subject, query), path))
+    write_file(path, encode(draw(subject, query), path))

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from attndsl.cli.output import write_bytes
 from attndsl.diagnostics import AttnFileError
+from attndsl.files import write_file
 
 IGNORED = {"__pycache__", "node_modules", "site-packages"}
 """Folders that are not searched, beside hidden ones and virtual environments."""
@@ -30,7 +30,7 @@ def stubs(
             continue
         stale.append(str(target))
         if not check:
-            write_bytes(target, text.encode())
+            write_file(target, text.encode())
             typer.echo(f"wrote {target}")
     if check and stale:
         raise AttnFileError("A0813", f"stubs are stale: {', '.join(stale)}", help="run `attndsl stubs`")

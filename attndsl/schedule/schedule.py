@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.evaluate import check_inputs
 from attndsl.ir.expr import Expr, Head
+from attndsl.ir.headline import box
 from attndsl.schedule.block_map import BlockMap
 from attndsl.schedule.count import visible_pairs
 from attndsl.schedule.expand import expand
@@ -23,7 +24,7 @@ from attndsl.schedule.tiling import Tiling
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Schedule:
     """The tiles of a bound pattern and, for each head, which kv tiles each q tile visits.
 
@@ -101,6 +102,11 @@ class Schedule:
         """Visible pairs of tokens over all pairs; 0 where there are none."""
         pairs = len(self._counted) * self.ir.query_space.size * self.ir.key_space.size
         return self.visible_pairs / pairs if pairs else 0.0
+
+    def __repr__(self) -> str:
+        tiles = f"q tile {box(self.q_tile, self.q_step)}, kv tile {box(self.kv_tile, self.kv_step)}"
+        visited = f"{self.visited_tiles:,} of {self.total_tiles:,} pairs of tiles visited"
+        return f"Schedule({self.ir.name}, {tiles}, {visited}, {self.full_tiles:,} full)"
 
     def to_mask(self, inputs: Mapping[str, Any] | None = None) -> NDArray[np.bool_]:
         """The mask that a kernel computes from this schedule, bool [heads or 1, Nq, Nk].

@@ -25,7 +25,7 @@ from attndsl.simulate.speedup import check_share, end_to_end, ratio
 from attndsl.simulate.text import report_as_dict, times
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BranchesReport(Report):
     """The prediction for a pattern of branches, over dense attention of its queries to its keys.
 
@@ -70,6 +70,8 @@ class BranchesReport(Report):
         for name, each in self.branches.items():
             lines += [f"branch {name}", *(f"  {line}" for line in str(each).splitlines())]
         return "\n".join(lines)
+
+    __repr__ = __str__
 
 
 def summed(
@@ -156,7 +158,7 @@ def _tiles_of(
     return q_tile if own[0] else None, kv_tile if own[1] else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BranchesExplanation:
     """What `explain` found out about each branch, by name."""
 
@@ -178,6 +180,8 @@ class BranchesExplanation:
         parts = [f"{self.name}: {algorithm}, {self.flops:.3g} FLOPs forward in all branches"]
         parts += [f"branch {name}\n{each}" for name, each in self.branches.items()]
         return "\n\n".join(parts)
+
+    __repr__ = __str__
 
 
 def explain_branches(

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from attndsl.ir.expr import Number
+from attndsl.ir.headline import box
 from attndsl.schedule.choose import Tiles
-from attndsl.simulate.text import box, plain, times
+from attndsl.simulate.text import plain, times
 
 
 @dataclass(frozen=True)

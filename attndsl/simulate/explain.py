@@ -21,7 +21,7 @@ from attndsl.simulate.suggest import suggestions
 from attndsl.simulate.text import plain
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """What `explain` found. suggestions: settings that make the pattern perfectly block-sparse."""
 
@@ -54,6 +54,8 @@ class Explanation:
 
     def __str__(self) -> str:
         return explanation_as_text(self)
+
+    __repr__ = __str__
 
 
 def explain(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from attndsl.ir.headline import box
 from attndsl.simulate.choices import Choice, spelled
 from attndsl.simulate.linear_text import algorithm_section
-from attndsl.simulate.text import box, ranges, reasons, times
+from attndsl.simulate.text import ranges, reasons, times
 from attndsl.simulate.units import large
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ from attndsl.simulate.text import report_as_dict, report_as_text
 from attndsl.simulate.tiles import best_tiles
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """The prediction for one bound pattern. Speedups are over dense attention with the same tiles.
 
@@ -124,6 +124,8 @@ class Report:
 
     def __str__(self) -> str:
         return report_as_text(self)
+
+    __repr__ = __str__
 
 
 def simulate(

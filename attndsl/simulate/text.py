@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from attndsl.ir.headline import box
 from attndsl.simulate.linear_text import algorithm_lines
 from attndsl.simulate.routing_text import routing_lines, speedups_of, spread_of
 from attndsl.simulate.speedup import end_to_end
@@ -130,12 +131,6 @@ def _heads(figures: Sequence[HeadFigures]) -> Iterator[str]:
 def times(speedup: float | None) -> str:
     """A speedup such as `3.27x`; `unbounded` where nothing is left to do."""
     return "-" if speedup is None else f"{speedup:.2f}x" if math.isfinite(speedup) else "unbounded"
-
-
-def box(tile: Sequence[int], step: Sequence[int]) -> str:
-    """A tile such as `4 x 8 x 8`, with the distance of its tokens where they are no neighbours."""
-    sides = " x ".join(map(str, tile))
-    return sides if all(each == 1 for each in step) else f"{sides} (every {' x '.join(map(str, step))})"
 
 
 def ranges(numbers: Sequence[int]) -> str:

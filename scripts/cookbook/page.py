@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from attndsl.simulate.text import box, times
+from attndsl.ir.headline import box
+from attndsl.simulate.text import times
 from scripts.cookbook.recipe import Recipe
 from scripts.cookbook.setting import DEVICE, Setting
 

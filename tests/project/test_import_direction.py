@@ -20,7 +20,7 @@ MAY_SEE: dict[str, set[str]] = {
     "diagnostics": {"source"},
     "settings": set(),
     "stages": {"diagnostics", "settings"},
-    "files": set(),
+    "files": {"diagnostics"},
     "grammar": set(),
     "patterns": set(),
     "syntax": LEAVES | {"grammar"},
