@@ -9,11 +9,16 @@ from torch import Tensor
 def pooled(values: Tensor, members: Tensor | None, kind: str) -> Tensor:
     """One value per unit. values: [batch, heads, places, channels]; those of each unit one after the other.
 
-    members: [units, most], -1 at places that are none; None for one unit of all places.
+    members: [units, most], -1 at places that are none; None for one unit of all places. Places at the end may
+    be left out where they are none.
     """
     if members is None:
         return reduced(values, kind, 2).unsqueeze(2)
     units, most = members.shape
+    if values.shape[2] < units * most and kind.startswith("stack"):
+        values = torch.nn.functional.pad(values, (0, 0, 0, units * most - values.shape[2]))
+    elif values.shape[2] < units * most:
+        return _with_short_unit(values, members, kind)
     values = split(values, 2, units)
     exists = (members >= 0).view(1, 1, units, most, 1)
     if bool(exists.all()):
@@ -23,6 +28,16 @@ def pooled(values: Tensor, members: Tensor | None, kind: str) -> Tensor:
     neutral = {"max": -torch.inf, "min": torch.inf}.get(kind, 0.0)
     values = torch.where(exists, values, neutral)
     return _stacked(values, kind) if kind.startswith("stack") else reduced(values, kind, 3)
+
+
+def _with_short_unit(values: Tensor, members: Tensor, kind: str) -> Tensor:
+    """The same where the last unit has fewer places than all others, which nothing stands for."""
+    most = members.shape[1]
+    whole = values.shape[2] // most
+    last = reduced(values[:, :, whole * most :], kind, 2).unsqueeze(2)
+    if not whole:
+        return last
+    return torch.cat([pooled(values[:, :, : whole * most], members[:whole], kind), last], 2)
 
 
 def split(values: Tensor, dim: int, parts: int) -> Tensor:

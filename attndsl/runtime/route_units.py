@@ -57,8 +57,11 @@ class SideUnits:
         return self._members[inner, outer]
 
     def in_order(self, inner: str, outer: str) -> bool:
-        """Whether the members of all units, one after the other, are all units of `inner` in their order."""
-        members = self.members(inner, outer).flatten()
+        """Whether the members of all units, one after the other, are all units of `inner` in their order.
+
+        The last unit may be short.
+        """
+        members = self.members(inner, outer).flatten()[: self.count(inner)]
         return bool(torch.equal(members, torch.arange(self.count(inner), device=self.device)))
 
     @cached_property
