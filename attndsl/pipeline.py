@@ -24,6 +24,7 @@ from attndsl.diagnostics import AttnBindError, AttnNameError
 from attndsl.ir.bound import BoundIR, algorithm_of, by_tiles, needs_more, with_heads
 from attndsl.ir.evaluate import check_inputs, whole_mask
 from attndsl.ir.expr import Head
+from attndsl.ir.group_plans import both_plans, pairs_in_groups
 from attndsl.ir.pattern import PatternIR
 from attndsl.ir.pattern_text import pattern_text
 from attndsl.passes.bind import bind
@@ -184,14 +185,17 @@ class Bound:
         """The mask, bool [heads or 1, Nq, Nk], by direct evaluation. inputs: arrays [tokens] by name.
 
         plan: of a pattern with a route, for one element of a batch; without it the mask holds all that the
-        route may choose from. Of a pattern of branches it is the union of their masks. Raises
-        AttnBindError A0408 above 2**28 entries, A0431 where tokens are channels or made of others.
+        route may choose from. With the plans of groups it holds the pairs that meet in one. Of a pattern of
+        branches it is the union of their masks. Raises AttnBindError A0408 above 2**28 entries, A0431 where
+        tokens are channels or made of others.
         """
         refuse_channels(self.ir)
         if self.branches:
             return Bound(union(self.ir)).mask(**inputs)
         heads = self.ir.heads if self.per_head else 1
         mask = whole_mask(self.ir, heads, check_inputs(self.ir, inputs))
+        if plan is not None and self.ir.groups:
+            return np.logical_and(mask, pairs_in_groups(both_plans(self.ir, plan), self.ir.heads)[0])
         return mask if plan is None else mask & plan.of_heads(self.ir.heads)[0]
 
     @cached_property
@@ -243,7 +247,7 @@ class Bound:
 
         ir = self.for_tensors(q, k).ir
         plans = plans_of(ir, q, k, v, scale, inputs)
-        return dict(plans) if ir.branches else plans[""]
+        return plans[""] if "" in plans else dict(plans)
 
     def save_plan(self, plan: Plan | Mapping[str, Plan], path: str | Path) -> None:
         """Write what `plan` returned to a file (npz), for `load_plan` of a pattern of the same name.
@@ -263,7 +267,7 @@ class Bound:
         from attndsl.ir.plan_file import read_plans
 
         plans = read_plans(self.ir, Path(path), None if self.any_heads else self.ir.heads)
-        return plans if self.ir.branches else plans[""]
+        return plans.get("", plans)
 
     def __call__(
         self,

@@ -39,7 +39,7 @@ class Mistake:
 ANYTHING = ("ANYTHING",)
 LINE_START = ("CLAUSE", "STATEMENT", "DEFINITION")
 CLAUSE_WORD = (
-    r"(?:space|let|require|input|attend|score|scale|feature|weight|gate|decay|normalize|blocks|route|branch"
+    r"(?:space|let|require|input|attend|score|scale|feature|weight|gate|decay|normalize|blocks|groups|route|branch"
     r"|combine)\b"
 )
 RESERVED_WORD = (

@@ -119,6 +119,14 @@ CLAUSES = (
     ),
     Mistake(
         "A0149",
+        "the form is `groups name of number`",
+        "write for example `groups c of 16`",
+        inside=("_GROUPS",),
+        expected=("_OF",),
+        found=ANYTHING,
+    ),
+    Mistake(
+        "A0149",
         "a route has no phrase `{found}`",
         "its phrases begin with `score`, `among`, `select`, `prefer` or `always`",
         text=r"[A-Za-z_]\w*",

@@ -89,7 +89,7 @@ def measure(problem: Problem, head_dim: int, dtype: str, flex: bool, rounds: int
     kernel = made[0]
     contenders: dict[str, Callable[[], Any]] = {OURS: lambda: kernel(q, k, v, **tensors)}
     if plans:
-        given = plans if ir.branches else plans[""]
+        given = plans.get("", plans)
         contenders[PLANNED] = lambda: bound(q, k, v, plan=given, **tensors)
     if rivals.has_pairs(ir):
         by_pairs = bound.using("tiles")
@@ -120,8 +120,10 @@ def measure(problem: Problem, head_dim: int, dtype: str, flex: bool, rounds: int
 
 def _compiled(bound: Bound, head_dim: int, dtype: str, call: Callable[[Any], Any]) -> list[Any]:
     """The kernels; those that are made with the first call are made by one."""
+    from attndsl.ir.bound import is_routed
+
     kernel = bound.compile(head_dim=head_dim, dtype=dtype)
-    if bound.algorithm != "tiles" or bound.ir.route is not None:
+    if bound.algorithm != "tiles" or is_routed(bound.ir):
         call(kernel)
     return [kernel]
 

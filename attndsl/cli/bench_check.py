@@ -22,7 +22,7 @@ MOST_PAIRS = 2**30
 
 def is_masked_softmax(ir: BoundIR) -> bool:
     """Whether a pattern says which pairs are visible and nothing else."""
-    return ir.weighting == PLAIN and not (ir.low_rank or ir.branches or ir.route)
+    return ir.weighting == PLAIN and not (ir.low_rank or ir.branches or ir.route or ir.groups)
 
 
 def error_of(
@@ -46,7 +46,7 @@ def error_of(
     if ir.heads * ir.query_space.size * ir.key_space.size > MOST_PAIRS:
         return None
     q, k, v = (tensor.double() for tensor in tensors)
-    given: Any = plans if ir.branches else plans.get("")
+    given: Any = plans.get("", plans)
     data: dict[str, Any] = dict(inputs) | ({"plan": given} if plans else {})
     exact = bound.reference(q, k, v, **data)
     largest = max(1.0, float(exact.abs().max()))

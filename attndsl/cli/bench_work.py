@@ -31,12 +31,17 @@ def work_of(problem: Problem, head_dim: int, plans: Plans) -> Work:
         return Work(sum(each.pairs for each in parts), sum(each.flops for each in parts))
     ir = bound.ir
     refuse_channels(ir)
-    pairs = ir.heads * ir.query_space.size * ir.key_space.size * _density(problem, plans.get(""))
+    pairs = ir.heads * ir.query_space.size * ir.key_space.size * _density(problem, _own(plans))
     if bound.algorithm in ("recurrence", "sums"):
         work = bound.simulate(head_dim=head_dim).linear_work
         if work is not None:
             return Work(pairs, work.flops)
     return Work(pairs, 4.0 * pairs * head_dim)
+
+
+def _own(plans: Plans) -> Any:
+    """The plan of a route, the plans of groups, or None."""
+    return plans.get("", plans or None)
 
 
 def mask_inputs(problem: Problem) -> dict[str, Any]:

@@ -78,7 +78,8 @@ def _print(plans: Mapping[str, Plan], json: bool) -> None:
         print_json(data.get("", data))
         return
     for name, each in summaries.items():
-        print_report(f"branch {name}: {each}" if name else str(each))
+        label = name if plans[name].kinds[0] == "group" else f"branch {name}"
+        print_report(f"{label}: {each}" if name else str(each))
 
 
 def _select(problem: Problem, path: Path | None, layer: int | None, head_dim: int, dtype: str) -> Any:

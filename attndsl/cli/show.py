@@ -53,7 +53,8 @@ def show(
     The picture depends on neither --head-dim nor --dtype, which all commands take.
     """
     whole = bind(pattern, shape, heads, kv_heads, key_shape, settings)
-    problem = whole.of_branch(branch)
+    is_plan_of_groups = plan is not None and any(each.members == branch for each in whole.bound.ir.groups)
+    problem = whole if is_plan_of_groups else whole.of_branch(branch)
     path = output or Path(f"{problem.bound.name}.png")
     if plan is not None:
         if query or q_tile or kv_tile:

@@ -17,7 +17,7 @@ from attndsl.ir.derived import Derivation, has_key_per_query_head
 from attndsl.ir.expr import Expr, InputAt, InputElement, Number, WholeInput
 from attndsl.ir.ops import Scalar
 from attndsl.ir.pattern import PLAIN, PatternIR, Weighting
-from attndsl.ir.route import Route
+from attndsl.ir.route import InputVector, Route
 from attndsl.source import Span
 
 
@@ -115,6 +115,14 @@ class BoundIR:
     """The name of this branch in its pattern."""
     route: Route | None = None
     """Which of the visible pairs are computed, chosen from the data."""
+    groups: tuple[BoundIR, ...] = ()
+    """Of a pattern with groups the maps of groups and queries, and of groups and keys.
+
+    Rows of a map are groups, columns its tokens, and its route chooses the members of each group. Both are
+    called by their members, as branches are by their names.
+    """
+    members: Literal["", "queries", "keys"] = ""
+    """Of such a map, what its columns are."""
     spans: Mapping[Expr, Span] = field(default_factory=dict, compare=False, repr=False)
     pattern: PatternIR | None = field(default=None, compare=False, repr=False)
     parameters: Mapping[str, tuple[Number, ...]] = field(default_factory=dict, compare=False, repr=False)
@@ -129,7 +137,9 @@ class BoundIR:
     kernel_inputs: tuple[InputDeclaration, ...] = field(init=False, compare=False, repr=False)
     """The inputs that decide about pairs: those of masks, and those of scores and weights."""
     decay_inputs: frozenset[str] = field(init=False, compare=False, repr=False)
-    """The names of the inputs that the decay reads, whose `dim` are the channels of keys."""
+    """The names of the inputs that the decay reads."""
+    inputs_of_keys: frozenset[str] = field(init=False, compare=False, repr=False)
+    """The names of the inputs whose `dim` are the channels of queries and keys, not of values."""
 
     def __post_init__(self) -> None:
         """Sort the inputs out, before graphs ask, which cannot look into expressions."""
@@ -141,12 +151,20 @@ class BoundIR:
         leaves = self.weighting.decay.log.leaves if self.weighting.decay else ()
         read = frozenset(leaf.name for leaf in leaves if isinstance(leaf, WholeInput | InputElement))
         object.__setattr__(self, "decay_inputs", read)
+        vectors = _vectors_of(each.route for each in (self, *self.groups) if each.route is not None)
+        object.__setattr__(self, "inputs_of_keys", read | vectors)
 
 
 def _read_by(roots: Iterable[Expr]) -> set[str]:
     """The names of the inputs that expressions read."""
     nodes = (node for root in roots for node in root.mentioned)
     return {node.name for node in nodes if isinstance(node, InputAt | InputElement)}
+
+
+def _vectors_of(routes: Iterable[Route]) -> frozenset[str]:
+    """The names of the inputs whose channels routes compare."""
+    nodes = (node for route in routes for root in route.expressions for node in root.mentioned)
+    return frozenset(node.name for node in nodes if isinstance(node, InputVector))
 
 
 def decays_by_channel(ir: BoundIR) -> bool:
@@ -166,7 +184,8 @@ def input_sizes(ir: BoundIR, name: str, dim: int = 0) -> tuple[int, ...]:
 
 def needs_more(ir: BoundIR) -> bool:
     """Whether more is needed than a kernel of the pairs: feature maps, sinks, gates, ..., or no softmax."""
-    return bool(ir.low_rank or ir.branches or ir.derived or ir.route) or ir.weighting.needs_more
+    parts = ir.low_rank or ir.branches or ir.derived or ir.route or ir.groups
+    return bool(parts) or ir.weighting.needs_more
 
 
 def algorithm_of(ir: BoundIR) -> str:
@@ -180,7 +199,7 @@ def algorithm_of(ir: BoundIR) -> str:
 
 def is_routed(ir: BoundIR) -> bool:
     """Whether the data decide which pairs are computed, in the pattern or one of its branches."""
-    return ir.route is not None or any(each.route is not None for each in ir.branches)
+    return any(each.route is not None for each in (ir, *ir.branches, *ir.groups))
 
 
 def pairs_only(ir: BoundIR) -> BoundIR:
@@ -188,7 +207,7 @@ def pairs_only(ir: BoundIR) -> BoundIR:
     weighting = replace(ir.weighting, sink=None, gate=None, scale=None, feature=None, decay=None)
     return replace(
         ir, weighting=weighting, low_rank=(), inputs=ir.kernel_inputs, computed=(), linear=None,
-        derived=None, route=None,
+        derived=None, route=None, groups=(),
     )  # fmt: skip
 
 
@@ -202,5 +221,8 @@ def with_heads(ir: BoundIR, heads: int, kv_heads: int) -> BoundIR:
     """The same pattern for other head counts of the tensors that the caller passes."""
     derived = replace(ir.derived, kv_heads=kv_heads) if ir.derived else None
     wide = derived is not None and has_key_per_query_head(derived.tensors)
-    branches = tuple(with_heads(each, heads, kv_heads) for each in ir.branches)
-    return replace(ir, heads=heads, kv_heads=heads if wide else kv_heads, derived=derived, branches=branches)
+    branches, groups = (
+        tuple(with_heads(each, heads, kv_heads) for each in parts) for parts in (ir.branches, ir.groups)
+    )
+    own = heads if wide else kv_heads
+    return replace(ir, heads=heads, kv_heads=own, derived=derived, branches=branches, groups=groups)

@@ -77,16 +77,31 @@ def mask_of_queries(
     ir: BoundIR, head: int, queries: NDArray[np.integer[Any]], inputs: Mapping[str, Array]
 ) -> NDArray[np.bool_]:
     """The rows of one head's mask for queries given by their positions, bool [queries, Nk]."""
-    mask = np.zeros((len(queries), ir.key_space.size), dtype=bool)
+    return mask_of_pairs(ir, head, queries, np.arange(ir.key_space.size), inputs)
+
+
+def mask_of_pairs(
+    ir: BoundIR,
+    head: int,
+    queries: NDArray[np.integer[Any]],
+    keys: NDArray[np.integer[Any]],
+    inputs: Mapping[str, Array],
+) -> NDArray[np.bool_]:
+    """One head's mask for queries and keys given by their positions, bool [queries, keys]."""
+    mask = np.zeros((len(queries), len(keys)), dtype=bool)
     for region in ir.regions:
         query, key = ir.query_space.segments[region.query], ir.key_space.segments[region.key]
-        inside = np.flatnonzero((query.offset <= queries) & (queries < query.offset + query.size))
-        if len(inside) and key.size:
-            columns = np.arange(key.offset, key.offset + key.size)
-            leaf = _leaves(query, key, queries[inside], columns, head, inputs)
-            block = np.broadcast_to(evaluate(region.visible, leaf), (len(inside), len(columns)))
-            mask[inside, key.offset : key.offset + key.size] = block
+        rows, columns = _inside(query, queries), _inside(key, keys)
+        if len(rows) and len(columns):
+            leaf = _leaves(query, key, queries[rows], keys[columns], head, inputs)
+            block = np.broadcast_to(evaluate(region.visible, leaf), (len(rows), len(columns)))
+            mask[np.ix_(rows, columns)] = block
     return mask
+
+
+def _inside(segment: Segment, tokens: NDArray[np.integer[Any]]) -> NDArray[np.intp]:
+    """The places of the tokens that lie in a segment."""
+    return np.flatnonzero((segment.offset <= tokens) & (tokens < segment.offset + segment.size))
 
 
 def check_inputs(ir: BoundIR, inputs: Mapping[str, Any]) -> dict[str, Array]:

@@ -13,6 +13,7 @@ from typing import Literal
 from attndsl.ir.blocks import Blocks
 from attndsl.ir.derived import Derived
 from attndsl.ir.expr import PRODUCT, Apply, Expr, Head, InputAt, LowRank, Symbol
+from attndsl.ir.groups import Groups
 from attndsl.ir.ops import Scalar
 from attndsl.ir.route import Route
 from attndsl.source import Span
@@ -171,6 +172,8 @@ class PatternIR:
     """What joins the outputs of the branches."""
     route: Route | None = None
     """Which of the visible pairs are computed, chosen from the data."""
+    groups: Groups | None = None
+    """Sets of tokens that attend among themselves, chosen from the data."""
     documentation: str = field(default="", compare=False, repr=False)
     spans: Mapping[Expr, Span] = field(default_factory=dict, compare=False, repr=False)
 
@@ -185,7 +188,8 @@ class PatternIR:
     def needs_more(self) -> bool:
         """See `ir.bound.needs_more`."""
         low_rank = any(isinstance(leaf, LowRank) for leaf in self.weighting.score.leaves)
-        return low_rank or self.weighting.needs_more or bool(self.branches or self.derived or self.route)
+        parts = self.branches or self.derived or self.route or self.groups
+        return low_rank or self.weighting.needs_more or bool(parts)
 
     @property
     def depends_on_heads(self) -> bool:

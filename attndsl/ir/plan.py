@@ -8,7 +8,7 @@ computed is the pairs that are in both.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Array = Any
 """A NumPy array or a torch tensor."""
 
+Kind = Literal["query", "key", "group"]
+PLURALS: dict[Kind, str] = {"query": "queries", "key": "keys", "group": "groups"}
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Plan:
@@ -31,7 +34,8 @@ class Plan:
     query units], how many of them there are. batch may be 1 for all elements of a batch, and heads any
     divisor of the query heads: each list serves as many heads in a row. q_units, kv_units: int32 [units,
     q_block or kv_block], the tokens of each unit padded with -1, each token in one unit; None where units
-    are runs, the last of which may be short.
+    are runs, the last of which may be short. kinds: what rows and columns are, for texts: of groups, the
+    queries are groups, and the keys are their members.
     """
 
     queries: int
@@ -42,6 +46,7 @@ class Plan:
     counts: Array
     q_units: Array | None = None
     kv_units: Array | None = None
+    kinds: tuple[Kind, Kind] = ("query", "key")
 
     @property
     def batch(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Side
-from attndsl.ir.plan import Plan, as_numpy, unit_count
+from attndsl.ir.plan import PLURALS, Kind, Plan, as_numpy, unit_count
 from attndsl.ir.route_units import route_table
 
 
@@ -22,15 +22,21 @@ def no_route(name: str) -> AttnCallError:
 
 
 def routed_branches(ir: BoundIR) -> dict[str, BoundIR]:
-    """What has a route, by the name of the branch; '' is a pattern without branches, or a branch by itself.
+    """What has a route, by the name of the branch; '' is a pattern without branches or groups, or a branch.
 
     Raises AttnCallError A0690 where nothing has.
     """
-    parts = {each.branch: each for each in ir.branches} or {"": ir}
+    parts = {each.branch: each for each in ir.branches or ir.groups} or {"": ir}
     routed = {name: each for name, each in parts.items() if each.route is not None}
     if not routed:
         raise no_route(ir.name)
     return routed
+
+
+def kinds_of(ir: BoundIR) -> tuple[Kind, Kind]:
+    """What rows and columns of the plans of a bound pattern are."""
+    kinds: dict[str, tuple[Kind, Kind]] = {"queries": ("group", "query"), "keys": ("group", "key")}
+    return kinds[ir.members] if ir.members else ("query", "key")
 
 
 def plans_by_name(ir: BoundIR, given: Any) -> dict[str, Any]:
@@ -41,8 +47,9 @@ def plans_by_name(ir: BoundIR, given: Any) -> dict[str, Any]:
     if isinstance(given, Mapping):
         unknown = [name for name in given if name not in routed]
         if unknown:
+            what = "members" if ir.groups else "routed branch"
             raise AttnCallError(
-                "A0695", f"pattern `{ir.name}` has no routed branch `{unknown[0]}`",
+                "A0695", f"pattern `{ir.name}` has no {what} `{unknown[0]}`",
                 help=f"its routed branches: {', '.join(routed)}" if ir.branches else "pass the plan itself",
             )  # fmt: skip
         return dict(given)
@@ -65,9 +72,10 @@ def checked_plan(ir: BoundIR, plan: Any, batch: int | None, heads: int | None) -
             help="pass what `bound.plan(q, k)` returns",
         )  # fmt: skip
     queries, keys = ir.query_space.size, ir.key_space.size
+    rows, columns = (PLURALS[each] for each in kinds_of(ir))
     if (plan.queries, plan.keys) != (queries, keys):
         raise AttnCallError(
-            "A0692", f"the plan is for {plan.queries} queries and {plan.keys} keys,"
+            "A0692", f"the plan is for {plan.queries} {rows} and {plan.keys} {columns},"
             f" `{ir.name}` is bound to {queries} and {keys}", help="make a plan for these tensors",
         )  # fmt: skip
     problem = next(_problems(plan), None)
@@ -100,7 +108,7 @@ def check_units(ir: BoundIR, plan: Plan) -> None:
         wanted, size = route_table(ir, side)
         if size == block and _equal(wanted, table):
             continue
-        what = "queries" if side == "q" else "keys"
+        what = PLURALS[kinds_of(ir)[side == "k"]]
         if size != block:
             problem = f"the plan is for units of {block} {what}, the route of `{ir.name}` has units of {size}"
         else:

@@ -10,6 +10,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from attndsl.diagnostics import AttnFileError
 from attndsl.files import write_whole
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.plan import Plan, as_numpy
-from attndsl.ir.plan_checks import check_units, checked_plan, plans_by_name, routed_branches
+from attndsl.ir.plan_checks import check_units, checked_plan, kinds_of, plans_by_name, routed_branches
 
 FORMAT, VERSION = "attndsl-route-plan", 1
 SIZES = ("queries", "keys", "q_block", "kv_block")
@@ -94,7 +95,7 @@ def read_plans(ir: BoundIR, path: Path, heads: int | None) -> dict[str, Plan]:
         raise _foreign(path)
     for name, plan in plans_by_name(ir, plans).items():
         check_units(routed[name], checked_plan(routed[name], plan, None, heads))
-    return plans
+    return {name: replace(plan, kinds=kinds_of(routed[name])) for name, plan in plans.items()}
 
 
 def _plan(name: str, sizes: Mapping[str, int], arrays: Mapping[str, Any]) -> Plan:

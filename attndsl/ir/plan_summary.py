@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attndsl.ir.plan import Plan, as_numpy, unit_sizes
+from attndsl.ir.plan import PLURALS, Kind, Plan, as_numpy, unit_sizes
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -49,6 +49,7 @@ class PlanSummary:
     key_units: int
     kept: float
     heads: tuple[HeadSummary, ...]
+    kinds: tuple[Kind, Kind] = ("query", "key")
 
     def to_dict(self) -> dict[str, Any]:
         """Numbers and lists only."""
@@ -96,8 +97,9 @@ HEADINGS = ("head", "kept", "least", "mean", "most", "empty", "unused", "busiest
 def headline(plan: Plan | PlanSummary, heads: int) -> str:
     """A plan in one line. heads: that have lists of their own."""
     batch = f"batch {plan.batch}, " if plan.batch > 1 else ""
-    queries = _units(plan.query_units, plan.q_block, plan.queries, "query", "queries")
-    keys = _units(plan.key_units, plan.kv_block, plan.keys, "key", "keys")
+    row, column = plan.kinds
+    queries = _units(plan.query_units, plan.q_block, plan.queries, row, PLURALS[row])
+    keys = _units(plan.key_units, plan.kv_block, plan.keys, column, PLURALS[column])
     return f"{batch}{heads} head{'s' * (heads != 1)}, {queries} to {keys}, {plan.kept:.2%} of all pairs kept"
 
 
@@ -112,7 +114,7 @@ def summarized(plan: Plan) -> PlanSummary:
     )
     return PlanSummary(
         plan.batch, plan.queries, plan.keys, plan.q_block, plan.kv_block,
-        plan.query_units, plan.key_units, plan.kept, heads,
+        plan.query_units, plan.key_units, plan.kept, heads, plan.kinds,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 
 from attndsl.ir.combine import Projected
 from attndsl.ir.expr import Expr, InputAt, InputElement, LowRank, WholeInput
+from attndsl.ir.route import InputVector
 
 
 def inputs_read(*parts: object) -> frozenset[str]:
@@ -17,7 +18,7 @@ def inputs_read(*parts: object) -> frozenset[str]:
 
 def _names(node: Expr) -> tuple[str, ...]:
     match node:
-        case InputAt(name) | InputElement(name) | WholeInput(name):
+        case InputAt(name) | InputElement(name) | InputVector(name) | WholeInput(name):
             return (name,)
         case LowRank(query, key):
             return query, key

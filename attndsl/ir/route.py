@@ -105,6 +105,23 @@ class BlockIndex(RouteNode):
 
 
 @dataclass(frozen=True, eq=False)
+class InputVector(RouteNode):
+    """`centroids[head, c]`: the channels of an input, the last dimension of which is `dim`."""
+
+    name: str
+    indices: tuple[Expr, ...]
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        """The indices into the other dimensions."""
+        return self.indices
+
+    def rebuilt(self, children: tuple[Expr, ...]) -> Expr:
+        """The same input at other indices."""
+        return InputVector(self.name, children)
+
+
+@dataclass(frozen=True, eq=False)
 class ScaleFactor(RouteNode):
     """`scale`: what products of queries and keys are multiplied by in the attention itself."""
 

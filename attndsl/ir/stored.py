@@ -12,13 +12,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from attndsl.ir import blocks, combine, derived, expr, factors, head_choice, pattern, route, route_groups
+from attndsl.ir import (
+    blocks,
+    combine,
+    derived,
+    expr,
+    factors,
+    groups,
+    head_choice,
+    pattern,
+    route,
+    route_groups,
+)
 from attndsl.ir.expr import Expr, topological
 from attndsl.source import Source, Span
 
 NODES: Mapping[str, type] = {
     name: kind
-    for module in (expr, combine, blocks, derived, route, route_groups, head_choice, factors, pattern)
+    for module in (expr, combine, blocks, derived, route, route_groups, groups, head_choice, factors, pattern)
     for name, kind in vars(module).items()
     if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == module.__name__
 }

@@ -38,6 +38,7 @@ from attndsl.ir.factors import LogOfFactor
 from attndsl.ir.ops import COMPARISONS, OPS
 from attndsl.ir.pattern import Decay, Input, Weighting
 from attndsl.ir.route import RouteNode
+from attndsl.ir.text_groups import bound_group_lines, group_lines
 from attndsl.ir.text_route import route_lines, route_node
 
 AxisNames = Callable[[Position], str]
@@ -288,6 +289,7 @@ def bound_text(ir: BoundIR) -> str:
         ]
     lines += [f"    {blocks_line(each)}" for each in ir.route.blocks] if ir.route else []
     lines += [f"    {line}" for line in route_lines(ir.route, expression)] if ir.route else []
+    lines += [f"    {line}" for line in bound_group_lines(ir.groups, expression)] if ir.groups else []
     lines += _derivation(ir.derived) if ir.derived else []
     for branch in ir.branches:
         lines.append(f"    branch {branch.branch}:")

@@ -10,6 +10,7 @@ from attndsl.ir.head_choice import SoftmaxOfHeads, TopOfHeads
 from attndsl.ir.route import (
     BlockIndex,
     Dot,
+    InputVector,
     OverHeads,
     Pool,
     Route,
@@ -35,6 +36,8 @@ def route_node(node: RouteNode, print_: Print) -> tuple[int, str]:
             return ATOM, name
         case ScaleFactor():
             return ATOM, "scale"
+        case InputVector(name, indices):
+            return ATOM, f"{name}[{', '.join(print_(index, 0) for index in indices)}]"
         case BlockIndex(side, blocks):
             return ATOM, f"{side}.{blocks}"
         case Dot(left, right) | Mix(left, right):
@@ -62,17 +65,20 @@ def route_node(node: RouteNode, print_: Print) -> tuple[int, str]:
     raise TypeError(f"no text for {type(node).__name__}")
 
 
-def route_lines(route: Route, expression: Callable[[Expr], str]) -> list[str]:
-    """The phrases of a route, one a line."""
-    lines = [f"route score {expression(route.score)}"]
+def route_lines(
+    route: Route, expression: Callable[[Expr], str], members: str = "", groups: str = ""
+) -> list[str]:
+    """The phrases of a route, one a line. members, groups: of a route of groups what columns and rows are."""
+    first = f"route {members}{' ' * bool(members)}"
+    lines = [f"{first}score {expression(route.score)}"]
     if route.among is not TRUE:
         lines.append(f"among {expression(route.among)}")
-    rows = {"query": route.queries or "query", "head": "head", "all": "all"}
+    rows = {"query": groups or route.queries or "query", "head": "head", "all": "all"}
     lines.append(f"select {_rules(route, expression)} per {route.choice or rows[route.per[0]]}")
     for word, condition in (("prefer", route.prefer), ("always", route.always)):
         if condition is not FALSE:
             lines.append(f"{word} {expression(condition)}")
-    return [lines[0], *(f"      {line}" for line in lines[1:])]
+    return [lines[0], *(" " * len(first) + line for line in lines[1:])]
 
 
 def _rules(route: Route, expression: Callable[[Expr], str]) -> str:

@@ -16,6 +16,7 @@ from attndsl.ir.pattern import Arm, Input, Parameter, PatternIR, Requirement
 from attndsl.passes import values
 from attndsl.passes.bind_derived import Place, derived_place, own_inputs
 from attndsl.passes.bind_expr import QUERY_HEADS_PER_KV_HEAD, Numbers, bind_expr
+from attndsl.passes.bind_groups import with_groups
 from attndsl.passes.bind_route import with_route
 from attndsl.passes.bind_weights import bind_weighting
 from attndsl.passes.bound_name import bound_name, branch_name
@@ -81,6 +82,7 @@ def _bound(pattern: PatternIR, place: Place, name: str, branch: str = "") -> Bou
     _check_low_rank(ir)
     ir = with_route(ir, pattern.route, local)
     ir = replace(ir, linear=linear_form(pattern.weighting, ir))
+    ir = with_groups(ir, pattern.groups, local)
     check_ranges(ir)
     return ir
 

@@ -39,8 +39,8 @@ def refuse_other_spaces(ir: BoundIR) -> None:
 
 def refuse_rows(ir: PatternIR | BoundIR) -> None:
     """Raise AttnUnsupportedError A0905 for what is not computed for the last queries alone."""
-    if ir.branches or ir.derived or ir.route:
-        own = "its tensors are derived" if ir.derived else "it has a route"
+    if ir.branches or ir.derived or ir.route or ir.groups:
+        own = "its tensors are derived" if ir.derived else "it has a route" if ir.route else "it has groups"
         what = "it has branches" if ir.branches else own
         raise AttnUnsupportedError(
             "A0905", f"rows of `{ir.name}` are not compiled yet: {what}",
@@ -57,7 +57,7 @@ def refuse_rows(ir: PatternIR | BoundIR) -> None:
 def on_branches(pattern: PatternIR, change: Callable[[PatternIR], PatternIR]) -> tuple[PatternIR, ...]:
     """The branches, each changed. Raises AttnUnsupportedError A0910 where one derives its tensors."""
     for each in pattern.branches or (pattern,):
-        if each.route:
+        if each.route or each.groups:
             raise AttnUnsupportedError(
                 "A0910", f"`{pattern.name}` has a route, which knows nothing of a model's own mask",
                 help="call it from a module of your own, such as `attndsl.nn.Attention`",

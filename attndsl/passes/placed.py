@@ -39,12 +39,21 @@ def placed(ir: BoundIR, queries: int, keys: int) -> BoundIR:
     Raises AttnUnsupportedError A0905 for patterns whose parts cannot be merged, or read inputs by index.
     """
     _refuse_weighting(ir)
+    return placed_pairs(ir, queries, keys)
+
+
+def placed_pairs(ir: BoundIR, queries: int, keys: int, longest: int = 0) -> BoundIR:
+    """The same for any weights of pairs. Inputs of several dimensions are read as before, at positions.
+
+    longest: a length that no axis exceeds, for kernels that know nothing of the length of a single one.
+    """
     visible: Expr = FALSE
     terms: list[Expr] = []
     for region in ir.regions:
         query, key = ir.query_space.segments[region.query], ir.key_space.segments[region.key]
         inside = _and(_inside("q", query, ir.query_space), _inside("k", key, ir.key_space))
-        values = _coordinates("q", query, ir.query_space) | _coordinates("k", key, ir.key_space)
+        values = _coordinates("q", query, ir.query_space, longest)
+        values |= _coordinates("k", key, ir.key_space, longest)
         visible = _or(visible, _and(inside, _at(region.visible, values)))
         here = [_at(term, values) for term in region.terms]
         terms = [_apply("select", inside, *pair) for pair in zip(here, terms or here, strict=True)]
@@ -89,6 +98,8 @@ def input_names(declared: Input | InputDeclaration) -> dict[Side, str]:
 
 
 def _declared(each: InputDeclaration) -> list[InputDeclaration]:
+    if len(each.shape) > 1:
+        return [each]
     return [InputDeclaration(name, each.kind, (SIDES[side],)) for side, name in input_names(each).items()]
 
 
@@ -117,9 +128,10 @@ def _inside(side: Side, segment: Segment, space: Space) -> Expr:
     )
 
 
-def _coordinates(side: Side, segment: Segment, space: Space) -> dict[Expr, Expr]:
+def _coordinates(side: Side, segment: Segment, space: Space, longest: int) -> dict[Expr, Expr]:
     """Every coordinate in terms of the position, kept inside the segment for the proof of ranges."""
-    last = max(segment.size - 1, 0)
+    alone = len(space.segments) == len(segment.axes) == 1
+    last = max((longest if alone and longest else segment.size) - 1, 0)
     place = _apply("sub", _position(side), Const(segment.offset))
     place = _apply("max", _apply("min", place, Const(last)), Const(0))
     found: dict[Expr, Expr] = {}

@@ -16,6 +16,7 @@ from attndsl.ir import intervals
 from attndsl.ir.bound import BoundIR, input_sizes
 from attndsl.ir.expr import Apply, Expr, Head, InputAt, InputElement, Position, Table, topological
 from attndsl.ir.intervals import LIMIT, Leaf, Strided, Value
+from attndsl.ir.route import InputVector
 from attndsl.source import Span
 
 INPUT_RANGE = 2**31
@@ -78,6 +79,9 @@ def check_values(
         if isinstance(node, InputElement):
             for index, size in zip(node.indices, input_sizes(ir, node.name), strict=True):
                 _check_index(node, index, size, ranges[index], ir)
+        if isinstance(node, InputVector):
+            for index, size in zip(node.indices, input_sizes(ir, node.name)[:-1], strict=True):
+                _check_index(node, index, size, ranges[index], ir)
         if not isinstance(node, Apply):
             continue
         problem = _problem(node, [ranges[arg] for arg in node.args], ranges[node])
@@ -85,7 +89,9 @@ def check_values(
             raise AttnBindError("A0412", problem[0], span=ir.spans.get(node) or place, help=problem[1])
 
 
-def _check_index(node: Table | InputElement, index: Expr, size: int, value: Value, ir: BoundIR) -> None:
+def _check_index(
+    node: Table | InputElement | InputVector, index: Expr, size: int, value: Value, ir: BoundIR
+) -> None:
     assert isinstance(value, Strided)
     if value.lo.min() < 0 or value.hi.max() >= size:
         raise AttnBindError(

@@ -35,6 +35,7 @@ from attndsl.passes.resolve_derived import (
     own_spaces,
 )
 from attndsl.passes.resolve_expr import Definition, Resolver, parameter_vector
+from attndsl.passes.resolve_groups import refuse_groups, resolve_groups
 from attndsl.passes.resolve_inputs import declared_input, kind_of
 from attndsl.passes.resolve_route import resolve_route
 from attndsl.passes.resolve_weights import check_flow, weighting
@@ -79,6 +80,7 @@ def _resolve_pattern(pattern: ast.Pattern, functions: Mapping[str, Definition]) 
     )  # fmt: skip
     if not any(isinstance(clause, ast.Branch | ast.Combine) for clause in pattern.clauses):
         return _body(pattern, whole, resolver, scope, {})
+    refuse_groups(pattern.clauses)
     _resolve_lets(pattern, resolver, scope)
     return with_branches(pattern, whole, resolver, scope, _branch)
 
@@ -86,6 +88,7 @@ def _resolve_pattern(pattern: ast.Pattern, functions: Mapping[str, Definition]) 
 def _branch(
     branch: ast.Pattern, whole: PatternIR, resolver: Resolver, scope: Scope, outputs: Mapping[str, Segments]
 ) -> PatternIR:
+    refuse_groups(branch.clauses)
     own = resolve_blocks(branch.clauses, resolver, scope)
     return _body(branch, replace(whole, blocks=(*whole.blocks, *own)), resolver, scope, outputs)
 
@@ -111,6 +114,7 @@ def _body(
         weighting=weights,
         derived=derived,
         route=resolve_route(pattern.clauses, whole.blocks, derived, resolver, scope),
+        groups=resolve_groups(pattern.clauses, whole.blocks, derived, resolver, scope),
         spans=resolver.spans,
     )
     check_inputs(found)
@@ -188,6 +192,7 @@ def _pattern_scope(pattern: ast.Pattern, resolver: Resolver) -> Scope:
     named += [(each.name, each.span) for each in lets]
     named += [(each.name, each.span) for each in _clauses(pattern, ast.Input)]
     named += [(each.name, each.span) for each in _clauses(pattern, ast.Blocks)]
+    named += [(each.name, each.span) for each in _clauses(pattern, ast.Groups)]
     named += [(each.name, each.span) for each in _clauses(pattern, ast.Branch)]
     _refuse_repeats(named, "name", "A0205")
     for name, span in named:

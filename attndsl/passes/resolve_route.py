@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import cast
 
 from attndsl.diagnostics import AttnNameError, AttnTypeError
@@ -23,6 +23,14 @@ CONDITIONS = {"among": TRUE, "prefer": FALSE, "always": FALSE}
 """The phrases that are conditions, and what they mean where they are left out."""
 
 
+@dataclass(frozen=True)
+class Rows:
+    """What the rows of the map of a route of groups are: groups of this name; its columns are members."""
+
+    groups: str
+    members: str
+
+
 def resolve_route(
     clauses: Sequence[ast.Clause],
     blocks: Sequence[Blocks],
@@ -31,7 +39,7 @@ def resolve_route(
     scope: Scope,
 ) -> Route | None:
     """The meaning of the route among the clauses, if any. derived: the tensors that are made of others."""
-    routes = [each for each in clauses if isinstance(each, ast.Route)]
+    routes = [each for each in clauses if isinstance(each, ast.Route) and not each.members]
     if not routes:
         return None
     if len(routes) > 1:
@@ -46,10 +54,11 @@ def resolve_route(
         )  # fmt: skip
     shared = {each.name: getattr(resolver, each.name) for each in fields(resolver)}
     own = RouteResolver(**shared, blocks={each.name: each for each in blocks})
-    return _route(routes[0], own, replace(scope, values=dict(scope.values)))
+    return route_of(routes[0], own, replace(scope, values=dict(scope.values)))
 
 
-def _route(clause: ast.Route, resolver: RouteResolver, scope: Scope) -> Route:
+def route_of(clause: ast.Route, resolver: RouteResolver, scope: Scope, rows: Rows | None = None) -> Route:
+    """The meaning of a route. rows: of groups; None for queries or blocks of them."""
     score_step, select = _only(clause, "score"), _only(clause, "select")
     if score_step is None or select is None:
         raise AttnTypeError(
@@ -61,8 +70,8 @@ def _route(clause: ast.Route, resolver: RouteResolver, scope: Scope) -> Route:
     among, prefer, always = (_condition(clause, word, resolver, scope) for word in CONDITIONS)
     steps = (_only(clause, word) for word in CONDITIONS)
     places = [place, *(None if step is None else step.value.span for step in steps)]
-    queries, keys = _units([score, among, prefer, always], places, select, resolver)
-    per, choice = _per(select, queries, resolver)
+    queries, keys = _units([score, among, prefer, always], places, select, resolver, rows)
+    per, choice = _per(select, queries, resolver, rows)
     rules = _rules(select.value, resolver, scope)
     _check_heads(score, rules, select.value.span)
     _check_halves(rules, per, prefer, select.value.span)
@@ -98,8 +107,9 @@ def _condition(clause: ast.Route, word: str, resolver: RouteResolver, scope: Sco
 
 
 def _units(
-    roots: Sequence[Expr], places: Sequence[Span | None], select: ast.RouteStep, resolver: RouteResolver
-) -> tuple[str, str]:
+    roots: Sequence[Expr], places: Sequence[Span | None], select: ast.RouteStep, resolver: RouteResolver,
+    rows: Rows | None,
+) -> tuple[str, str]:  # fmt: skip
     """What the rows and columns of the map stand for."""
     place = places[0]
     found = [grains(root, resolver.spans.get)[root] for root in roots]
@@ -109,6 +119,12 @@ def _units(
             span=place, help="compare vectors by their product, `mean(k in b) . q`",
         )  # fmt: skip
     query, key = (_side(side, found, roots, places) for side in ("q", "k"))
+    if rows is not None and (query is None or key is None):
+        same = rows.members if (query is None) == (rows.members == "queries") else "groups"
+        raise AttnTypeError(
+            "A0366", f"this score is the same for all {same}", span=place,
+            help=f"compare tokens with groups, as in `unit(q) . centroids[head, {rows.groups}]`",
+        )  # fmt: skip
     if key is None:
         raise AttnTypeError(
             "A0366", "this score is the same for all keys", span=place,
@@ -212,26 +228,28 @@ def _argument(name: str, node: ast.Expr, resolver: RouteResolver, scope: Scope) 
     return value
 
 
-def _per(select: ast.RouteStep, queries: str, resolver: RouteResolver) -> tuple[tuple[Pooling, ...], str]:
+def _per(
+    select: ast.RouteStep, queries: str, resolver: RouteResolver, of_groups: Rows | None
+) -> tuple[tuple[Pooling, ...], str]:
     """Which entries compete: one answer, or one for each name of the parameter that chooses."""
-    rows = queries or "query"
+    rows, kind = (of_groups.groups, "group ") if of_groups else (queries or "query", "block " * bool(queries))
     words: dict[str, Pooling] = {rows: "query", "head": "head", "all": "all"}
     if len(select.per) == 1 and select.per[0] in resolver.choices:
         names = resolver.choices[select.per[0]]
-        _check_pools(names, words | {"query": "query"}, queries, select)
+        _check_pools(names, words | {"query": "query"}, rows, kind, select)
         return tuple((words | {"query": "query"})[name] for name in names), select.per[0]
-    _check_pools(select.per, words, queries, select)
+    _check_pools(select.per, words, rows, kind, select)
     found = {words[name] for name in select.per}
     return ("query" if "query" in found else "head" if "head" in found else "all",), ""
 
 
 def _check_pools(
-    names: Sequence[str], words: Mapping[str, Pooling], queries: str, select: ast.RouteStep
+    names: Sequence[str], words: Mapping[str, Pooling], rows: str, kind: str, select: ast.RouteStep
 ) -> None:
     for name in names:
         if name not in words:
             raise AttnNameError(
                 "A0241", f"a selection cannot be `per {name}` here", span=select.span,
-                note=f"the map of scores has one row per {f'block `{queries}`' if queries else 'query'}",
-                help=f"write `per {queries or 'query'}`, `per head`, where all rows compete, or `per all`",
+                note=f"the map of scores has one row per {f'{kind}`{rows}`' if kind else rows}",
+                help=f"write `per {rows}`, `per head`, where all rows compete, or `per all`",
             )  # fmt: skip

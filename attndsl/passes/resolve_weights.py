@@ -47,7 +47,7 @@ def check_flow(ir: PatternIR) -> None:
     if given.normalize != "flow":
         return
     hidden = next((arm for arm in ir.arms if arm.visible is not TRUE), None)
-    if hidden is not None or not given.is_linear or given.decay is not None or ir.route is not None:
+    if hidden is not None or not given.is_linear or given.decay is not None or ir.route or ir.groups:
         raise AttnTypeError(
             "A0347", "flows are between all queries and all keys, and weights are plain products",
             span=hidden.span if hidden else ir.arms[0].span,

@@ -8,13 +8,14 @@ from typing import cast
 
 from attndsl.diagnostics import AttnNameError, AttnTypeError
 from attndsl.ir.blocks import Blocks
-from attndsl.ir.expr import TRUE, Apply, Expr, HeadDim, Side
+from attndsl.ir.expr import TRUE, Apply, Const, Expr, HeadDim, Side
 from attndsl.ir.pattern import Input
 from attndsl.ir.route import (
     POOLS,
     BlockIndex,
     Dot,
     Group,
+    InputVector,
     OverHeads,
     Pool,
     PoolKind,
@@ -35,6 +36,8 @@ SIDES: tuple[Side, Side] = ("q", "k")
 SIMILARITY = "similarity"
 """`similarity(k in b)`: the mean cosine similarity of all pairs of tokens of a block."""
 POOLING = (*POOLS, SIMILARITY)
+SHORTEST = 1e-12
+"""What `unit` divides shorter vectors by, so that vectors of zeros stay what they are."""
 
 
 @dataclass
@@ -98,6 +101,8 @@ class RouteResolver(Resolver):
             return self._top(node, arguments, scope)
         if node.function == "softmax" and len(arguments) in (1, 2):
             return self._softmax(arguments, scope)
+        if node.function == "unit" and len(arguments) == 1 and node.function not in self.functions:
+            return self._unit(arguments[0], scope)
         return super()._call(node, scope)
 
     def _softmax(self, arguments: Sequence[ast.Expr], scope: Scope) -> Value:
@@ -106,6 +111,25 @@ class RouteResolver(Resolver):
             return Softmax(operand, TRUE)
         condition = self.expr(arguments[1], scope)
         return Softmax(operand, types.truth(condition, "the condition of `softmax`", arguments[1].span))
+
+    def _unit(self, argument: ast.Expr, scope: Scope) -> Expr:
+        """The vector divided by its length."""
+        vector = self._number(argument, "unit", scope)
+        length = Apply("max", (Apply("sqrt", (Dot(vector, vector),)), Const(SHORTEST)))
+        return Apply("div", (vector, length))
+
+    def _read_input(self, declared: Input, node: ast.Subscript, scope: Scope) -> Expr:
+        """An element, or where no index is given for the channels, the vector of all of them."""
+        *others, last = declared.shape
+        if last != "dim" or len(node.indices) != len(others):
+            return super()._read_input(declared, node, scope)
+        if declared.kind != "real":
+            raise AttnTypeError(
+                "A0362", f"input `{declared.name}` has no vectors of reals", span=node.span,
+                help=f"declare it as `{declared.name}: real[..., dim]`",
+            )  # fmt: skip
+        indices = (self._input_index(declared, n, each, scope) for n, each in enumerate(node.indices))
+        return InputVector(declared.name, tuple(indices))
 
     def _pooled(self, function: str, argument: ast.Expr, scope: Scope) -> Expr:
         if function != SIMILARITY:

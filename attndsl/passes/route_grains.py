@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from attndsl.diagnostics import AttnTypeError
 from attndsl.ir.expr import Apply, Expr, FlatIndex, InputAt, Position, Side, topological
-from attndsl.ir.route import BlockIndex, Dot, OverHeads, Pool, Softmax, Vectors
+from attndsl.ir.route import BlockIndex, Dot, InputVector, OverHeads, Pool, Softmax, Vectors
 from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere, TopAlike
 from attndsl.source import Span
 
@@ -52,6 +52,8 @@ def _grain(node: Expr, operands: list[Grain], place: Place) -> Grain:
             return _pooled(node, operands[0], place)
         case OverHeads():
             return operands[0]
+        case InputVector():
+            return _of_indices(node, operands, place)
         case PoolWhere(_, _, _, side):
             value = operands[0]
             return (
@@ -78,6 +80,17 @@ def _both(node: Expr, operands: list[Grain], place: Place) -> Grain:
     """One number for what the operands have one of."""
     query = _joined(node, [each.query for each in operands], place)
     return Grain(query, _joined(node, [each.key for each in operands], place))
+
+
+def _of_indices(node: Expr, operands: list[Grain], place: Place) -> Grain:
+    """One vector of an input for what its indices have one of, on one side of a map at most."""
+    grain = _both(node, operands, place)
+    if grain.query is not None and grain.key is not None:
+        raise AttnTypeError(
+            "A0362", "this is a vector for each pair", span=place(node),
+            help="let the indices speak of one side of the map",
+        )  # fmt: skip
+    return replace(grain, vector=True)
 
 
 def _joined(node: Expr, given: list[str | None], place: Place) -> str | None:

@@ -28,7 +28,7 @@ from attndsl.runtime.flow import flow_attention
 from attndsl.runtime.linear import linear_attention
 from attndsl.runtime.linear_obstacles import refuse_slow_tiles
 from attndsl.runtime.operators import attention
-from attndsl.runtime.plans import plans_of
+from attndsl.runtime.plans import Plans, plans_of
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.targets import Target
 
@@ -72,7 +72,8 @@ def attend(
         check_sources(ir, q, k, v)
         scale = scale_of(ir, scale, q.shape[3])
     tensors = derived_tensors(ir, q, k, v, {})
-    return _around(target, ir, tensors, scale, return_lse, inputs, shape, plans.get(""))
+    members = plans if ir.groups else None
+    return _around(target, ir, tensors, scale, return_lse, inputs, shape, plans.get(""), members)
 
 
 def _around(
@@ -84,14 +85,18 @@ def _around(
     inputs: Mapping[str, Any],
     shape: Sequence[int],
     plan: Plan | None,
+    members: Plans | None = None,
 ) -> Outputs:
-    """The pairs, and what is around them. tensors: those that are attended with. plan: of a route."""
+    """The pairs, and what is around them.
+
+    tensors: those that are attended with. plan: of a route. members: the plans of groups.
+    """
     refuse_eight_bits_around(ir, tensors[0])
     if ir.over_channels:
         return channel_attention(ir, tensors, scale, return_lse, inputs)
     q, k, v = tensors
     check_tensors(ir, q, k, v)
-    if return_lse and not ir.weighting.is_softmax:
+    if return_lse and (ir.groups or not ir.weighting.is_softmax):
         refuse_lse(ir)
     checked = check_inputs(ir, inputs, len(q), v.shape[3], q.shape[3])
     factor = scale_of(ir, scale, q.shape[3])
@@ -100,11 +105,15 @@ def _around(
         return gated(ir, flow_attention(ir, q, k, v), checked)
     if ir.linear is not None and ir.linear.algorithm != "tiles":
         return gated(ir, linear_attention(ir, q, k, v, factor, checked, plan=plan).out, checked)
-    if plan is None:
+    if plan is None and members is None:
         refuse_slow_tiles(ir)
     given = with_computed_inputs(ir, dict(inputs), checked, q)
     q, k, factor = with_low_rank(ir, q, k, factor, checked)
     own = {each.name: given[each.name] for each in ir.kernel_inputs}
+    if members is not None:
+        from attndsl.runtime.grouped import grouped_attention  # which calls its kernels by `attend`
+
+        return gated(ir, grouped_attention(ir, members, q, k, v, factor, own, checked), checked)
     if plan is not None:
         from attndsl.runtime.routed import routed_attention  # which calls its kernels by `attend`
 
@@ -159,7 +168,12 @@ def _refuse_eight_bits(q: Tensor) -> None:
 
 
 def refuse_lse(ir: BoundIR) -> NoReturn:
-    """Refuse to give the log-sum-exp of weights that are no softmax, with A0619."""
+    """Refuse to give the log-sum-exp of groups, or of weights that are no softmax, with A0619."""
+    if ir.groups:
+        raise AttnCallError(
+            "A0619", f"`{ir.name}` averages the outputs of its groups, which have no log-sum-exp together",
+            help="leave out return_lse",
+        )  # fmt: skip
     raise AttnCallError(
         "A0619", f"the weights of `{ir.name}` are no softmax, so they have no log-sum-exp",
         help="leave out return_lse",

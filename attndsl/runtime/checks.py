@@ -155,7 +155,7 @@ def check_inputs(
     """The declared inputs, in order, as tensors of int64, float64 or bool, with gradients.
 
     Each is as declared, or has a batch dimension before that. dim: the channels of values. key_dim: those of
-    keys, which decays run over.
+    queries and keys, which decays and routes run over.
     """
     known = ", ".join(each.name for each in ir.inputs) or "none"
     for name in inputs:
@@ -163,7 +163,7 @@ def check_inputs(
             raise AttnCallError(
                 "A0610", f"pattern `{ir.name}` has no input `{name}`", help=f"its inputs: {known}"
             )
-    dims = {each.name: dim for each in ir.inputs} | dict.fromkeys(ir.decay_inputs, key_dim)
+    dims = {each.name: dim for each in ir.inputs} | dict.fromkeys(ir.inputs_of_keys, key_dim)
     return {
         each.name: _check_input(ir, each, inputs.get(each.name), batch, dims[each.name]) for each in ir.inputs
     }

@@ -76,14 +76,19 @@ def with_sink(ir: BoundIR, out: Tensor, lse: Tensor, inputs: Inputs) -> tuple[Te
     """Output and log-sum-exp (or sum of weights) with the sink in the sum."""
     if ir.weighting.sink is not None:
         logit = per_query(ir, ir.weighting.sink, inputs, lse.unsqueeze(-1)).squeeze(-1)
-        if ir.weighting.is_softmax:
-            total = torch.logaddexp(lse, logit.expand_as(lse))
-            share = torch.exp(lse - total)
-        else:
-            total = lse + logit.exp()
-            share = lse / total
-        out, lse = out * share.unsqueeze(-1).to(out.dtype), total
+        out, lse = with_logit(ir, out, lse, logit)
     return out, lse
+
+
+def with_logit(ir: BoundIR, out: Tensor, lse: Tensor, logit: Tensor) -> tuple[Tensor, Tensor]:
+    """The same with the logits of sinks, which broadcast to the log-sum-exp."""
+    if ir.weighting.is_softmax:
+        total = torch.logaddexp(lse, logit.expand_as(lse))
+        share = torch.exp(lse - total)
+    else:
+        total = lse + logit.exp()
+        share = lse / total
+    return out * share.unsqueeze(-1).to(out.dtype), total
 
 
 def gated(ir: BoundIR, out: Tensor, inputs: Inputs) -> Tensor:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
-from attndsl.ir.expr import InputAt, InputElement
 from attndsl.ir.plan import Plan
 from attndsl.ir.plan_checks import checked_plan, plans_by_name, routed_branches
+from attndsl.ir.reads import inputs_read
 from attndsl.ir.route import Vectors
 from attndsl.runtime.checks import check_inputs, check_tensors, scale_of
 from attndsl.runtime.derived import check_sources, derived_tensors
@@ -50,7 +50,7 @@ def _plans(
 ) -> Plans:  # fmt: skip
     """The caller's plans if they fit; the others are selected."""
     return {
-        name: checked_plan(ir, given[name], len(q), ir.heads)
+        name: checked_plan(each, given[name], len(q), ir.heads)
         if name in given
         else _select(each, q, k, v, scale, inputs)
         for name, each in routed.items()
@@ -73,7 +73,7 @@ def _select(
     nodes = {node for root in ir.route.expressions for node in root.mentioned}
     if v is None and Vectors("v") in nodes:
         raise AttnCallError("A0691", f"the route of `{ir.name}` reads values", help="pass v=")
-    names = {node.name for node in nodes if isinstance(node, InputAt | InputElement)}
+    names = inputs_read(ir.route)
     own = replace(ir, inputs=tuple(each for each in ir.inputs if each.name in names))
     given = {name: value for name, value in inputs.items() if name in names}
     checked = check_inputs(own, given, len(q), (k if v is None else v).shape[3], q.shape[3])

@@ -16,13 +16,14 @@ from torch.utils.checkpoint import checkpoint
 from attndsl.ir.bound import BoundIR, decays_by_channel, is_routed
 from attndsl.ir.evaluate import mask_rows
 from attndsl.ir.expr import PRODUCT, Head
+from attndsl.ir.group_plans import OneGroup, each_group
 from attndsl.ir.plan import Plan
 from attndsl.runtime.branches import Output, run_branches
 from attndsl.runtime.channels import channel_attention
 from attndsl.runtime.checks import check_inputs, check_tensors, output_type, scale_of
 from attndsl.runtime.decays import decayed_products, with_computed_inputs
 from attndsl.runtime.derived import Tensors, check_sources, derived_tensors
-from attndsl.runtime.finish import featured, finished, gated, with_low_rank
+from attndsl.runtime.finish import featured, finished, gated, with_low_rank, with_sink
 from attndsl.runtime.flow import flow_attention
 from attndsl.runtime.plans import Plans, plans_of
 from attndsl.runtime.torch_scores import on_rows
@@ -58,7 +59,8 @@ def reference(
     if ir.derived is not None:
         check_sources(ir, q, k, v)
         scale = scale_of(ir, scale, q.shape[-1])
-    return _of_own(ir, derived_tensors(ir, q, k, v, {}), scale, return_lse, inputs, plans.get(""))
+    chosen = plans if ir.groups else plans.get("")
+    return _of_own(ir, derived_tensors(ir, q, k, v, {}), scale, return_lse, inputs, chosen)
 
 
 def _of_branches(
@@ -92,7 +94,7 @@ def _of_own(
     scale: float | None,
     return_lse: bool,
     inputs: Mapping[str, Any],
-    plan: Plan | None,
+    plan: Plan | Plans | None,
 ) -> Outputs:
     """The same for a pattern without branches, on the tensors that are attended with."""
     q, k, v = tensors
@@ -106,27 +108,54 @@ def _of_own(
         return gated(ir, flow_attention(ir, q64, k64, v.double()), checked).to(output_type(q.dtype))
     q64, k64, factor = with_low_rank(ir, q64, k64, scale_of(ir, scale, q.shape[-1]), checked)
     checked = with_computed_inputs(ir, checked, checked, q64)
+    if isinstance(plan, Mapping):
+        out = gated(ir, _mean_over_groups(ir, plan, q64, k64, v.double(), factor, checked), checked)
+        return out.to(output_type(q.dtype))
+    out, lse = _all_rows(ir, q64, k64, v.double(), factor, checked, plan)
+    out, lse = finished(ir, out, lse, checked)
+    out = out.to(output_type(q.dtype))
+    if not return_lse:
+        return out
+    return out, lse if q.dtype == torch.float64 else lse.float()
+
+
+def _all_rows(
+    ir: BoundIR, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float,
+    inputs: Mapping[str, torch.Tensor], plan: Plan | OneGroup | None,
+) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+    """Output and LSE of all query rows, float64, without sinks and gates."""
     parts = [
         checkpoint(
             _rows,
             ir,
-            q64[:, :, rows],
-            k64,
-            v.double(),
-            factor,
+            q[:, :, rows],
+            k,
+            v,
+            scale,
             rows.start,
-            checked,
+            inputs,
             plan,
             use_reentrant=False,
         )
         for rows in row_chunks(q, k)
     ]
     out, lse = (torch.cat(each, dim=2) for each in zip(*parts, strict=True))
-    out, lse = finished(ir, out, lse, checked)
-    out = out.to(output_type(q.dtype))
-    if not return_lse:
-        return out
-    return out, lse if q.dtype == torch.float64 else lse.float()
+    return out, lse
+
+
+def _mean_over_groups(
+    ir: BoundIR, plans: Plans, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float,
+    inputs: Mapping[str, torch.Tensor],
+) -> torch.Tensor:  # fmt: skip
+    """The mean over the groups that each query is in of its outputs inside of them; 0 where it is in none."""
+    total: torch.Tensor | float = 0.0
+    times: torch.Tensor | int = 0
+    for group in each_group(plans, ir.heads):
+        out, _ = with_sink(ir, *_all_rows(ir, q, k, v, scale, inputs, group), inputs)
+        inside = torch.from_numpy(group.queries).to(q.device).unsqueeze(-1)
+        total = total + torch.where(inside, out, 0.0)
+        times = times + inside.long()
+    return torch.as_tensor(total) / torch.as_tensor(times).clamp(min=1)
 
 
 def row_chunks(q: torch.Tensor, k: torch.Tensor) -> list[slice]:
@@ -143,7 +172,7 @@ def _rows(
     scale: float,
     start: int,
     inputs: Mapping[str, torch.Tensor],
-    plan: Plan | None,
+    plan: Plan | OneGroup | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Output and LSE of a chunk of query rows, float64."""
     if not k.shape[2]:
@@ -171,7 +200,7 @@ def _weighed_rows(
     scale: float,
     start: int,
     inputs: Mapping[str, torch.Tensor],
-    plan: Plan | None,
+    plan: Plan | OneGroup | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Output and normaliser of a chunk of query rows whose weights are no softmax, float64."""
     if decays_by_channel(ir):
@@ -201,7 +230,7 @@ def masked_scores(
     scale: float,
     start: int,
     inputs: Mapping[str, torch.Tensor],
-    plan: Plan | None = None,
+    plan: Plan | OneGroup | None = None,
 ) -> torch.Tensor:
     """[batch, heads, rows, Nk] of a chunk of query rows that begins at `start`; -inf where not visible."""
     scores = (grouped(ir, q) @ k.unsqueeze(2).mT).flatten(1, 2) * scale
@@ -217,7 +246,7 @@ def mask_of(
     rows: int,
     batch: int,
     inputs: Mapping[str, torch.Tensor],
-    plan: Plan | None = None,
+    plan: Plan | OneGroup | None = None,
 ) -> torch.Tensor:
     """[batch or 1, heads or 1, rows, Nk]: the pairs that the mask shows, and the plan lists."""
     visible = _static_mask(ir, start, rows, batch, inputs)

@@ -91,7 +91,7 @@ def flex(ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, inputs: Mapping[str, Any]
 
     Raises AttnBackendError A0729 for what is more than a mask.
     """
-    if ir.branches or ir.linear or ir.route:
+    if ir.branches or ir.linear or ir.route or ir.groups:
         raise AttnBackendError(
             "A0729", f"FlexAttention computes one softmax over a mask that is known, not `{ir.name}`",
             help="leave out --flex",

@@ -16,7 +16,17 @@ from torch import Tensor
 
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Apply, Const, Expr, Head, HeadDim, InputAt, InputElement, Position, Side, Table
-from attndsl.ir.route import BlockIndex, Dot, OverHeads, Pool, Route, ScaleFactor, Softmax, Vectors
+from attndsl.ir.route import (
+    BlockIndex,
+    Dot,
+    InputVector,
+    OverHeads,
+    Pool,
+    Route,
+    ScaleFactor,
+    Softmax,
+    Vectors,
+)
 from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere, TopAlike
 from attndsl.passes.route_grains import Grain, grains, operand_context
 from attndsl.runtime.route_group_scores import GroupScores
@@ -102,6 +112,8 @@ class RouteScores:
                 return of_keys(found, place.keys, self._grain(node).vector)
             case InputAt() | InputElement():
                 return self._input(node, place)
+            case InputVector():
+                return self._input_vectors(node, place)
             case Table(_, entries, index):
                 return torch.tensor(entries, device=self.device)[self._value(index, place)]
             case Apply():
@@ -135,6 +147,16 @@ class RouteScores:
             indices = [torch.arange(self.batch, device=self.device).view(-1, 1, 1, 1), *indices]
         element = value[tuple(indices)]
         return element.to(self.dtype) if element.is_floating_point() else element
+
+    def _input_vectors(self, node: InputVector, place: Place) -> Tensor:
+        """Vectors [batch or 1, heads or 1, units or 1, channels] of one side, or of none."""
+        indices = [self._value(index, place) for index in node.indices]
+        value = self.inputs[node.name].to(self.device)
+        if value.ndim > len(indices) + 1:
+            indices = [torch.arange(self.batch, device=self.device).view(-1, 1, 1, 1), *indices]
+        one = torch.zeros((1, 1, 1, 1), dtype=torch.long, device=self.device)
+        found = value[tuple(one + each for each in indices)]
+        return found.squeeze(2 if self._grain(node).key is not None else 3).to(self.dtype)
 
     # ------------------------------------------------------------ operations
 

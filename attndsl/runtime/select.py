@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Const, Expr
 from attndsl.ir.plan import Plan
+from attndsl.ir.plan_checks import kinds_of
 from attndsl.ir.route import Route
 from attndsl.passes.route_grains import grains
 from attndsl.runtime.plan_units import plan_of
@@ -32,13 +34,15 @@ def select(
 ) -> Plan:
     """The plan of a bound pattern with a route, its lists as tensors beside q. scale: of products."""
     route = ir.route
+    k = q if ir.members == "queries" else k
     assert route is not None, "callers ask for the plans of routed patterns"
     scores = RouteScores(ir, route, q, k, v, scale, inputs)
     rows, keys = scores.units["q"].count(route.queries), scores.units["k"].count(route.keys)
     own = CHUNK // (q.shape[0] * ir.heads * _cells(scores, route))
     step = max(1, own if route.per == ("query",) else rows)
     lists = joined([_chosen(scores, route, chunk, keys) for chunk in _chunks(rows, step)])
-    return plan_of(route, scores.units["q"], scores.units["k"], lists)
+    found = plan_of(route, scores.units["q"], scores.units["k"], lists)
+    return replace(found, kinds=kinds_of(ir))
 
 
 def _cells(scores: RouteScores, route: Route) -> int:

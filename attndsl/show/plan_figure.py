@@ -31,7 +31,7 @@ MOST_HEADS = 4
 
 
 def draw_plan(ir: BoundIR, given: Plan | Mapping[str, Plan], head: int = 0, batch: int = 0) -> Figure:
-    """The picture of a plan of a bound pattern; of several branches each has a colour.
+    """The picture of a plan of a bound pattern; of several branches, or of groups, each has a colour.
 
     head: the first of at most four heads that are drawn. batch: which element of a batch. Raises
     AttnCallError A0690 to A0696 for plans that do not fit.
@@ -52,7 +52,7 @@ def draw_plan(ir: BoundIR, given: Plan | Mapping[str, Plan], head: int = 0, batc
         for number, words in enumerate(headlines(plans)):
             style = {"fontsize": 8, "color": palette.FAINT}
             text(figure, LEFT, top - 0.52 - 0.15 * number, words, **style)
-        draw_entries(figure, entries(panels), LEFT)
+        draw_entries(figure, entries(panels if ir.groups else panels[1:]), LEFT)
     return figure
 
 
@@ -66,11 +66,12 @@ def _panels(
             help="draw one branch at a time, on the command line by --branch",
         )  # fmt: skip
     name, plan = next(iter(plans.items()))
-    units = _unit(plan.q_block, "query", "block of queries"), _unit(plan.kv_block, "key", "block of keys")
-    static = static_map(routed[name], head)
-    panels = [
-        PlanPanel("Static mask", static_cells(static, COLOURS if len(plans) == 1 else PLAIN_COLOURS), units)
-    ]
+    row, column = plan.kinds if len(plans) == 1 or not ir.groups else ("group", "token")
+    units = _unit(plan.q_block, row, "block of queries"), _unit(plan.kv_block, column, f"block of {column}s")
+    panels = []
+    if not ir.groups:  # whose masks are between members
+        static = static_cells(static_map(routed[name], head), COLOURS if len(plans) == 1 else PLAIN_COLOURS)
+        panels.append(PlanPanel("Static mask", static, units))
     for each in shown_heads(ir.heads, plans.values(), head):
         own = {branch: each * plan.heads // ir.heads for branch, plan in plans.items()}
         if len(plans) == 1:
@@ -93,9 +94,8 @@ def headlines(plans: Mapping[str, Plan]) -> list[str]:
     return [f"{name}: {headline(each, each.heads)}".removeprefix(": ") for name, each in plans.items()]
 
 
-def entries(panels: Sequence[PlanPanel]) -> list[Entry]:
+def entries(heads: Sequence[PlanPanel]) -> list[Entry]:
     """The legend: classes of pairs of units, with counts over the heads that are drawn."""
-    heads = panels[1:]
     total = sum(panel.cells.rows * panel.cells.columns for panel in heads)
     counts = {name: sum(panel.cells.count(name) for panel in heads) for name in heads[0].cells.classes}
     colours = heads[0].cells.colours
@@ -104,7 +104,7 @@ def entries(panels: Sequence[PlanPanel]) -> list[Entry]:
         for name, count in counts.items()
         if count
     ]
-    rest = total - sum(counts.values())
+    rest = total - sum(panel.cells.listed for panel in heads)
     return [*found, Entry((palette.SKIPPED,), f"not listed  {rest:,} ({100 * rest / max(total, 1):.3g} %)")]
 
 

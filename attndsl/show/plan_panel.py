@@ -47,6 +47,11 @@ class Cells:
         """Pairs of a class."""
         return len(self.classes[name][0])
 
+    @property
+    def listed(self) -> int:
+        """Pairs of some class: those of plans may be in several."""
+        return len(np.unique(np.concatenate([r * self.columns + c for r, c in self.classes.values()])))
+
     def image(self) -> Array:
         """Colours [rows, columns, 3] of at most `MOST_PIXELS` a side; pixels of several pairs mix theirs."""
         size = -(-self.rows // MOST_PIXELS) or 1, -(-self.columns // MOST_PIXELS) or 1

@@ -35,7 +35,7 @@ def _notes(schedule: Schedule) -> Iterator[str]:
             f"the mask reads {', '.join(sorted(inputs))}: the figures are for inputs that hide nothing; no "
             "tile is known to be full before the call"
         )
-    if schedule.ir.route is not None:
+    if schedule.ir.route is not None or schedule.ir.groups:
         yield "these figures are of the mask alone: `attndsl simulate` predicts what the route keeps"
     if 0.0 < (share := _dense_share(schedule)) < 1.0:
         yield f"{share:.1%} of the q tiles visit every kv tile: read the mean, not the worst"

@@ -71,7 +71,7 @@ def optimize(
     q_tile, kv_tile: keep these tiles. parameters: names of integer parameters to vary, by default
     `stride` where the pattern has it. limit: the most choices to list. Raises AttnScheduleError (A05xx).
     """
-    if ir.route is not None:
+    if ir.route is not None or ir.groups:
         raise AttnScheduleError(
             "A0555", f"`{ir.name}` has a route, whose plan decides which tiles are visited",
             help="leave out --optimize; vary its parameters, or the distribution of plans",

@@ -4,6 +4,7 @@
 routed each on its own are gathered by key unit; a tile of them visits the tiles of that unit, and what it
 computes of a query is merged with the others. `tokens`: keys that are chosen one by one are gathered for
 tiles of queries, each of which meets all keys that one of its queries lists. See `runtime/routed.py`.
+A fourth way, `groups`, is counted in `grouped.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from attndsl.simulate.plan_sides import UnitSide, unit_side
 from attndsl.simulate.speedup import one_head
 
 Array = NDArray[Any]
-Regime = Literal["blocks", "gathered", "tokens"]
+Regime = Literal["blocks", "gathered", "tokens", "groups"]
 
 SMALLEST_UNIT = 16
 """Tokens of a unit from which on it fills a tile; that of `runtime/routed.py`."""

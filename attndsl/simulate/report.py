@@ -7,6 +7,7 @@ the most decides the speedup.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -21,6 +22,7 @@ from attndsl.schedule.tile_arguments import Extents, checked_tile
 from attndsl.simulate import devices
 from attndsl.simulate.blame import Blame, blame
 from attndsl.simulate.devices import Device
+from attndsl.simulate.grouped import grouped_figures
 from attndsl.simulate.inputs import is_data_dependent
 from attndsl.simulate.linear import LinearFigures, linear_figures
 from attndsl.simulate.linear_work import Work
@@ -137,7 +139,7 @@ def simulate(
     attention_share: float | None = None,
     head_dim: int = 128,
     batch: int = 1,
-    plan: Plan | None = None,
+    plan: Plan | Mapping[str, Plan] | None = None,
     distribution: Distribution = DEFAULT,
 ) -> Report:
     """Predict the tile counts and speedups of a bound pattern.
@@ -151,11 +153,12 @@ def simulate(
     refuse_schedule(ir)
     target, share = devices.device(device), check_share(attention_share)
     sizes = check_size("head_dim", head_dim), check_size("batch", batch)
-    if ir.route is not None:
+    if ir.route is not None or ir.groups:
         query, key = ir.query_space.segments[0], ir.key_space.segments[0]
         q_tokens = _tokens(q_tile, query, "q_tile", target.q_tokens)
         kv_tokens = _tokens(kv_tile, key, "kv_tile", target.kv_tokens)
-        figures = routing_figures(ir, target, (q_tokens, kv_tokens), *sizes, plan, distribution)
+        predict: Callable[..., RoutingFigures] = grouped_figures if ir.groups else routing_figures
+        figures = predict(ir, target, (q_tokens, kv_tokens), *sizes, plan, distribution)
         return routed_report(ir, target, share, figures)
     if plan is not None:
         raise no_route(ir.name)

@@ -131,23 +131,52 @@ def routing_figures(
         check_units(ir, checked_plan(ir, plan, None, ir.heads))
     found = PlanTiles(ir, *tokens)
     draws = Draws(ir, distribution, found.run)
-    problem = _problem(ir, target, found, head_dim, batch)
+    boxes = found.q_tile, found.kv_tile
+    problem = problem_of(ir, target, (prod(found.q_tile), prod(found.kv_tile)), head_dim, batch)
     given = _given(plan) if plan is not None else _drawn(draws, found)
     step = ir.heads // plan.heads if plan is not None else 1
-    figures = [_of_plan(found, problem, lists, step) for lists in given]
-    sizes, by_tiles = figures[0], spread([each.seconds for each in figures])
-    sums = _sums(problem, found)
+    counts = [
+        tuple(found.count(each, number * step) for number, each in enumerate(lists)) for lists in given
+    ]
+    is_drawn = plan is None
+    return figures_of(
+        problem, found.regime, boxes, (found.q_tiles, found.dense_kv_tiles), counts,
+        selection_work(ir, target, head_dim, batch), distribution if is_drawn else None,
+        draws.assumptions if is_drawn else (), _sums(problem, found),
+    )  # fmt: skip
+
+
+Boxes = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def figures_of(
+    problem: Problem, regime: Regime, boxes: Boxes, dense: tuple[int, int],
+    counts: Sequence[tuple[TileCounts, ...]], selection: SelectionWork, distribution: Distribution | None,
+    assumptions: tuple[str, ...], sums: Work | None = None,
+) -> RoutingFigures:  # fmt: skip
+    """The figures of plans from what the heads of each visit.
+
+    boxes: a q tile and a kv tile. dense: q tiles, and kv tiles of each, of dense attention. sums: where
+    states of blocks are added.
+    """
+    ir, (q_tiles, kv_tiles) = problem.ir, dense
+    pairs = ir.query_space.size * ir.key_space.size
+    figures = [
+        _Figures(each, pairs, kv_tiles, q_tiles * kv_tiles, _attention_seconds(problem, each))
+        for each in counts
+    ]
+    by_tiles = spread([each.seconds for each in figures])
     return RoutingFigures(
-        regime=found.regime,
-        distribution=None if plan is not None else distribution,
+        regime=regime,
+        distribution=distribution,
         plans=len(figures),
-        heads=len(sizes.counts),
-        batch=batch,
-        head_dim=head_dim,
-        q_tile=found.q_tile,
-        kv_tile=found.kv_tile,
-        dense_kv_tiles=found.dense_kv_tiles,
-        total_tiles=sizes.total_tiles * ir.heads,
+        heads=len(figures[0].counts),
+        batch=problem.batch,
+        head_dim=problem.head_dim,
+        q_tile=boxes[0],
+        kv_tile=boxes[1],
+        dense_kv_tiles=kv_tiles,
+        total_tiles=figures[0].total_tiles * ir.heads,
         worst_q_tile_visits=round(fmean(max(c.worst for c in each.counts) for each in figures)),
         visited_tiles=round(ir.heads * fmean(each.total("visited") for each in figures)),
         full_tiles=round(ir.heads * fmean(each.total("full") for each in figures)),
@@ -159,12 +188,12 @@ def routing_figures(
         key_imbalance=_key_imbalance(figures),
         merged_outputs=ir.heads * fmean(each.total("slots") for each in figures),
         gathered_keys=ir.heads * fmean(each.total("gathered_keys") for each in figures),
-        selection=selection_work(ir, target, head_dim, batch),
+        selection=selection,
         attention_seconds=spread([sums.seconds]) if sums else by_tiles,
         sums=sums,
         tiles_seconds=by_tiles,
         dense_seconds=dense_work(problem).seconds,
-        assumptions=() if plan is not None else draws.assumptions,
+        assumptions=assumptions,
     )
 
 
@@ -193,22 +222,12 @@ def _drawn(draws: Draws, found: PlanTiles) -> Iterator[list[Lists]]:
         yield [with_rest(each, routed, units) for each in lists]
 
 
-def _of_plan(found: PlanTiles, problem: Problem, lists: list[Lists], step: int) -> _Figures:
-    """step: query heads that share a list."""
-    counts = tuple(found.count(each, number * step) for number, each in enumerate(lists))
-    return _Figures(
-        counts,
-        found.ir.query_space.size * found.ir.key_space.size,
-        found.dense_kv_tiles,
-        found.q_tiles * found.dense_kv_tiles,
-        _attention_seconds(problem, counts),
-    )
-
-
-def _problem(ir: BoundIR, target: Device, found: PlanTiles, head_dim: int, batch: int) -> Problem:
-    queries, keys = ir.query_space.size, ir.key_space.size
-    plain = replace(ir, route=None)
-    return Problem(plain, target, batch, head_dim, queries, keys, prod(found.q_tile), prod(found.kv_tile))
+def problem_of(
+    ir: BoundIR, target: Device, tokens: tuple[int, int], head_dim: int, batch: int
+) -> Problem:
+    """The attention without its route. tokens: of a q tile and a kv tile."""
+    plain = replace(ir, route=None, groups=())
+    return Problem(plain, target, batch, head_dim, ir.query_space.size, ir.key_space.size, *tokens)
 
 
 def _attention_seconds(problem: Problem, counts: Sequence[TileCounts]) -> float:

@@ -16,6 +16,7 @@ WAYS = {
     "blocks": "blocks of queries and keys",
     "gathered": "queries gathered by block of keys",
     "tokens": "keys gathered one by one",
+    "groups": "tokens gathered by group",
 }
 
 

@@ -336,6 +336,14 @@ class Blocks(Clause):
 
 
 @dataclass(frozen=True, slots=True)
+class Groups(Clause):
+    """`groups c of expr`: sets of tokens, chosen by a route of queries and one of keys."""
+
+    name: str
+    count: Expr
+
+
+@dataclass(frozen=True, slots=True)
 class RouteStep(Node):
     """One phrase of a route: its word (`score`, `among`, `select`, `prefer`, `always`) and expression.
 
@@ -349,9 +357,13 @@ class RouteStep(Node):
 
 @dataclass(frozen=True, slots=True)
 class Route(Clause):
-    """`route score ... among ... select ... per ... always ...`."""
+    """`route score ... among ... select ... per ... always ...`.
+
+    members: `queries` or `keys` where the route chooses members of groups, else empty.
+    """
 
     steps: tuple[RouteStep, ...]
+    members: str = ""
 
 
 @dataclass(frozen=True, slots=True)

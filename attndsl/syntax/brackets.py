@@ -15,7 +15,7 @@ from attndsl.syntax.failure import Failure
 _CLOSING = {"(": ")", "[": "]"}
 _LINE_WORD = re.compile(
     r"(?:pattern|def|return|space|let|require|input|attend|score|scale|feature|weight|gate|decay|normalize"
-    r"|blocks|route|branch|combine)\b"
+    r"|blocks|groups|route|branch|combine)\b"
 )
 
 

@@ -126,11 +126,15 @@ class ClauseBuilder(ExpressionBuilder):
         """One size per axis."""
         return sizes
 
-    def route(self, meta: Meta, *steps: ast.RouteStep) -> ast.Route:
-        """`route score ...` and the phrases below it."""
+    def groups(self, meta: Meta, name: Token, count: ast.Expr) -> ast.Groups:
+        """`groups c of count`."""
+        return ast.Groups(str(name), count, span=self._place(meta))
+
+    def route(self, meta: Meta, members: Token | None, *steps: ast.RouteStep) -> ast.Route:
+        """`route score ...`, `route queries score ...`, and the phrases below it."""
         span = self._until(meta, steps[-1])
         self._routing_only = [node for node in self._routing_only if start_of(node) < span.start]
-        return ast.Route(steps, span=span)
+        return ast.Route(steps, str(members or ""), span=span)
 
     def route_step(self, meta: Meta, word: Token, value: ast.Expr) -> ast.RouteStep:
         """`among expr`."""

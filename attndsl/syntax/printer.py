@@ -145,8 +145,13 @@ def _(node: ast.Blocks) -> str:
 
 
 @to_text.register
+def _(node: ast.Groups) -> str:
+    return f"groups {node.name} of {to_text(node.count)}"
+
+
+@to_text.register
 def _(node: ast.Route) -> str:
-    head = "route "
+    head = f"route {node.members} " if node.members else "route "
     return head + ("\n" + " " * len(head)).join(map(to_text, node.steps))
 
 

@@ -17,7 +17,7 @@ CLAUSES = frozenset(
         "_GATE",
         "_DECAY",
     }
-    | {"_NORMALIZE", "_BLOCKS", "_ROUTE", "_COMBINE", "_BRANCH"}
+    | {"_NORMALIZE", "_BLOCKS", "_GROUPS", "_ROUTE", "_COMBINE", "_BRANCH"}
 )
 """Keywords that begin a clause."""
 

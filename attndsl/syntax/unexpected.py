@@ -22,7 +22,10 @@ _CLAUSES = [
 ]  # fmt: skip
 _PHRASES = ["among", "select", "prefer", "always"]
 _LINES = {
-    "CLAUSE": ("a clause", [*_CLAUSES, "query", "key", "value", "blocks", "route", "branch", "combine"]),
+    "CLAUSE": (
+        "a clause",
+        [*_CLAUSES, "query", "key", "value", "blocks", "groups", "route", "branch", "combine"],
+    ),
     "STATEMENT": ("a line of a function", ["let", "require", "return"]),
     "DEFINITION": ("a definition", ["pattern", "def"]),
 }

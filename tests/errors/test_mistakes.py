@@ -63,7 +63,20 @@ ROUTE = """pattern p(inner: int, outer: int, count: int):
     attend causal
 """
 
+GROUPS = """pattern p(clusters: int):
+    space tokens(n)
+    input centroids: real[4, dim]
+    groups c of clusters
+    route queries score unit(q) . centroids[c]
+                  select top(8) per c
+    route keys score unit(k) . centroids[c]
+               select top(8) per c
+    attend causal
+"""
+
 NUMBERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "no_groups": (GROUPS, {"shape": 8, "clusters": 0}),
+    "more_groups_than_vectors": (GROUPS, {"shape": 8, "clusters": 5}),
     "no_choice": (CHOICE, {"shape": 8}),
     "unknown_choice_at_bind": (CHOICE, {"shape": 8, "f": "elu"}),
     "missing_parameter": (WINDOW, {"shape": (4, 4)}),

@@ -12,6 +12,11 @@ def says_more(name: str) -> bool:
     return ir.weighting != PLAIN or bool(ir.branches or ir.derived)
 
 
+def has_groups(name: str) -> bool:
+    """Whether tokens of a pattern attend among themselves in groups."""
+    return attndsl.pattern(name).ir.groups is not None
+
+
 def has_route(name: str) -> bool:
     """Whether a pattern, or a branch of it, selects what it attends to."""
     ir = attndsl.pattern(name).ir
@@ -19,5 +24,7 @@ def has_route(name: str) -> bool:
 
 
 ROUTED = [name for name in attndsl.patterns() if has_route(name)]
-WEIGHTED = [name for name in attndsl.patterns() if says_more(name) and name not in ROUTED]
-MASKS = [name for name in attndsl.patterns() if name not in (*ROUTED, *WEIGHTED)]
+GROUPED = [name for name in attndsl.patterns() if has_groups(name)]
+CHOSEN = [*ROUTED, *GROUPED]
+WEIGHTED = [name for name in attndsl.patterns() if says_more(name) and name not in CHOSEN]
+MASKS = [name for name in attndsl.patterns() if name not in (*CHOSEN, *WEIGHTED)]

@@ -12,8 +12,8 @@ from attndsl.syntax.literals import LARGEST_INTEGER, read_documentation
 T = TypeVar("T")
 
 CLAUSE_WORDS = (
-    "space query key value input score weight gate decay per step of normalize blocks by route among select "
-    "prefer always branch combine axis"
+    "space query key value input score weight gate decay per step of normalize blocks groups by route queries keys "
+    "among select prefer always branch combine axis"
 )
 RESERVED = (
     "pattern def return let require attend if else and or not all any in true false True False None lambda"
@@ -148,7 +148,8 @@ clauses: st.SearchStrategy[ast.Clause] = st.one_of(
             ast.Blocks, names, st.tuples(*[names] * rank), st.tuples(*[expressions] * rank)
         )
     ),
-    st.builds(ast.Route, tuples(steps, least=1)),
+    st.builds(ast.Groups, names, expressions),
+    st.builds(ast.Route, tuples(steps, least=1), st.sampled_from(["", "queries", "keys"])),
     st.builds(ast.Combine, expressions),
 )
 branches = st.builds(ast.Branch, names, tuples(clauses, least=1))

@@ -124,6 +124,8 @@ CLAUSES = {
     "input_without_type": PATTERN + "input doc\n",
     "decay_without_axis": PATTERN + "decay 0.5\n",
     "blocks_without_axis": PATTERN + "blocks b by 64\n",
+    "groups_without_of": PATTERN + "groups 16\n",
+    "groups_by": PATTERN + "groups c by 16\n",
     "unknown_phrase": PATTERN + "route top(3)\n",
     "misspelt_clause": PATTERN + "attned true\n",
     "unknown_clause": PATTERN + "mask true\n",

@@ -22,8 +22,8 @@ RESERVED = (
     "pattern def return let require attend if else and or not all any in true false True False None lambda"
 )
 FREE = (
-    "space query key value input score weight gate decay per step of normalize blocks by route among select "
-    "prefer always branch combine axis stride block frame token window axes top head n s"
+    "space query key value input score weight gate decay per step of normalize blocks groups by route queries keys "
+    "among select prefer always branch combine axis stride block frame token window axes top head n s"
 )
 
 
@@ -56,6 +56,8 @@ def test_a_word_of_clauses_is_a_name_elsewhere(word: str) -> None:
             f"    attend\n        {word} -> {word}: {word}\n        else: {word}\n"
             f"    score {word}\n    decay {word} per step of {word}\n    blocks {word} of {word} by {word}\n"
             f"    route score {word} . {word}\n          select {word} per {word}, {word}\n"
+            f"    groups {word} of {word}\n"
+            f"    route queries score {word} . {word}\n                  select {word} per {word}, {word}\n"
             f"    query ({word})\n    key ({word} + {word})\n    value {word}({word} in {word})\n"
             f"    branch {word}:\n        input {word}: {word}\n        normalize {word}\n",
         )

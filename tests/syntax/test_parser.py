@@ -132,6 +132,8 @@ CLAUSES = {
     "normalize none": ast.Normalize("none"),
     "blocks b of n by 2": ast.Blocks("b", ("n",), (TWO,)),
     "blocks b of (n, m) by (2, a)": ast.Blocks("b", ("n", "m"), (TWO, A)),
+    "groups c of 2": ast.Groups("c", TWO),
+    "route keys score a": ast.Route((ast.RouteStep("score", A),), "keys"),
     "route among a": ast.Route((ast.RouteStep("among", A),)),
     "route prefer a": ast.Route((ast.RouteStep("prefer", A),)),
     "route select a per all": ast.Route((ast.RouteStep("select", A, ("all",)),)),
