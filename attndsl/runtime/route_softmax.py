@@ -15,7 +15,7 @@ def some_keys(holds: Tensor, count: int) -> slice:
 
     holds: bool [batch, heads, rows, count or 1].
     """
-    if holds.shape[3] != count:
+    if holds.shape[3] != count or not holds.numel():
         return slice(0, count)
     found = holds.flatten(0, 2).view(torch.uint8).amax(0).nonzero()  # many times as fast as any(0)
     first, last = (int(found[0]), int(found[-1])) if len(found) else (0, 0)

@@ -40,7 +40,8 @@ def select(
     rows, keys = scores.units["q"].count(route.queries), scores.units["k"].count(route.keys)
     own = CHUNK // (q.shape[0] * ir.heads * _cells(scores, route))
     step = max(1, own if route.per == ("query",) else rows)
-    lists = joined([_chosen(scores, route, chunk, keys) for chunk in _chunks(rows, step)])
+    chunks = ((chunk, _chosen(scores, route, chunk, keys)) for chunk in _chunks(rows, step))
+    lists = joined(rows, chunks)
     found = plan_of(route, scores.units["q"], scores.units["k"], lists)
     return replace(found, kinds=kinds_of(ir))
 
@@ -56,7 +57,9 @@ def _cells(scores: RouteScores, route: Route) -> int:
 
 
 def _chunks(rows: int, step: int) -> Iterator[slice]:
-    return (slice(start, min(start + step, rows)) for start in range(0, max(rows, 1), step))
+    """The last rows first: of causal routes they have the longest lists, and need the most memory."""
+    starts = reversed(range(0, max(rows, 1), step))
+    return (slice(start, min(start + step, rows)) for start in starts)
 
 
 def _chosen(scores: RouteScores, route: Route, rows: slice, keys: int) -> Lists:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -43,14 +45,25 @@ def widened(chosen: Tensor, columns: slice, keys: int) -> Tensor:
     return torch.nn.functional.pad(chosen, (columns.start, keys - columns.stop))
 
 
-def joined(parts: list[Lists]) -> Lists:
-    """The lists of consecutive rows as one."""
-    counts = torch.cat([each for _, each in parts], 2)
-    longest = int(counts.max()) if counts.numel() else 0
-    return torch.cat([_of_width(indices, longest) for indices, _ in parts], 2), counts
+def joined(rows: int, parts: Iterable[tuple[slice, Lists]]) -> Lists:
+    """The lists of so many rows from those of some rows at a time.
 
-
-def _of_width(indices: Tensor, width: int) -> Tensor:
-    """Lists of which at most the first `width` places are filled, in so many places."""
-    missing = width - indices.shape[-1]
-    return torch.nn.functional.pad(indices, (0, missing), value=-1) if missing > 0 else indices[..., :width]
+    They are copied into one piece of memory as they come: many small ones, each between the large ones that
+    scores take and leave, would keep the latter from being used again.
+    """
+    found: Lists | None = None
+    for at, (indices, counts) in parts:
+        if counts.shape[2] == rows:
+            found = indices, counts
+            break
+        if found is None:
+            shape = *counts.shape[:2], rows
+            found = indices.new_full((*shape, indices.shape[3]), -1), counts.new_zeros(shape)
+        more = indices.shape[3] - found[0].shape[3]
+        if more > 0:
+            found = torch.nn.functional.pad(found[0], (0, more), value=-1), found[1]
+        found[0][:, :, at, : indices.shape[3]] = indices
+        found[1][:, :, at] = counts
+    assert found is not None, "there is a part"
+    longest = int(found[1].max()) if found[1].numel() else 0
+    return found[0][..., :longest].contiguous(), found[1]
