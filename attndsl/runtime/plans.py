@@ -18,7 +18,7 @@ from attndsl.ir.route import Vectors
 from attndsl.runtime.checks import check_inputs, check_tensors, scale_of
 from attndsl.runtime.derived import check_sources, derived_tensors
 from attndsl.runtime.outside_of_graphs import outside_of_graphs
-from attndsl.runtime.select import select
+from attndsl.runtime.select import Shared, select
 
 Plans = Mapping[str, Plan]
 """By the name of the branch that is routed; '' is a pattern without branches."""
@@ -49,10 +49,11 @@ def _plans(
     scale: float | None, inputs: Mapping[str, Any],
 ) -> Plans:  # fmt: skip
     """The caller's plans if they fit; the others are selected."""
+    shared: Shared = {}
     return {
         name: checked_plan(each, given[name], len(q), ir.heads)
         if name in given
-        else _select(each, q, k, v, scale, inputs)
+        else _select(each, q, k, v, scale, inputs, shared)
         for name, each in routed.items()
     }
 
@@ -66,8 +67,9 @@ def _refuse_vmap(*tensors: Tensor | None) -> None:
 
 
 def _select(
-    ir: BoundIR, q: Tensor, k: Tensor, v: Tensor | None, scale: float | None, inputs: Mapping[str, Any]
-) -> Plan:
+    ir: BoundIR, q: Tensor, k: Tensor, v: Tensor | None, scale: float | None, inputs: Mapping[str, Any],
+    shared: Shared,
+) -> Plan:  # fmt: skip
     assert ir.route is not None
     _refuse_vmap(q, k, v)
     nodes = {node for root in ir.route.expressions for node in root.mentioned}
@@ -80,4 +82,4 @@ def _select(
     factor = scale_of(ir, scale, q.shape[3])
     if ir.derived is not None:
         q, k, v = derived_tensors(ir, q, k, k if v is None else v, {})
-    return select(ir, q, k, v, factor, checked)
+    return select(ir, q, k, v, factor, checked, shared)

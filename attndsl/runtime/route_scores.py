@@ -53,6 +53,7 @@ class RouteScores:
         self.grain = Grain(route.queries, route.keys)
         self.dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
         self._of_keys: dict[tuple[Expr, str | None], Any] = {}
+        self._of_rows: dict[Expr, Tensor] = {}
         self._grains: dict[Expr, Mapping[Expr, Grain]] = {}
         self.groups = GroupScores(self._value, self._grain, self.units, self.device)
 
@@ -69,13 +70,24 @@ class RouteScores:
         return self._grains[node][node]
 
     def _value(self, node: Expr, place: Place) -> Any:
-        """The value of a node; what is the same for all queries is computed once."""
+        """The value of a node; pooled queries, and what is the same for all queries, are computed once."""
+        if self._pools_rows(node, place):
+            if node not in self._of_rows:
+                self._of_rows[node] = self._computed(node, replace(place, rows=ALL, keys=ALL))
+            return self._of_rows[node][:, :, place.rows]
         if not node.children or self._grain(node).query is not None or _numbers_queries(node):
             return self._computed(node, place)
         key = node, place.grain.key
         if key not in self._of_keys:
             self._of_keys[key] = self._computed(node, place.whole)
         return of_keys(self._of_keys[key], place.keys, self._grain(node).vector)
+
+    def _pools_rows(self, node: Expr, place: Place) -> bool:
+        """Whether a node is one vector for each row of the map."""
+        if not isinstance(node, Pool) or node.kind.startswith("stack") or node.blocks != place.grain.query:
+            return False
+        grain = self._grain(node)
+        return grain.vector and grain.key is None and bool(node.blocks)
 
     def _computed(self, node: Expr, place: Place) -> Any:
         match node:

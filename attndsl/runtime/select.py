@@ -27,16 +27,23 @@ from attndsl.runtime.select_top import has_kernel, top_rows
 CHUNK = 2**20
 """The most scores that one chunk of rows may have, where rows do not compete."""
 
+Shared = dict[object, RouteScores]
+"""Pooled tokens of a call, by what they depend on: branches over the same blocks pool once."""
+
 
 @torch.no_grad()
 def select(
-    ir: BoundIR, q: Tensor, k: Tensor, v: Tensor | None, scale: float, inputs: Mapping[str, Tensor]
-) -> Plan:
-    """The plan of a bound pattern with a route, its lists as tensors beside q. scale: of products."""
+    ir: BoundIR, q: Tensor, k: Tensor, v: Tensor | None, scale: float, inputs: Mapping[str, Tensor],
+    shared: Shared | None = None,
+) -> Plan:  # fmt: skip
+    """The plan of a bound pattern with a route, its lists as tensors beside q. scale: of products.
+
+    shared: of the branches of a pattern, filled as they select.
+    """
     route = ir.route
     k = q if ir.members == "queries" else k
     assert route is not None, "callers ask for the plans of routed patterns"
-    scores = RouteScores(ir, route, q, k, v, scale, inputs)
+    scores = _scores(ir, route, (q, k, v), scale, inputs, {} if shared is None else shared)
     rows, keys = scores.units["q"].count(route.queries), scores.units["k"].count(route.keys)
     own = CHUNK // (q.shape[0] * ir.heads * _cells(scores, route))
     step = max(1, own if route.per == ("query",) else rows)
@@ -44,6 +51,18 @@ def select(
     lists = joined(rows, chunks)
     found = plan_of(route, scores.units["q"], scores.units["k"], lists)
     return replace(found, kinds=kinds_of(ir))
+
+
+def _scores(
+    ir: BoundIR, route: Route, tensors: tuple[Tensor, Tensor, Tensor | None], scale: float,
+    inputs: Mapping[str, Tensor], shared: Shared,
+) -> RouteScores:  # fmt: skip
+    """What evaluates the route's scores: that of another branch over the same blocks, if there is one."""
+    units = route.queries, route.keys, route.blocks, ir.query_space, ir.key_space
+    key = *units, ir.heads, ir.kv_heads, *map(id, tensors), scale, tuple(sorted(inputs))
+    if key not in shared:
+        shared[key] = RouteScores(ir, route, *tensors, scale, inputs)  # which keeps the tensors alive
+    return shared[key]
 
 
 def _cells(scores: RouteScores, route: Route) -> int:

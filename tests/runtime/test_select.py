@@ -12,6 +12,7 @@ from torch import Tensor
 import attndsl
 from attndsl.ir.plan import Plan
 from attndsl.pipeline import Bound
+from attndsl.runtime import route_pools, route_scores
 from attndsl.runtime import select as selection
 
 MOBA = attndsl.pattern("moba").bind(shape=75, heads=4, kv_heads=2, block=8, topk=3)
@@ -141,3 +142,22 @@ def test_any_length_selects_at_each_length() -> None:
     anywhere = attndsl.pattern("moba").at_any_length(heads=4, kv_heads=2, block=8, topk=3)
     q, k, v = tensors(MOBA)
     torch.testing.assert_close(anywhere(q, k, v), MOBA(q, k, v))
+
+
+def test_branches_over_the_same_blocks_pool_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = attndsl.pattern("sla").bind(shape=75, heads=2, bq=16, bk=8, keep=0.25, drop=0.25)
+    q, k, _ = tensors(bound)
+    apart = {name: branch.plan(q, k) for name, branch in bound.branches.items()}
+    calls: list[str] = []
+    original = route_pools.pooled
+
+    def pooled(values: Tensor, members: Tensor | None, kind: str) -> Tensor:
+        calls.append(kind)
+        return original(values, members, kind)
+
+    monkeypatch.setattr(route_scores, "pooled", pooled)
+    monkeypatch.setattr(selection, "CHUNK", 100)
+    together = bound.plan(q, k)
+    assert len(calls) == 3  # queries by block, keys by block, and all keys
+    for name, plan in apart.items():
+        assert torch.equal(plan.indices, together[name].indices)
