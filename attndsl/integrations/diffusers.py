@@ -3,13 +3,15 @@
     use_pattern(pipeline.transformer, "gna", window=(18, 24, 24), stride=(16, 8, 8))
 
 Every self-attention of the model computes the pattern from then on. Where the model joins text to its image
-or video, text sees and is seen by all, unless the pattern has a segment of its own for it.
+or video, text sees and is seen by all, unless the pattern has a segment of its own for it. What the pattern
+declares as inputs comes with each call of the model, as `model(latents, ..., doc=documents)`.
 """
 
 from __future__ import annotations
 
+import inspect
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,6 +27,9 @@ from attndsl.plans import LayerPlan, Plan
 
 TEXT_FIRST = ("FluxTransformer2DModel", "Flux2Transformer2DModel")
 """Models whose tokens begin with the text; in others it comes last."""
+
+KEYWORDS = ("attention_kwargs", "joint_attention_kwargs")
+"""What pipelines hand on to their models, and so to patterns."""
 
 _numbers = itertools.count()
 
@@ -42,7 +47,8 @@ def use_pattern(
     pattern: a library name, the path of a `.attn` file, a Pattern, or a plan with one entry per
     self-attention, None for the model's own. shape: tokens of the image (rows, columns) or video (frames,
     rows, columns) after patches are made; known from each call for FLUX, Wan and HunyuanVideo. text_first:
-    whether text comes before the image, by default as in the model. parameters: of the pattern. Returns what
+    whether text comes before the image, by default as in the model. parameters: of the pattern. The inputs
+    that it declares are keywords of the model's calls, or entries of their `attention_kwargs`. Returns what
     `remove` undoes, also at the end of a `with`. Raises AttnError.
     """
     attentions = self_attentions(model)
@@ -91,17 +97,20 @@ class UsedPattern:
         shape: Sequence[int] | None,
         text_first: bool,
     ) -> None:
-        seen = _Shape(shape)
-        self._hooks = [] if shape else [model.register_forward_pre_hook(seen.see, with_kwargs=True)]
+        seen = _Call(shape)
         self._before: list[tuple[Any, Any]] = []
         self._backends: dict[int, AttentionBackendName] = {}
         for module, layer in attentions:
             if layer is not None:
                 if id(layer) not in self._backends:
-                    self._backends[id(layer)] = _backend(JointLayer(layer, text_first), seen)
+                    joint = JointLayer(layer, text_first)
+                    seen.inputs |= dict.fromkeys(each.name for each in joint.pattern.ir.inputs)
+                    self._backends[id(layer)] = _backend(joint, seen)
                 processor: Any = module.processor
                 self._before.append((processor, processor._attention_backend))
                 processor._attention_backend = self._backends[id(layer)]
+        needed = not shape or seen.inputs
+        self._hooks = [model.register_forward_pre_hook(seen.see, with_kwargs=True)] if needed else []
 
     def remove(self) -> None:
         """Give the model back the attention it had."""
@@ -123,25 +132,44 @@ class UsedPattern:
         self.remove()
 
 
-class _Shape:
-    """The extents of the image or video, given or seen at each call. Copies of a model share it.
+class _Call:
+    """What is seen at each call of a model: the extents, unless given, and the inputs by name.
 
-    It is read by whatever thread computes attention: autograd's, where activations are computed again.
+    Inputs that are missing are None. It is read by whatever thread computes attention: autograd's, where
+    activations are computed again. Copies of a model share it.
     """
 
-    def __init__(self, given: Sequence[int] | None) -> None:
-        self.extents = () if given is None else tuple(given)
+    def __init__(self, shape: Sequence[int] | None) -> None:
+        self.reads_shape, self.extents = shape is None, tuple(shape or ())
+        self.inputs: dict[str, Any] = {}
 
-    def __deepcopy__(self, memo: object) -> _Shape:
+    def __deepcopy__(self, memo: object) -> _Call:
         return self
 
-    def see(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Before a model's call."""
-        grid: Grid = GRIDS[type(model).__name__]
-        self.extents = grid(model, args, kwargs)
+    def see(
+        self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Before a model's call: its arguments without the pattern's inputs."""
+        if self.reads_shape:
+            grid: Grid = GRIDS[type(model).__name__]
+            self.extents = grid(model, args, kwargs)
+        own = inspect.signature(model.forward).parameters if self.inputs else {}
+        found, kwargs = _taken(kwargs, self.inputs.keys() - own.keys())
+        for word in KEYWORDS:
+            if kwargs.get(word):
+                inner, rest = _taken(kwargs[word], self.inputs)
+                found, kwargs = found | inner, {**kwargs, word: rest}
+        self.inputs = {name: found.get(name) for name in self.inputs}
+        return args, kwargs
 
 
-def _backend(layer: JointLayer, shape: _Shape) -> AttentionBackendName:
+def _taken(given: Mapping[str, Any], names: Collection[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The entries of these names, and the others."""
+    found = {name: value for name, value in given.items() if name in names}
+    return found, {name: value for name, value in given.items() if name not in names}
+
+
+def _backend(layer: JointLayer, seen: _Call) -> AttentionBackendName:
     """A backend of diffusers for one pattern, as `dispatch_attention_fn` takes it."""
 
     def attend(
@@ -160,7 +188,7 @@ def _backend(layer: JointLayer, shape: _Shape) -> AttentionBackendName:
                 "A0653", "the model asks for dropout, causality or parallel contexts besides the pattern",
                 help="switch it off in the model, or remove the pattern",
             )  # fmt: skip
-        return layer(query, key, value, attn_mask, scale, shape.extents)
+        return layer(query, key, value, attn_mask, scale, seen.extents, seen.inputs)
 
     name = _new_name(f"attndsl_{next(_numbers)}")
     register: Callable[[Any], Any] = _AttentionBackendRegistry.register(name)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
 from attndsl.diagnostics import AttnCallError
+from attndsl.integrations.joint_inputs import Tokens
 from attndsl.passes.joint import EXISTING_KEYS, reordered, with_existing_keys, with_text
 from attndsl.pipeline import Bound, Pattern
 from attndsl.plans import LayerPlan
@@ -33,11 +35,13 @@ class JointLayer:
         mask: Tensor | None,
         scale: float | None,
         shape: tuple[int, ...],
+        given: Mapping[str, Any],
     ) -> Tensor:
         """Attention [batch, tokens, heads, D] over tensors of that shape.
 
         mask: bool [batch, 1, 1, tokens], false for keys that are padding. shape: extents of the image or
-        video.
+        video. given: inputs by name, among them those that the pattern declares, None for those that are
+        missing; over the tokens of the pattern's own space, its text last.
         """
         exists = _existing_keys(mask, key)
         text = query.shape[1] - math.prod(shape)
@@ -47,10 +51,17 @@ class JointLayer:
                 help="pass the shape of the tokens to use_pattern, after patches are made",
             )  # fmt: skip
         bound = self.bound(shape, text, exists is not None, query.shape[2], key.shape[2])
-        inputs: dict[str, Any] = {} if exists is None else {EXISTING_KEYS: exists}
+        inputs = self._inputs(given, math.prod(shape), text)
+        inputs |= {} if exists is None else {EXISTING_KEYS: exists}
         q, k, v = (each.transpose(1, 2) for each in (query, key, value))
         out: Tensor = bound(q, k, v, scale, **inputs)
         return out.transpose(1, 2)
+
+    def _inputs(self, given: Mapping[str, Any], main: int, text: int) -> dict[str, Any]:
+        """The inputs that the pattern declares, in the order of the model's tokens."""
+        order = Tokens(main, text, len(self.pattern.ir.query_space) > 1, self.text_first)
+        declared = (each for each in self.pattern.ir.inputs if given.get(each.name) is not None)
+        return {each.name: order.arranged(self.pattern.ir, each, given[each.name]) for each in declared}
 
     def bound(self, shape: tuple[int, ...], text: int, padded: bool, heads: int, kv_heads: int) -> Bound:
         """The pattern for an image or video of a shape and so many text tokens."""

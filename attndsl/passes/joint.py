@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from attndsl.ir.bound import BoundIR, Region, Segment, Space
-from attndsl.ir.expr import TRUE, Apply, InputAt
+from attndsl.ir.expr import TRUE, Apply, Expr, InputAt, InputElement, Side
 from attndsl.ir.pattern import Arm, Input, PatternIR, SegmentShape
+from attndsl.passes.bind_expr import flat_index
 from attndsl.passes.branch_spaces import on_branches
+from attndsl.passes.resolve_expr import TOKENS
+from attndsl.passes.rewrite import rewrite
 
 EXISTING_KEYS = "existing_keys"
 """The input that says which keys are no padding."""
@@ -37,12 +40,44 @@ def with_existing_keys(pattern: PatternIR) -> PatternIR:
 def reordered(ir: BoundIR, order: Sequence[int]) -> BoundIR:
     """The same pattern for tokens whose segments come in another order, named by their numbers."""
     place = {old: new for new, old in enumerate(order)}
-    regions = sorted(
-        (replace(each, query=place[each.query], key=place[each.key]) for each in ir.regions), key=_places
-    )
     query, key = (_reordered(space, order) for space in (ir.query_space, ir.key_space))
+    regions = sorted(
+        (
+            replace(
+                each, query=place[each.query], key=place[each.key], terms=_moved(each, ir, query, key, place)
+            )
+            for each in ir.regions
+        ),
+        key=_places,
+    )
     branches = tuple(reordered(branch, order) for branch in ir.branches)
     return replace(ir, query_space=query, key_space=key, regions=tuple(regions), branches=branches)
+
+
+def _moved(
+    region: Region, ir: BoundIR, query: Space, key: Space, place: Mapping[int, int]
+) -> tuple[Expr, ...]:
+    """The terms of a region, which read inputs by the places of tokens in the new order."""
+    sides: tuple[tuple[Side, int, Space, Space], ...] = (
+        ("q", region.query, ir.query_space, query),
+        ("k", region.key, ir.key_space, key),
+    )
+    moved = {
+        flat_index(side, old.segments[number]): flat_index(side, new.segments[place[number]])
+        for side, number, old, new in sides
+    }
+    shapes = {each.name: each.shape for each in ir.inputs}
+
+    def rule(node: Expr) -> Expr:
+        if not isinstance(node, InputElement):
+            return node
+        indices = (
+            moved.get(index, index) if size in TOKENS else index
+            for index, size in zip(node.indices, shapes[node.name], strict=True)
+        )
+        return InputElement(node.name, tuple(indices), node.kind)
+
+    return tuple(rewrite(term, rule) for term in region.terms)
 
 
 def _places(region: Region) -> tuple[int, int]:

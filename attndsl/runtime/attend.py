@@ -20,7 +20,7 @@ from attndsl.ir.plan_checks import no_route
 from attndsl.runtime import transforms
 from attndsl.runtime.branches import Output, run_branches
 from attndsl.runtime.channels import channel_attention
-from attndsl.runtime.checks import EIGHT_BIT, check_inputs, check_tensors, scale_of
+from attndsl.runtime.checks import EIGHT_BIT, check_inputs, check_tensors, input_tensor, scale_of
 from attndsl.runtime.decays import with_computed_inputs
 from attndsl.runtime.derived import Tensors, check_sources, derived_tensors
 from attndsl.runtime.finish import featured, finished, gated, with_low_rank
@@ -140,7 +140,7 @@ def _pairs(
     if isinstance(q, Tensor) and isinstance(k, Tensor) and isinstance(v, Tensor):
         q, k, v = under_autocast(q, k, v)
         if torch.compiler.is_compiling() or _is_watched(q, k, v) or _has_gradients(inputs):
-            given = [torch.as_tensor(value) for value in inputs.values()]
+            given = [input_tensor(name, value) for name, value in inputs.items()]
             out, lse = attention(q, k, v, given, " ".join(inputs), target.key, scale, list(shape))
             return (out, lse) if return_lse else out
     out, lse = target.kernel_for(q, k, v, shape).compute(q, k, v, scale, inputs)

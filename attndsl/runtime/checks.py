@@ -173,7 +173,7 @@ def _check_input(ir: BoundIR, declared: InputDeclaration, value: Any, batch: int
     name = declared.name
     if value is None:
         raise AttnCallError("A0611", f"pattern `{ir.name}` needs the input `{name}`", help=f"pass {name}=")
-    tensor = _as_tensor(name, value)
+    tensor = input_tensor(name, value)
     sizes = input_sizes(ir, name, dim)
     if not _has_sizes(tensor.shape, sizes) and not _has_sizes(tensor.shape, (batch, *sizes)):
         wanted = ", ".join(map(str, (size or each for size, each in zip(sizes, declared.shape, strict=True))))
@@ -191,7 +191,7 @@ def _check_input(ir: BoundIR, declared: InputDeclaration, value: Any, batch: int
     return tensor.to(INPUT_TYPES[declared.kind])
 
 
-def _as_tensor(name: str, value: Any) -> torch.Tensor:
+def input_tensor(name: str, value: Any) -> torch.Tensor:
     """A value as a tensor. Raises AttnCallError A0626 for what is none, and for tensors not dense."""
     try:
         tensor = torch.as_tensor(np.asarray(value) if isinstance(value, (list, tuple)) else value)

@@ -60,7 +60,7 @@ def hunyuan() -> Any:
 MODELS: dict[str, Callable[[], Any]] = {"flux": flux, "wan": wan, "hunyuan": hunyuan}
 
 
-def call(name: str, model: Any, text_mask: Tensor | None = None) -> Any:
+def call(name: str, model: Any, text_mask: Tensor | None = None, **given: Any) -> Any:
     """The model's output for random latents, the same every time."""
     generator = torch.Generator().manual_seed(1)
 
@@ -68,7 +68,11 @@ def call(name: str, model: Any, text_mask: Tensor | None = None) -> Any:
         return torch.randn(*shape, generator=generator)
 
     frames, rows, columns = VIDEO
-    common = {"timestep": torch.tensor([3, 5]), "encoder_hidden_states": random(2, TEXT, 8)}
+    common: dict[str, Any] = {
+        "timestep": torch.tensor([3, 5]),
+        "encoder_hidden_states": random(2, TEXT, 8),
+        **given,
+    }
     if name == "flux":
         places = torch.stack(torch.meshgrid(*map(torch.arange, IMAGE), indexing="ij"), -1).reshape(-1, 2)
         places = torch.nn.functional.pad(places, (1, 0)).float()
@@ -171,6 +175,82 @@ def test_a_pattern_of_frames_and_tokens() -> None:
         close(call("wan", model), wanted)
     with use_pattern(model, "frame_causal"):
         assert not torch.allclose(call("wan", model), wanted, atol=1e-3)
+
+
+DOCUMENTS = """
+pattern documents:
+    space video(t, h, w)
+    input doc: int[tokens]
+    attend doc[q] == doc[k]
+"""
+
+
+def documents_of(name: str) -> Tensor:
+    """The number of a document for each token of the image or video."""
+    return torch.arange(math.prod(SHAPES[name])) // 17
+
+
+def pattern_of_documents(name: str, body: str = "") -> Any:
+    space = "video(h, w)" if name == "flux" else "video(t, h, w)"
+    return attndsl.parse(DOCUMENTS.replace("video(t, h, w)", space) + body)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_inputs_come_with_the_models_call(name: str) -> None:
+    ours, masked = make(name), make(name)
+    documents = documents_of(name)
+    text = 0 if name == "wan" else TEXT
+    mask = torch.ones(len(documents) + text, len(documents) + text, dtype=torch.bool)
+    first = text if name == "flux" else 0
+    inside = slice(first, first + len(documents))
+    mask[inside, inside] = documents[:, None] == documents
+    with_mask(masked, mask[None, None])
+    wanted = call(name, masked)
+    use_pattern(ours, pattern_of_documents(name))
+    close(call(name, ours, doc=documents), wanted)
+    word = "joint_attention_kwargs" if name == "flux" else "attention_kwargs"
+    handed_on: dict[str, Any] = {word: {"doc": documents.expand(2, -1)}}
+    close(call(name, ours, **handed_on), wanted)
+
+
+def test_inputs_over_text_stand_last_whatever_the_models_order() -> None:
+    text = """
+pattern p:
+    space image(h, w) ++ text(n)
+    input doc: int[tokens]
+    input bias: real[key]
+    attend doc[q] == doc[k]
+    score s + bias[k]
+"""
+    model, masked = make("flux"), make("flux")
+    tokens = math.prod(IMAGE)
+    documents = torch.cat([documents_of("flux"), torch.zeros(TEXT, dtype=torch.int64)])
+    bias = torch.randn(tokens + TEXT)
+    order = torch.cat([torch.arange(tokens, tokens + TEXT), torch.arange(tokens)])
+    visible = documents[order][:, None] == documents[order]
+    with_mask(masked, torch.where(visible, bias[order], -torch.inf)[None, None])
+    use_pattern(model, attndsl.parse(text))
+    close(call("flux", model, doc=documents, bias=bias), call("flux", masked))
+
+
+INPUT_MISTAKES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "diffusers_input_missing": ("wan", "", {}),
+    "diffusers_input_length": ("hunyuan", "", {"doc": torch.zeros(5, dtype=torch.int64)}),
+    "diffusers_input_of_text": (
+        "hunyuan", "    score s + doc[q]\n", {"doc": documents_of("hunyuan")},
+    ),
+    "diffusers_input_text": ("wan", "", {"doc": "one"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", INPUT_MISTAKES)
+def test_mistake_in_the_inputs(mistake: str, golden: Callable[[str, str], None]) -> None:
+    name, body, given = INPUT_MISTAKES[mistake]
+    model = make(name)
+    use_pattern(model, pattern_of_documents(name, body))
+    with pytest.raises(AttnError) as caught:
+        call(name, model, **given)
+    golden(f"errors/{mistake}.txt", caught.value.render() + "\n")
 
 
 def test_removing_a_pattern() -> None:
