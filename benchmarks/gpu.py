@@ -18,11 +18,12 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from benchmarks.gpu_cases import CASES, GpuCase
+from benchmarks.gpu_cases import GpuCase
 from benchmarks.gpu_environment import gpu_environment
 from benchmarks.gpu_files import file_of, resumed, save
 from benchmarks.gpu_measure import measure
 from benchmarks.gpu_results import OURS, GpuReport
+from benchmarks.gpu_routed import CASES
 from benchmarks.gpu_smoke import SMOKE
 from benchmarks.gpu_terminal import result_table
 from benchmarks.terminal import environment_lines

@@ -15,9 +15,14 @@ from attndsl.pipeline import Bound
 from benchmarks.flex_block_masks import moa, radial, s2
 from benchmarks.flex_masks import MaskMod, causal, documents, neighborhood, sliding_window
 
-Kind = Literal["dense", "line", "space", "linear"]
+Kind = Literal["dense", "line", "space", "linear", "routed"]
 """What a mask is like: all pairs or all up to the query, sparse on one axis, or sparse on several; or linear
-attention in linear time, beside softmax over all pairs up to the query."""
+attention in linear time, beside softmax over all pairs up to the query; or keys that a route chooses."""
+
+Dtype = Literal["bfloat16", "float32"]
+
+CAUSAL = ("causal", "lightning", "moba", "nsa")
+"""Patterns whose dense rival attends to all keys up to the query."""
 
 FLEX_FORWARD: dict[Kind, float] = {"line": 1.3, "space": 2.0}
 FLEX_TRAINING: dict[Kind, float] = {"line": 1.2, "space": 1.2}
@@ -31,8 +36,8 @@ share of the tile speedup the time must show, beside attndsl's own dense attenti
 class GpuCase:
     """One problem. numbers: what the pattern is bound to, heads included.
 
-    mask: makes what FlexAttention users would write, for tables on a device; None for all pairs. inputs:
-    values of the pattern's declared inputs, [tokens].
+    mask: makes what FlexAttention users would write, for tables on a device; None for all pairs, and for what
+    they cannot write. inputs: values of the pattern's declared inputs.
     """
 
     name: str
@@ -42,8 +47,8 @@ class GpuCase:
     mask: Callable[[str], MaskMod] | None
     batch: int = 1
     head_dim: int = 128
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    inputs: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    dtype: Dtype = "bfloat16"
+    inputs: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     @cached_property
     def bound(self) -> Bound:
@@ -142,10 +147,10 @@ def lightning_case(name: str, tokens: int, batch: int, heads: int) -> GpuCase:
 
 _BY_LENGTH = {tokens: _dense(tokens) for tokens in (4096, 8192, 16384, 32768)}
 
-CASES = [
+STATIC = [
     *_BY_LENGTH[32768],
     *_SPARSE,
     lightning_case("lightning-32k", _LONG, batch=4, heads=32),
     *(case for tokens in (4096, 8192, 16384) for case in _BY_LENGTH[tokens]),
 ]
-"""What says most comes first, since a run may be cut off."""
+"""What says most comes first, since a run may be cut off. `gpu_routed.py` adds the patterns with routes."""

@@ -17,8 +17,10 @@ from torch.nn.functional import scaled_dot_product_attention
 
 import attndsl
 from attndsl.pipeline import Bound
-from benchmarks.gpu_cases import GpuCase
-from benchmarks.gpu_results import FLEX, OURS, OWN_DENSE, SDPA
+from benchmarks.gpu_cases import CAUSAL, GpuCase
+from benchmarks.gpu_results import FLEX, OURS, OWN_DENSE, PLANNED, SDPA
+from benchmarks.gpu_routed import plans_of
+from benchmarks.gpu_tensors import inputs_on
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 Make = Callable[[], Attention]
@@ -47,12 +49,12 @@ def contenders(case: GpuCase, device: str, tuned: bool) -> dict[str, Make]:
     dense = case.bound if case.pattern == "full" else full(case.tokens)
     found: dict[str, Make] = {
         OURS: partial(_ours, case, device),
+        **({PLANNED: partial(_planned, case, device)} if case.kind == "routed" else {}),
         OWN_DENSE: lambda: dense,
-        **{
-            name: partial(_sdpa, backend, case.pattern == "causal" or case.kind == "linear")
-            for name, backend in _sdpa_backends(device)
-        },
+        **{name: partial(_sdpa, backend, case.pattern in CAUSAL) for name, backend in _sdpa_backends(device)},
     }
+    if case.kind == "routed" and case.mask is None:
+        return found
     masks = cache(partial(block_mask, case, device))
     options = FLEX_OPTIONS | (FLEX_TUNED if tuned else {}) if device == "cuda" else {"-uncompiled": {}}
     return found | {
@@ -64,6 +66,12 @@ def contenders(case: GpuCase, device: str, tuned: bool) -> dict[str, Make]:
 def _ours(case: GpuCase, device: str) -> Attention:
     inputs = inputs_on(case, device)
     return lambda q, k, v: case.bound(q, k, v, **inputs)
+
+
+def _planned(case: GpuCase, device: str) -> Attention:
+    """The same without selection."""
+    inputs, plan = inputs_on(case, device), plans_of(case, device)
+    return lambda q, k, v: case.bound(q, k, v, plan=plan, **inputs)
 
 
 def computes_the_pattern(case: GpuCase, contender: str) -> bool:
@@ -81,25 +89,11 @@ def full(tokens: int) -> Bound:
     return attndsl.pattern("full").bind(shape=tokens)
 
 
-def inputs_on(case: GpuCase, device: str) -> dict[str, Any]:
-    """The case's declared inputs on a device."""
-    return {name: torch.from_numpy(values).to(device) for name, values in case.inputs.items()}
-
-
-def random_tensors(case: GpuCase, device: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Standard normal queries, keys and values, [batch, heads, tokens, head_dim]; the same in every run."""
-    generator = torch.Generator(device).manual_seed(0)
-    shape = (case.batch, case.heads, case.tokens, case.head_dim)
-    kind = getattr(torch, case.dtype)
-    q, k, v = (torch.randn(shape, generator=generator, device=device, dtype=kind) for _ in range(3))
-    return q, k, v
-
-
 def block_mask(case: GpuCase, device: str, size: int) -> BlockMask | None:
     """FlexAttention's block mask, made by a compiled function on a GPU, without all pairs in memory."""
     if case.mask is None:
         return None
-    heads = case.heads if case.pattern in ("s2", "moa") else None
+    heads = case.heads if case.pattern in ("s2", "moa", "moba") else None
     make = torch.compile(create_block_mask) if device == "cuda" else create_block_mask
     found: BlockMask = make(
         case.mask(device), None, heads, case.tokens, case.tokens, device=device, BLOCK_SIZE=size
@@ -129,6 +123,7 @@ def _sdpa(backend: SDPBackend, causal: bool) -> Attention:
 
     def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         with sdpa_kernel(backend):
-            return scaled_dot_product_attention(q, k, v, is_causal=causal)
+            shared = q.shape[1] != k.shape[1]
+            return scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=shared)
 
     return attention

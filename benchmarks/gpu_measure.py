@@ -11,18 +11,13 @@ import torch
 from attndsl.cli.sample import TOLERANCE
 from attndsl.runtime.triton_kernels import TritonKernels
 from attndsl.schedule.schedule import Schedule
+from attndsl.simulate.report import Report
 from benchmarks.gpu_cases import GpuCase
 from benchmarks.gpu_check import Tensors, difference, row_error
-from benchmarks.gpu_contenders import (
-    Attention,
-    Make,
-    computes_the_pattern,
-    contenders,
-    full,
-    inputs_on,
-    random_tensors,
-)
+from benchmarks.gpu_contenders import Attention, Make, computes_the_pattern, contenders, full
 from benchmarks.gpu_results import OURS, OWN_DENSE, GpuResult, Pass, PassResult
+from benchmarks.gpu_routed import error_of_few
+from benchmarks.gpu_tensors import inputs_on, random_tensors
 from benchmarks.gpu_timing import medians, within
 from benchmarks.timing import speedup
 
@@ -92,7 +87,14 @@ def _checked(
 ) -> float | None:
     """The largest error of attndsl, which is left out where that is too large, or where it does not run."""
     errors: list[float] = []
-    if attempt(OURS, failures, lambda: errors.append(row_error(case, tensors, attentions[OURS](*tensors)))):
+
+    def compare() -> None:
+        if case.kind == "routed":
+            errors.append(error_of_few(case, tensors[0].device.type))
+        else:
+            errors.append(row_error(case, tensors, attentions[OURS](*tensors)))
+
+    if attempt(OURS, failures, compare):
         if errors[0] <= TOLERANCE[case.dtype]:
             return errors[0]
         failures[OURS] = f"differs from float64 by {errors[0]:.2g}"
@@ -158,7 +160,10 @@ def _tune(case: GpuCase, tensors: Tensors) -> None:
 def _result(
     case: GpuCase, tensors: Tensors, error: float | None, passes: dict[Pass, PassResult]
 ) -> GpuResult:
-    schedule = _schedule(case, tensors)
+    if case.kind == "routed":
+        figures: Schedule | Report = case.bound.simulate(draws=1)
+    else:
+        figures = _schedule(case, tensors)
     return GpuResult(
         name=case.name,
         kind=case.kind,
@@ -169,10 +174,10 @@ def _result(
         head_dim=case.head_dim,
         tokens=case.tokens,
         dtype=case.dtype,
-        density=schedule.density,
-        tile_speedup=schedule.tile_speedup,
-        q_tile=schedule.q_tile,
-        kv_tile=schedule.kv_tile,
+        density=figures.density,
+        tile_speedup=figures.tile_speedup_mean if isinstance(figures, Report) else figures.tile_speedup,
+        q_tile=tuple(figures.q_tile),
+        kv_tile=tuple(figures.kv_tile),
         largest_error=error,
         passes=passes,
     )

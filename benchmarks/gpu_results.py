@@ -11,8 +11,9 @@ from benchmarks.gpu_cases import FLEX_FORWARD, FLEX_TRAINING, SDPA_SHARE, TILE_S
 Pass = Literal["forward", "training"]
 """A forward pass alone, or forward and backward pass together."""
 
-OURS, OWN_DENSE, FLEX, SDPA = "attndsl", "attndsl-dense", "flex", "sdpa"
-"""Names of contenders: attndsl on the pattern and on all pairs, and what rivals' names begin with."""
+OURS, PLANNED, OWN_DENSE, FLEX, SDPA = "attndsl", "attndsl-planned", "attndsl-dense", "flex", "sdpa"
+"""Names of contenders: attndsl on the pattern, on a plan of its route, and on all pairs, and what rivals'
+names begin with."""
 
 OPERATIONS: dict[Pass, float] = {"forward": 4.0, "training": 14.0}
 """Operations per visible pair and channel: 2 products of matrices, and 5 more in the backward pass."""

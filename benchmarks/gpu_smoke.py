@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks.flex_block_masks import moa, radial, s2
 from benchmarks.flex_masks import causal, documents, sliding_window
 from benchmarks.gpu_cases import GpuCase, lightning_case, neighborhood_case
+from benchmarks.gpu_routed import routed_case
 
 _TWO_HEADS = {"shape": 64, "heads": 2}
 _ALPHA, _BETA = [0.0, 32.0], [0.5, 0.25]
@@ -56,6 +57,11 @@ _CASES = [
         lambda device: radial(7, 32, 0.5, device, block=8),
     ),
     lightning_case("lightning", 64, batch=1, heads=2),
+    routed_case("moba", "moba", {**_TWO_HEADS, "block": 16, "topk": 2}, 16, "float32"),
+    routed_case(
+        "nsa", "nsa", {**_TWO_HEADS, "kv_heads": 1, "block": 16, "n_sel": 2, "window": 9}, 16, "float32"
+    ),
+    routed_case("sla", "sla", {**_TWO_HEADS, "bq": 16, "bk": 16, "keep": 0.25, "drop": 0.25}, 16, "float32"),
 ]
 
 SMOKE = [replace(case, head_dim=16, dtype="float32") for case in _CASES]

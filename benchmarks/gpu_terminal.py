@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from benchmarks.gpu_cases import CAUSAL
 from benchmarks.gpu_results import OURS, OWN_DENSE, SDPA, GpuResult, Pass
 
 PASSES: tuple[Pass, ...] = ("forward", "training")
@@ -25,10 +26,18 @@ def _cells(result: GpuResult, kind: Pass, name: str) -> tuple[str, str, str]:
     found = result.passes[kind]
     if name not in found.milliseconds:
         return "", "", ""
-    dense = name == OWN_DENSE or (name.startswith(SDPA) and result.kind not in ("dense", "linear"))
-    rate = result.teraflops(kind, name, density=1.0 if dense else None)
+    rate = result.teraflops(kind, name, density=_density(result, name))
     ratio = f"{found.speedups[name]:.2f}" if name in found.speedups else ""
     return f"{found.milliseconds[name]:.3f}", f"{rate:.0f}", ratio
+
+
+def _density(result: GpuResult, name: str) -> float | None:
+    """The pairs that a contender computes, as a share of all; None for those of the pattern."""
+    if name == OWN_DENSE:
+        return 1.0
+    if name.startswith(SDPA) and result.kind not in ("dense", "linear"):
+        return 0.5 if result.pattern in CAUSAL else 1.0
+    return None
 
 
 def _caption(result: GpuResult) -> str:

@@ -15,15 +15,18 @@ import pytest
 import torch
 from torch.nn.attention.flex_attention import create_mask
 
+from attndsl.ir.plan import Plan
 from benchmarks.environment import ROOT
 from benchmarks.gpu import run
-from benchmarks.gpu_cases import CASES, GpuCase
+from benchmarks.gpu_cases import GpuCase
 from benchmarks.gpu_check import difference, row_error
-from benchmarks.gpu_contenders import contenders, random_tensors
+from benchmarks.gpu_contenders import contenders
 from benchmarks.gpu_files import read, resumed, save
 from benchmarks.gpu_measure import attempt
 from benchmarks.gpu_results import GpuReport
+from benchmarks.gpu_routed import CASES, error_of_few, plans_of
 from benchmarks.gpu_smoke import SMOKE
+from benchmarks.gpu_tensors import random_tensors
 from tests.benchmarks.test_gpu_results import RESULT
 from tests.runtime.triton_worker import needs_triton
 
@@ -93,13 +96,24 @@ def test_without_a_gpu_it_says_what_runs() -> None:
 def test_the_masks_mean_what_the_patterns_mean(case: GpuCase) -> None:
     assert case.mask is not None
     mask = create_mask(case.mask("cpu"), None, case.heads, case.tokens, case.tokens, device="cpu")[0].numpy()
-    assert np.array_equal(np.broadcast_to(case.bound.mask(**case.inputs), mask.shape), mask)
+    wanted = case.bound.mask(**case.inputs)
+    if case.kind == "routed":
+        plan = plans_of(case, "cpu")
+        assert isinstance(plan, Plan)
+        wanted = wanted & plan.to_mask()[0]
+    assert np.array_equal(np.broadcast_to(wanted, mask.shape), mask)
+
+
+@pytest.mark.parametrize("name", ["moba", "nsa", "sla"])
+def test_routes_are_compared_with_the_denotation_of_their_plan(name: str) -> None:
+    assert error_of_few(next(case for case in SMOKE if case.name == name), "cpu") < 1e-4
 
 
 def test_every_case_binds() -> None:
     assert len({case.name for case in CASES}) == len(CASES)
     assert {case.tokens for case in CASES} == {4096, 8192, 16384, 32768, 65536, 115200, 115456}
-    assert all(len(values) == case.tokens for case in CASES for values in case.inputs.values())
+    static = [case for case in CASES if case.kind != "routed"]
+    assert all(len(values) == case.tokens for case in static for values in case.inputs.values())
 
 
 @pytest.mark.parametrize("name", ["radial-hunyuan", "moa-32k", "s2-32k", "gna-3d-stride-16-8-8", "gna-2d"])
@@ -150,3 +164,7 @@ def test_the_rivals_on_a_gpu() -> None:
     names = {"attndsl", "attndsl-dense", "sdpa-cudnn", "sdpa-flash", "flex", "flex-64", "flex-descriptors"}
     assert set(contenders(CASES[2], "cuda", tuned=False)) == names
     assert set(contenders(CASES[2], "cuda", tuned=True)) == names | {"flex-tuned", "flex-64-tuned"}
+    moba, nsa = (next(case for case in CASES if case.pattern == name) for name in ("moba", "nsa"))
+    assert set(contenders(moba, "cuda", tuned=False)) == names | {"attndsl-planned"}
+    rivals = {name for name in names if not name.startswith("flex")}
+    assert set(contenders(nsa, "cuda", tuned=False)) == rivals | {"attndsl-planned"}
