@@ -30,6 +30,8 @@ from attndsl.schedule.tiling import AxisTiling, SegmentTiling, Tiling
 DIRECTIONS: tuple[Direction, ...] = ("forward", "dq", "dk_dv")
 KEPT = 64
 SMALLEST_TILE = 16
+LARGE_SHARED = ("sm90", "sm100")
+"""Targets whose shared memory has room for a stage more than usual."""
 
 PLACES: dict[Side, str] = {"q": "query_position", "kv": "key_position"}
 """The inputs that tell kernels which token stands in each row."""
@@ -73,15 +75,23 @@ def shape_of(ir: BoundIR, plan: Plan, queries: Rows, keys: Rows) -> Shape:
 def configurations(
     target: Target, plan: Plan, head_dim: int, value_dim: int, element: str
 ) -> dict[Direction, Configuration]:
-    """How the kernels of a plan are built: as usual, but no tile is larger than a unit of keys or queries."""
+    """How the kernels of a plan are built: as usual, but no tile is larger than a unit of keys or queries.
+
+    Where visited tokens are looked up before they are loaded, one more stage loads their places ahead.
+    """
     found: dict[Direction, Configuration] = {}
+    by_query = plan.q_block < SMALLEST_TILE
+    looked_up = {"q": by_query or plan.q_units is not None, "kv": plan.kv_units is not None}
     for direction in DIRECTIONS:
         usual = defaults(target, direction, head_dim, value_dim, element)[-1]
-        by_query = plan.q_block < SMALLEST_TILE
+        more = looked_up["q" if direction == "dk_dv" else "kv"] and target.name in LARGE_SHARED
         q_most = usual.q_tokens if by_query else max(SMALLEST_TILE, power_of_two(plan.q_block))
         kv_most = max(SMALLEST_TILE, power_of_two(plan.kv_block))
         found[direction] = replace(
-            usual, q_tokens=min(usual.q_tokens, q_most), kv_tokens=min(usual.kv_tokens, kv_most)
+            usual,
+            q_tokens=min(usual.q_tokens, q_most),
+            kv_tokens=min(usual.kv_tokens, kv_most),
+            stages=usual.stages + more,
         )
     return found
 
