@@ -47,9 +47,13 @@ def plans_by_name(ir: BoundIR, given: Any) -> dict[str, Any]:
     if isinstance(given, Mapping):
         unknown = [name for name in given if name not in routed]
         if unknown:
-            what = "members" if ir.groups else "routed branch"
+            if ir.groups:
+                raise AttnCallError(
+                    "A0695", f"groups have no members `{unknown[0]}`",
+                    help='pass plan={"queries": ..., "keys": ...}',
+                )  # fmt: skip
             raise AttnCallError(
-                "A0695", f"pattern `{ir.name}` has no {what} `{unknown[0]}`",
+                "A0695", f"pattern `{ir.name}` has no routed branch `{unknown[0]}`",
                 help=f"its routed branches: {', '.join(routed)}" if ir.branches else "pass the plan itself",
             )  # fmt: skip
         return dict(given)

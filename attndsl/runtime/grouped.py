@@ -17,7 +17,7 @@ from attndsl.ir.bound import BoundIR, pairs_only
 from attndsl.ir.plan import Plan
 from attndsl.passes.inside_group import ELEMENT, HEAD, OF_PAIR, POSITIONS
 from attndsl.passes.placed import input_names
-from attndsl.runtime.attend import attend
+from attndsl.runtime.attend_pairs import attend_pairs
 from attndsl.runtime.finish import per_query, with_logit
 from attndsl.runtime.group_target import group_target
 from attndsl.runtime.outside_of_graphs import outside_of_graphs
@@ -126,13 +126,15 @@ def grouped_attention(
     plans: of the members `queries` and `keys`. inputs: what kernels read. checked: all inputs, for sinks.
     Gates are left to the caller.
     """
+    if not q.numel():
+        return q[..., :1].expand(*q.shape[:3], v.shape[3])
     sizes = len(q), ir.heads, q.device
     queries, keys = (Members.of(plans[name], *sizes) for name in ("queries", "keys"))
     target = group_target(pairs_only(ir), queries.most, keys.most)
     given = _inputs(ir, queries, keys, inputs)
     own = {each.name: given[each.name] for each in target.ir.inputs}
     tensors = queries.gathered(q), keys.gathered(k), keys.gathered(v)
-    out, lse = attend(target, *tensors, scale, True, own)
+    out, lse = attend_pairs(target, *tensors, scale, True, own)
     if ir.weighting.sink is not None:
         logit = per_query(ir, ir.weighting.sink, checked, lse.new_empty((*q.shape[:3], 1)))
         of_members = queries.gathered(logit.expand(*q.shape[:3], 1)).squeeze(3)

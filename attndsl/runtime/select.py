@@ -45,7 +45,7 @@ def select(
     assert route is not None, "callers ask for the plans of routed patterns"
     scores = _scores(ir, route, (q, k, v), scale, inputs, {} if shared is None else shared)
     rows, keys = scores.units["q"].count(route.queries), scores.units["k"].count(route.keys)
-    own = CHUNK // (q.shape[0] * ir.heads * _cells(scores, route))
+    own = CHUNK // max(1, q.shape[0] * ir.heads * _cells(scores, route))
     step = max(1, own if route.per == ("query",) else rows)
     chunks = ((chunk, _chosen(scores, route, chunk, keys)) for chunk in _chunks(rows, step))
     lists = joined(rows, chunks)
