@@ -323,6 +323,7 @@ class Bound:
     def algorithm(self) -> str:
         """What computes it: 'recurrence' or 'sums' in linear time, or 'tiles', pair by pair of tokens.
 
+        The sums of a route are those of the blocks that it lists, and grow with pairs of blocks.
         'products' are of matrices, where channels attend to one another. Branches are joined: 'sums + tiles'.
         """
         return algorithm_of(self.ir)

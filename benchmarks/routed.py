@@ -3,7 +3,8 @@
 Three kinds of plans, float32, 4 heads of 64 channels: MoBA, whose queries are routed each on its own; blocks
 of queries that keep one key block in ten; and the keys that a bias chooses, one by one. Contenders take
 turns, and speedups are medians of the ratios of the same round. `--memory` measures what a call needs beyond
-its tensors, each length in a process of its own.
+its tensors, each length in a process of its own. `--sla` measures SLA, whose marginal blocks have linear
+weights: by sums of states, and pair by pair.
 """
 
 from __future__ import annotations
@@ -31,8 +32,11 @@ from benchmarks.timing import speedup, take_turns
 HEADS, CHANNELS = 4, 64
 BLOCK, TOP = 256, 4
 LENGTHS = (16384, 32768, 65536)
-DENSE, ATTENTION, SELECTION, TRAINING, DENSE_TRAINING = (
-    "dense", "attention", "selection", "training", "dense training",
+LONGEST_DENSE = 16384
+"""Tokens up to which gradients of dense attention are measured."""
+
+DENSE, ATTENTION, SELECTION, TRAINING, DENSE_TRAINING, SUMS, TILES = (
+    "dense", "attention", "selection", "training", "dense training", "sums", "tiles",
 )  # fmt: skip
 
 
@@ -103,6 +107,39 @@ def measure(
     ]
 
 
+def sla_rows(tokens: int, heads: int, channels: int, rounds: int) -> list[list[str]]:
+    """Rows of the table of SLA: a call with its selection, forward, and with the backward pass.
+
+    Gradients of dense attention over long texts, which take minutes, are left out.
+    """
+    bound = attndsl.pattern("sla").bind(shape=tokens, heads=heads)
+    given = tuple(torch.randn(3, 1, heads, tokens, channels))
+    w, b = torch.eye(channels), torch.zeros(channels)
+    functions: dict[str, Callable[..., Tensor]] = {
+        SUMS: partial(bound, w=w, b=b),
+        TILES: partial(bound.using("tiles"), w=w, b=b),
+        DENSE: scaled_dot_product_attention,
+    }
+    forward: dict[str, Callable[[], object]] = {SELECTION: partial(bound.plan, *given[:2])}
+    forward |= {name: partial(each, *given) for name, each in functions.items()}
+    training: dict[str, Callable[[], object]] = {
+        name: partial(gradients, each, *given)
+        for name, each in functions.items()
+        if name != DENSE or tokens <= LONGEST_DENSE
+    }
+    rows = []
+    for name, contenders in (("forward", forward), ("forward and backward", training)):
+        seconds = take_turns(contenders, rounds, calls=1)
+        times = (seconds.get(each) for each in (SELECTION, SUMS, TILES, DENSE))
+        ratios = (seconds.get(each) for each in (TILES, DENSE))
+        rows.append([
+            f"{tokens:,} tokens, {heads} of {channels}, {name}",
+            *(f"{1e3 * median(each):.0f}" if each else "" for each in times),
+            *(f"{speedup(each, seconds[SUMS]):.1f}x" if each else "" for each in ratios),
+        ])  # fmt: skip
+    return rows
+
+
 def gradients(attention: Callable[..., Tensor], *given: Tensor) -> tuple[Tensor, ...]:
     """Forward and backward pass."""
     leaves = [each.detach().requires_grad_() for each in given]
@@ -140,6 +177,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", action="store_true", help="peak memory in place of time")
+    parser.add_argument("--sla", action="store_true", help="SLA, at two sizes")
     parser.add_argument("--peak", type=int, metavar="TOKENS", help="the peak of one length, as a number")
     parser.add_argument("--training", action="store_true", help="with --peak: forward and backward pass")
     chosen = parser.parse_args()
@@ -147,7 +185,8 @@ def main() -> None:
     if chosen.peak:
         print(peak(chosen.peak, chosen.training))
     else:
-        Console().print(memory_table() if chosen.memory else time_table(chosen.rounds))
+        table = sla_table if chosen.sla else time_table
+        Console().print(memory_table() if chosen.memory else table(chosen.rounds))
 
 
 def time_table(rounds: int) -> Table:
@@ -156,6 +195,15 @@ def time_table(rounds: int) -> Table:
     table.add_row(*measure("moba", 16384, True, rounds, moba_plan))
     table.add_row(*measure("random blocks", 8192, False, rounds, lambda q, k: block_plan(q.shape[2])))
     table.add_row(*measure("chosen keys", 8192, True, rounds, lambda q, k: token_plan(q.shape[2])))
+    return table
+
+
+def sla_table(rounds: int) -> Table:
+    """Milliseconds and speedups: 4 heads of 64, and one of the 12 heads of Wan 2.1."""
+    table = Table("milliseconds", SELECTION, SUMS, TILES, DENSE, "over tiles", "over dense")
+    for sizes in ((16384, 4, 64), (32760, 1, 128)):
+        for row in sla_rows(*sizes, rounds):
+            table.add_row(*row)
     return table
 
 

@@ -73,9 +73,10 @@ class InputDeclaration:
 class LinearForm:
     """How a pattern whose weights are products is computed.
 
-    algorithm: 'recurrence' (a state carried over chunks of tokens), 'sums' (over all keys), or 'tiles' (all
-    visible pairs). documents: the input whose change from one token to the next resets the state. obstacle:
-    why it is tiles, and span where the text says so; empty where tiles were asked for.
+    algorithm: 'recurrence' (a state carried over chunks of tokens), 'sums' (over all keys, or over the blocks
+    of keys that a route lists), or 'tiles' (all visible pairs). documents: the input whose change from one
+    token to the next resets the state. obstacle: why it is tiles, and span where the text says so; empty
+    where tiles were asked for.
     """
 
     algorithm: Literal["recurrence", "sums", "tiles"]

@@ -57,10 +57,15 @@ def _of_route(decay: Decay | None, ir: BoundIR, route: Route) -> LinearForm:
     if decay is not None:
         return LinearForm("tiles", obstacle="`decay` differs within the blocks of its route", span=decay.span)
     queries, keys = block_tokens(ir, "q"), block_tokens(ir, "k")
-    if min(queries, keys) < SMALLEST_BLOCK or queries * keys < FEWEST_PAIRS:
+    if not has_states(queries, keys):
         obstacle = f"its route is over units of {queries} x {keys} tokens, too small for states of their own"
         return LinearForm("tiles", obstacle=obstacle, span=route.span)
     return LinearForm("sums")
+
+
+def has_states(queries: int, keys: int) -> bool:
+    """Whether states of blocks of so many tokens are added, rather than pairs computed."""
+    return min(queries, keys) >= SMALLEST_BLOCK and queries * keys >= FEWEST_PAIRS
 
 
 def _obstacle_of_space(ir: BoundIR) -> str:

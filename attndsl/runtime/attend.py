@@ -17,6 +17,7 @@ from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR, is_routed
 from attndsl.ir.plan import Plan
 from attndsl.ir.plan_checks import no_route
+from attndsl.passes.linear_form import has_states
 from attndsl.runtime import transforms
 from attndsl.runtime.branches import Output, run_branches
 from attndsl.runtime.channels import channel_attention
@@ -103,7 +104,8 @@ def _around(
     q, k = featured(ir, q, k)
     if ir.weighting.normalize == "flow":
         return gated(ir, flow_attention(ir, q, k, v), checked)
-    if ir.linear is not None and ir.linear.algorithm != "tiles":
+    by_sums = ir.linear is not None and ir.linear.algorithm != "tiles"
+    if by_sums and (plan is None or has_states(plan.q_block, plan.kv_block)):
         return gated(ir, linear_attention(ir, q, k, v, factor, checked, plan=plan).out, checked)
     if plan is None and members is None:
         refuse_slow_tiles(ir)

@@ -124,6 +124,14 @@ def test_empty_lists_and_full_lists() -> None:
     assert not pattern(**given, plan=empty).any()
 
 
+def test_a_given_plan_over_single_tokens_is_computed_by_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    pattern = bound("runs")
+    lists = np.tile(np.arange(0, 100, 3, dtype=np.int32), (1, 1, 100, 1))
+    plan = Plan(100, 100, 1, 1, lists, np.full((1, 1, 100), lists.shape[3], dtype=np.int32))
+    monkeypatch.delattr("attndsl.runtime.linear.sums_of_blocks")
+    assert_like_reference(pattern, tensors(pattern), plan)
+
+
 @pytest.mark.parametrize("most", [1, 700, 3000, 20000])
 def test_what_is_computed_at_once_changes_nothing(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some blocks of queries, some channels, some heads and some elements of the batch in turn."""
