@@ -8,6 +8,7 @@ from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 from attndsl.ir.bound import BoundIR
+from attndsl.ir.route import Dot
 from attndsl.simulate.devices import Device
 from attndsl.simulate.linear_work import Problem, tiles
 from attndsl.simulate.routing import dense_work
@@ -46,13 +47,27 @@ def branch_times(
     """The times of a pattern of branches; None where none of them routes. reports: by branch."""
     if all(each.routing is None for each in reports.values()):
         return None
-    selection = sum(each.routing.selection.seconds for each in reports.values() if each.routing)
+    selection = _selection_seconds(ir, reports)
     attention = sum(
         _seconds(branch, target, reports[branch.branch], head_dim, batch) for branch in ir.branches
     )
     problem = _problem(ir.branches[0], target, (target.q_tokens, target.kv_tokens), head_dim, batch)
     whole = replace(problem, queries=ir.query_space.size, keys=ir.key_space.size)
     return BranchTimes(selection, attention, dense_work(whole).seconds)
+
+
+def _selection_seconds(ir: BoundIR, reports: Mapping[str, Report]) -> float:
+    """Of all branches; those that compare the same blocks by the same product pool tokens once."""
+    total, pooled = 0.0, set[object]()
+    for branch in ir.branches:
+        route, routing = branch.route, reports[branch.branch].routing
+        if route is None or routing is None:
+            continue
+        key = route.score, route.queries, route.keys, route.blocks, branch.derived
+        shares = isinstance(route.score, Dot) and key in pooled
+        total += routing.selection.seconds - (routing.selection.parts.get("pooling", 0.0) if shares else 0.0)
+        pooled.add(key)
+    return total
 
 
 def _seconds(ir: BoundIR, target: Device, report: Report, head_dim: int, batch: int) -> float:

@@ -108,7 +108,8 @@ def test_branches_together() -> None:
     data = report.to_dict()
     parts = [data["branches"][name]["routing"] for name in ("critical", "marginal")]
     together = data["together"]
-    assert together["selection_seconds"] == sum(each["selection"]["seconds"] for each in parts)
+    pooled = parts[1]["selection"]["parts"]["pooling"]  # once for both
+    assert together["selection_seconds"] == sum(each["selection"]["seconds"] for each in parts) - pooled
     assert together["attention_seconds"] == sum(each["attention_seconds"]["mean"] for each in parts)
     assert together["dense_seconds"] == parts[0]["dense_seconds"]
     assert f"{together['selection_share']:.0%} is selection" in str(report)
