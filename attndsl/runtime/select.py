@@ -24,8 +24,11 @@ from attndsl.runtime.select_lists import Lists, joined, lists_of, top_lists, wid
 from attndsl.runtime.select_rules import first_of_all, kept
 from attndsl.runtime.select_top import has_kernel, top_rows
 
-CHUNK = 2**20
+CHUNK = 2**21
 """The most scores that one chunk of rows may have, where rows do not compete."""
+
+FEWEST_ROWS = 16
+"""Rows of a chunk, however many scores that are: keys are read once for all of them."""
 
 Shared = dict[object, RouteScores]
 """Pooled tokens of a call, by what they depend on: branches over the same blocks pool once."""
@@ -46,7 +49,7 @@ def select(
     scores = _scores(ir, route, (q, k, v), scale, inputs, {} if shared is None else shared)
     rows, keys = scores.units["q"].count(route.queries), scores.units["k"].count(route.keys)
     own = CHUNK // max(1, q.shape[0] * ir.heads * _cells(scores, route))
-    step = max(1, own if route.per == ("query",) else rows)
+    step = max(FEWEST_ROWS, own if route.per == ("query",) else rows)
     chunks = ((chunk, _chosen(scores, route, chunk, keys)) for chunk in _chunks(rows, step))
     lists = joined(rows, chunks)
     found = plan_of(route, scores.units["q"], scores.units["k"], lists)

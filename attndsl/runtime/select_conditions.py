@@ -55,7 +55,10 @@ class Conditions:
 
     def competing(self, keys: int) -> slice:
         """The keys, of so many, from the first to the last that compete in some row; at least one."""
-        return slice(0, keys) if self.excluded is None else some_keys(~self.excluded, keys)
+        if self.excluded is None:
+            return slice(0, keys)
+        competing = self.among if self.among is not None and self.always is None else ~self.excluded
+        return some_keys(competing, keys)
 
     @cached_property
     def first(self) -> Tensor | None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from attndsl.runtime.select_top import has_kernel, top_rows
+
 Lists = tuple[Tensor, Tensor]
 """int32 [batch, heads, rows, most], ascending, padded with -1, and how many, int32 [batch, heads, rows]."""
 
@@ -15,6 +17,9 @@ def lists_of(chosen: Tensor) -> Lists:
     """The chosen keys of each row. chosen: bool [batch, heads, rows, keys]."""
     counts = chosen.sum(-1, dtype=torch.int32)
     most = int(counts.max()) if counts.numel() else 0
+    alike = torch.zeros((1, 1, 1, 1), device=chosen.device).expand(chosen.shape)
+    if has_kernel(alike):
+        return top_rows(alike, (~chosen).view(torch.uint8), None, None, 0, most)
     places = chosen.flatten(0, 2).nonzero()
     row, key = places[:, 0], places[:, 1]
     flat = counts.flatten().long()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import c_int64, c_void_p
 from functools import cache
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,8 +13,10 @@ from torch import Tensor
 from attndsl.codegen.standalone import standalone
 from attndsl.diagnostics import AttnBackendError, AttnFileError
 from attndsl.runtime.build import Function, load_kernel
-from attndsl.runtime.select_lists import Lists
 from attndsl.runtime.threads import threads_for
+
+if TYPE_CHECKING:
+    from attndsl.runtime.select_lists import Lists
 
 ROWS_OF_THREAD = 64
 """Rows that are worth a thread."""
