@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from attndsl.syntax import ast as syntax
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TracedPattern(Pattern):
     """A pattern that a Python function describes; everything else is as for a pattern from a text."""
 

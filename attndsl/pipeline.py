@@ -25,8 +25,9 @@ from attndsl.ir.bound import BoundIR, algorithm_of, by_tiles, needs_more, with_h
 from attndsl.ir.evaluate import check_inputs, whole_mask
 from attndsl.ir.expr import Head
 from attndsl.ir.group_plans import both_plans, pairs_in_groups
+from attndsl.ir.headline import bound_headline
 from attndsl.ir.pattern import PatternIR
-from attndsl.ir.pattern_text import pattern_text
+from attndsl.ir.pattern_text import pattern_text, signature
 from attndsl.passes.bind import bind
 from attndsl.passes.branch_spaces import refuse_channels, refuse_schedule, union
 from attndsl.runtime.targets import describe, mask_inputs_of, register
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from attndsl.runtime.compiled import CompiledAttention
     from attndsl.runtime.rows import Rows
     from attndsl.schedule.schedule import Schedule
+    from attndsl.show.picture import Picture
+    from attndsl.simulate.branches import BranchesExplanation
+    from attndsl.simulate.explain import Explanation
     from attndsl.simulate.report import Report
 
 Extents = int | Sequence[int]
@@ -75,11 +79,14 @@ def _patterns_of(source: Source) -> Any:
     return SimpleNamespace(**{each.name: Pattern(each) for each in found})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pattern:
     """A pattern without numbers; `bind` gives it its numbers. `ir` is the pattern IR."""
 
     ir: PatternIR
+
+    def __repr__(self) -> str:
+        return f"Pattern({signature(self.ir)})"
 
     @property
     def name(self) -> str:
@@ -153,7 +160,7 @@ class Pattern:
         return rows_of_pattern(self, heads, kv_heads, values)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bound:
     """A pattern with all its numbers: look at its mask, schedule and prediction, or call it on tensors."""
 
@@ -171,6 +178,9 @@ class Bound:
         object.__setattr__(self, "key", key)
         branches = {each.branch: Bound(each, self.any_heads) for each in self.ir.branches}
         object.__setattr__(self, "branches", branches)
+
+    def __repr__(self) -> str:
+        return f"Bound({bound_headline(self.ir, self.any_heads)})"
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickled as what it is, without kernels, which every process finds for itself."""
@@ -482,6 +492,48 @@ class Bound:
             plan=plan,
             distribution=Distribution(draws, seed, skew, locality, kept),
         )
+
+    def explain(
+        self,
+        device: str = "b200",
+        q_tile: Extents | None = None,
+        kv_tile: Extents | None = None,
+        head_dim: int = 128,
+    ) -> Explanation | BranchesExplanation:
+        """Where the cost comes from: formulas, the clauses behind partial tiles, and what would avoid them.
+
+        Nothing is run. Printed, it is what `attndsl explain` says. Raises AttnScheduleError (A05xx).
+        """
+        from attndsl.simulate.branches import explain_branches
+        from attndsl.simulate.explain import explain
+
+        find: Any = explain_branches if self.branches else explain
+        found: Explanation | BranchesExplanation = find(
+            self.ir, device=device, q_tile=q_tile, kv_tile=kv_tile, head_dim=head_dim
+        )
+        return found
+
+    def show(
+        self,
+        query: Sequence[int] | None = None,
+        head: int = 0,
+        q_tile: Extents | None = None,
+        kv_tile: Extents | None = None,
+        plan: Plan | Mapping[str, Plan] | None = None,
+        **inputs: Any,
+    ) -> Picture:
+        """The picture of mask, tiles and the keys of one query; notebooks show it, `.save(path)` writes it.
+
+        query: its coordinates, in spaces of two and three axes; the middle by default. head: the one that is
+        drawn, where heads differ. inputs: those that the mask reads, arrays [tokens]. plan: what some heads
+        of it list, beside the static mask, instead of tiles. Of branches it is what any of them lets see;
+        `.branches[name].show()` draws one. Raises AttnScheduleError (A05xx), AttnCallError (A06xx).
+        """
+        from attndsl.show.picture import picture_of_pattern, picture_of_plan
+
+        if plan is not None:
+            return picture_of_plan(self.for_plan(plan).ir, plan, head)
+        return picture_of_pattern(self.ir, query, head, q_tile, kv_tile, inputs)
 
 
 def _kernel_key(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> object:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from attndsl.cli import options
 from attndsl.cli.output import print_json, print_report
 from attndsl.cli.problem import bind
@@ -27,12 +25,8 @@ def explain(
 
     Nothing here depends on --dtype, which all commands take.
     """
-    from attndsl.simulate.branches import explain_branches
-    from attndsl.simulate.explain import explain as explanation
-
     problem = bind(pattern, shape, heads, kv_heads, key_shape, settings)
-    find: Any = explain_branches if problem.bound.branches else explanation
-    result = find(problem.bound.ir, device=device, q_tile=q_tile, kv_tile=kv_tile, head_dim=head_dim)
+    result = problem.bound.explain(device, q_tile, kv_tile, head_dim)
     if json:
         print_json(result.to_dict())
     else:
