@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from attndsl import library
 from attndsl.diagnostics import AttnBindError, AttnNameError
+from attndsl.files import write_file
 from attndsl.ir.bound import BoundIR, algorithm_of, by_tiles, needs_more, with_heads
 from attndsl.ir.evaluate import check_inputs, whole_mask
 from attndsl.ir.expr import Head
@@ -264,9 +265,9 @@ class Bound:
 
         Raises AttnCallError A0690 to A0695 for plans that do not fit, AttnFileError A0810.
         """
-        from attndsl.ir.plan_file import plan_bytes, write_plan
+        from attndsl.ir.plan_file import plan_bytes
 
-        write_plan(Path(path), plan_bytes(self.ir, plan, None if self.any_heads else self.ir.heads))
+        write_file(Path(path), plan_bytes(self.ir, plan, None if self.any_heads else self.ir.heads))
 
     def load_plan(self, path: str | Path) -> Any:
         """The plan in a file: a Plan; of a pattern with branches a dict of them by name.

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from attndsl.diagnostics import AttnFileError
-from attndsl.files import write_whole
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.plan import Plan, as_numpy
 from attndsl.ir.plan_checks import check_units, checked_plan, kinds_of, plans_by_name, routed_branches
@@ -59,18 +58,6 @@ def plan_bytes(ir: BoundIR, given: Any, heads: int | None) -> bytes:
         **arrays,
     )
     return buffer.getvalue()
-
-
-def write_plan(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all. Raises AttnFileError A0810."""
-    try:
-        write_whole(path, data)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise AttnFileError(
-            "A0810", f"`{path}` cannot be written: {reason}",
-            help="check the path, its permissions and free space",
-        ) from None  # fmt: skip
 
 
 def read_plans(ir: BoundIR, path: Path, heads: int | None) -> dict[str, Plan]:
