@@ -206,7 +206,8 @@ class Bound:
         heads = self.ir.heads if self.per_head else 1
         mask = whole_mask(self.ir, heads, check_inputs(self.ir, inputs))
         if plan is not None and self.ir.groups:
-            return np.logical_and(mask, pairs_in_groups(both_plans(self.ir, plan), self.ir.heads)[0])
+            listed: NDArray[np.bool_] = pairs_in_groups(both_plans(self.ir, plan), self.ir.heads)[0]
+            return mask & listed
         return mask if plan is None else mask & plan.of_heads(self.ir.heads)[0]
 
     @cached_property

@@ -36,6 +36,7 @@ class Request:
 
 def stage(bound: Bound, request: Request) -> str:
     """The stage as text. Raises AttnError where there is none."""
+    from attndsl.cli.compile_grouped import inside_of_groups
     from attndsl.cli.compile_recurrence import recurrence_stage
     from attndsl.cli.compile_routed import routed_stage
     from attndsl.cli.compile_triton import triton_stage
@@ -54,6 +55,10 @@ def stage(bound: Bound, request: Request) -> str:
         return recurrence_stage(ir, request)
     if decays_by_channel(ir):
         refuse_slow_tiles(ir)
+    if ir.groups and request.emit == "schedule":
+        return f"what groups may choose from: the mask of `attend`\n{schedule_text(bound.schedule())}"
+    if ir.groups:
+        return stage(inside_of_groups(bound), request)
     if ir.route is not None:
         return routed_stage(bound, request)
     if not request.on_cpu:

@@ -23,6 +23,9 @@ HEAD, ELEMENT = "query_head", "query_element"
 LONGEST = 2**31
 """Tokens of an axis at most; positions fit into 32 bits."""
 
+FILLED = 16
+"""Members that groups are filled up to a multiple of, so that few kernels serve groups of any size."""
+
 OF_PAIR = "_of_pair"
 """What the names of inputs of several dimensions end in; those of one end in `_of_query` or `_of_key`."""
 
@@ -45,6 +48,11 @@ def inside_group(ir: BoundIR, queries: int, keys: int) -> BoundIR:
         placed, name=f"{ir.name}_group", heads=1, kv_heads=1, regions=regions, inputs=(*inputs, *added)
     )
     return replace(found, inputs=found.kernel_inputs)
+
+
+def filled(members: int) -> int:
+    """Members of groups with what fills them up."""
+    return max(-(-members // FILLED), 1) * FILLED
 
 
 def _with_batch(declared: InputDeclaration, ir: BoundIR) -> InputDeclaration:

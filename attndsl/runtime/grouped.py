@@ -15,17 +15,13 @@ from torch import Tensor
 
 from attndsl.ir.bound import BoundIR, pairs_only
 from attndsl.ir.plan import Plan
-from attndsl.passes.inside_group import ELEMENT, HEAD, OF_PAIR, POSITIONS
+from attndsl.passes.inside_group import ELEMENT, HEAD, OF_PAIR, POSITIONS, filled
 from attndsl.passes.placed import input_names
 from attndsl.runtime.attend_pairs import attend_pairs
 from attndsl.runtime.finish import per_query, with_logit
 from attndsl.runtime.group_target import group_target
 from attndsl.runtime.outside_of_graphs import outside_of_graphs
 from attndsl.runtime.routed_tokens import unit_table
-
-FILLED = 16
-"""Members that groups are filled up to a multiple of, so that few kernels serve groups of any size."""
-
 
 @dataclass(frozen=True, eq=False)
 class Members:
@@ -42,7 +38,7 @@ class Members:
         """The tokens that a plan of groups lists, for so many elements of a batch and heads."""
         places = _tokens(plan, torch.as_tensor(plan.indices, device=device).long())
         counts = (places >= 0).sum(-1)
-        most = max(-(-int(counts.max()) // FILLED), 1) * FILLED if counts.numel() else FILLED
+        most = filled(int(counts.max()) if counts.numel() else 0)
         places = torch.nn.functional.pad(places, (0, max(most - places.shape[3], 0)), value=-1)[..., :most]
         places = places.repeat_interleave(heads // plan.heads, 1)
         return cls(places.expand(batch, -1, -1, -1), plan.keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.plan import Plan
-from attndsl.ir.plan_checks import check_units, checked_plan, plans_by_name, routed_branches
+from attndsl.ir.plan_checks import check_units, checked_plan, kinds_of, plans_by_name, routed_branches
 from attndsl.ir.plan_summary import headline
 from attndsl.show import palette
 from attndsl.show.figure import BETWEEN, BOTTOM, LEFT, RIGHT, SIDE, TOP
@@ -39,6 +40,7 @@ def draw_plan(ir: BoundIR, given: Plan | Mapping[str, Plan], head: int = 0, batc
     routed, plans = routed_branches(ir), plans_by_name(ir, given)
     for name, plan in plans.items():
         check_units(routed[name], checked_plan(routed[name], plan, None, ir.heads))
+        plans[name] = replace(plan, kinds=kinds_of(routed[name]))
     panels = _panels(ir, routed, plans, head, batch)
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **palette.STYLE}):
         page = LEFT + SIDE * len(panels) + BETWEEN * (len(panels) - 1) + RIGHT

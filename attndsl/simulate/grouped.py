@@ -21,7 +21,7 @@ from attndsl.ir.route_units import route_table
 from attndsl.simulate.devices import Device
 from attndsl.simulate.inputs import loosest
 from attndsl.simulate.plan_draws import Distribution, Draws
-from attndsl.simulate.plan_lists import Lists, lists_of_plan
+from attndsl.simulate.plan_lists import Lists, lists_of_plan, with_rest
 from attndsl.simulate.plan_tiles import TileCounts
 from attndsl.simulate.routing import RoutingFigures, figures_of, problem_of
 from attndsl.simulate.selection_work import SelectionWork, selection_work
@@ -100,12 +100,20 @@ def _draws(ir: BoundIR, distribution: Distribution) -> list[Draws]:
 
 def _drawn(draws: Sequence[Draws]) -> Iterator[list[Groups]]:
     """The groups of some heads, for every drawn plan."""
-    queries, keys = draws
-    for of_queries, of_keys in zip(queries, keys, strict=True):
-        yield [
-            _groups(_members(queries.ir, first), _members(keys.ir, second))
-            for first, second in zip(of_queries, of_keys, strict=False)
-        ]
+    for plans in zip(*draws, strict=True):
+        queries, keys = (
+            [_members(own.ir, _with_rest(own, each)) for each in heads]
+            for own, heads in zip(draws, plans, strict=True)
+        )
+        yield [_groups(*each) for each in zip(queries, keys, strict=False)]
+
+
+def _with_rest(draws: Draws, lists: Lists) -> Lists:
+    """The lists with the units of other segments, which are in all groups."""
+    table, block = route_table(draws.ir, "k")
+    units = -(-draws.ir.key_space.size // block) if table is None else len(table)
+    groups = draws.queries.count
+    return with_rest(lists, (groups, draws.keys.count), (groups, units))
 
 
 def _groups(queries: list[Array], keys: list[Array]) -> Groups:
