@@ -4,7 +4,8 @@ Three kinds of plans, float32, 4 heads of 64 channels: MoBA, whose queries are r
 of queries that keep one key block in ten; and the keys that a bias chooses, one by one. Contenders take
 turns, and speedups are medians of the ratios of the same round. `--memory` measures what a call needs beyond
 its tensors, each length in a process of its own. `--sla` measures SLA, whose marginal blocks have linear
-weights: by sums of states, and pair by pair.
+weights: by sums of states, and pair by pair. `--patterns` measures selection and attention of the library's
+patterns. Plans are new in every call: what kernels remember of the last one does not serve them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import attndsl
 from attndsl.ir.plan import Plan
 from attndsl.runtime.routed import routed_attention
 from attndsl.runtime.select import select
+from benchmarks.routed_patterns import new, patterns_table
 from benchmarks.timing import speedup, take_turns
 
 HEADS, CHANNELS = 4, 64
@@ -80,13 +82,13 @@ def measure(
     q, k, v = tensors(tokens)
     plan = make(q, k)
     ir = attndsl.pattern("causal" if causal else "full").bind(shape=tokens, heads=HEADS).ir
-    attention = partial(routed_attention, ir, plan)
+    attention = partial(routed_attention, ir)
     dense = partial(scaled_dot_product_attention, is_causal=causal)
     contenders: dict[str, Callable[[], object]] = {
-        ATTENTION: lambda: attention(q, k, v),
+        ATTENTION: lambda: attention(new(plan), q, k, v),
         DENSE: lambda: dense(q, k, v),
         SELECTION: lambda: make(q, k),
-        TRAINING: lambda: gradients(lambda *given: attention(*given)[0], q, k, v),
+        TRAINING: lambda: gradients(lambda *given: attention(new(plan), *given)[0], q, k, v),
         DENSE_TRAINING: lambda: gradients(dense, q, k, v),
     }
     if make is not moba_plan:  # only MoBA's selection is one that systems run
@@ -101,6 +103,7 @@ def measure(
             f"{1e3 * median(seconds[each]):.0f}" if each in seconds else ""
             for each in (SELECTION, ATTENTION, DENSE)
         ),
+        f"{speedup(both, seconds[SELECTION]) ** -1:.0%}" if SELECTION in seconds else "",
         f"{speedup(seconds[DENSE], both):.1f}x",
         f"{1e3 * median(seconds[TRAINING]):.0f}",
         f"{speedup(seconds[DENSE_TRAINING], seconds[TRAINING]):.1f}x",
@@ -178,12 +181,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", action="store_true", help="peak memory in place of time")
     parser.add_argument("--sla", action="store_true", help="SLA, at two sizes")
+    parser.add_argument("--patterns", nargs="*", metavar="NAME", help="patterns of the library, or these")
     parser.add_argument("--peak", type=int, metavar="TOKENS", help="the peak of one length, as a number")
     parser.add_argument("--training", action="store_true", help="with --peak: forward and backward pass")
     chosen = parser.parse_args()
     torch.manual_seed(0)
     if chosen.peak:
         print(peak(chosen.peak, chosen.training))
+    elif chosen.patterns is not None:
+        for line in patterns_table(chosen.rounds, chosen.patterns):
+            print(line, flush=True)
     else:
         table = sla_table if chosen.sla else time_table
         Console().print(memory_table() if chosen.memory else table(chosen.rounds))
@@ -191,7 +198,8 @@ def main() -> None:
 
 def time_table(rounds: int) -> Table:
     """Milliseconds and speedups."""
-    table = Table("milliseconds", "selection", "attention", "dense", "speedup", "training", "speedup")
+    columns = (SELECTION, ATTENTION, DENSE, "of selection", "speedup", TRAINING, "speedup")
+    table = Table("milliseconds", *columns)
     table.add_row(*measure("moba", 16384, True, rounds, moba_plan))
     table.add_row(*measure("random blocks", 8192, False, rounds, lambda q, k: block_plan(q.shape[2])))
     table.add_row(*measure("chosen keys", 8192, True, rounds, lambda q, k: token_plan(q.shape[2])))
