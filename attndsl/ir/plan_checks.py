@@ -177,6 +177,5 @@ def _is_partition(table: np.ndarray[Any, Any], tokens: int, block: int) -> bool:
 
 def _ascends(lists: np.ndarray[Any, Any]) -> bool:
     """Whether each list ascends, with its padding at the end."""
-    ends = np.where(lists < 0, np.iinfo(np.int32).max, lists).astype(np.int64)
-    steps = np.diff(ends, axis=-1)
-    return bool(np.all((steps > 0) | (lists[..., 1:] < 0)))
+    earlier, later = lists[..., :-1], lists[..., 1:]
+    return bool(np.all((later < 0) | ((later > earlier) & (earlier >= 0))))
