@@ -10,7 +10,7 @@ from attndsl.diagnostics import AttnNameError, AttnTypeError
 from attndsl.ir.blocks import Blocks
 from attndsl.ir.derived import Derived
 from attndsl.ir.expr import FALSE, TRUE, Expr, Head, Side
-from attndsl.ir.route import COUNTING, RULES, OverHeads, Pooling, Route, Rule
+from attndsl.ir.route import COUNTING, RULES, BlockIndex, OverHeads, Pooling, Route, Rule
 from attndsl.passes import types
 from attndsl.passes.resolve_expr import Resolver
 from attndsl.passes.route_expr import RouteResolver
@@ -219,7 +219,9 @@ def _check_halves(
 
 def _argument(name: str, node: ast.Expr, resolver: RouteResolver, scope: Scope) -> Expr:
     value = types.scalar(resolver.expr(node, scope), f"an argument of `{name}`", node.span)
-    of_data = any(each != Grain() for each in grains(value, resolver.spans.get).values())
+    of_data = any(each != Grain() for each in grains(value, resolver.spans.get).values()) or any(
+        isinstance(each, BlockIndex) for each in value.mentioned
+    )
     if value.type == "bool" or of_data:
         raise AttnTypeError(
             "A0367", f"`{name}` takes numbers known at bind", span=node.span,

@@ -55,7 +55,7 @@ def reduced(values: Tensor, kind: str, dim: int) -> Tensor:
     """The mean, sum, largest or smallest along a dimension, which goes away."""
     match kind:
         case "mean":
-            return values.mean(dim)
+            return (values if values.is_floating_point() else values.double()).mean(dim)
         case "sum":
             return values.sum(dim)
         case "max":

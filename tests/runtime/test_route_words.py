@@ -56,6 +56,11 @@ SCORES: dict[str, tuple[str, Formula]] = {
         lambda q, k, v: 0 * q @ per_run(k, lambda x: x.mean(2)).mT
         + per_run(v, lambda x: x.mean(2)).square().sum(-1).unsqueeze(2),
     ),
+    "coordinates": (
+        "q . mean(k in b) + 0.1 * mean(k.n in b)",
+        lambda q, k, v: q @ per_run(k, lambda x: x.mean(2)).mT
+        + 0.1 * torch.tensor([(run.start + run.stop - 1) / 2 for run in RUNS]),
+    ),
     "over heads": (
         "sum(q . mean(k in b) in heads)",
         lambda q, k, v: (q @ per_run(k, lambda x: x.mean(2)).mT).sum(1, keepdim=True),
