@@ -23,8 +23,8 @@ from attndsl.simulate.linear_work import HALF, SINGLE, SLOWDOWN
 from attndsl.simulate.machine import Kernel, seconds
 from attndsl.simulate.route_numbers import heads_of, list_heads, units_of
 
-CHUNK = 2**20
-"""Scores of a chunk of rows; that of `runtime/select.py`."""
+CHUNK, FEWEST_ROWS = 2**21, 16
+"""Scores of a chunk of rows, and rows of one; those of `runtime/select.py`."""
 
 PASSES = 4
 """Radix passes over 32 bits, eight at a time. Top-k reads its map in each, sorting moves it."""
@@ -86,7 +86,7 @@ class _Selection:
     def _chunks(self, step: Step) -> int:
         if not step.by_chunk or self.route.per[0] != "query":
             return 1
-        return ceil(self._rows / max(1, CHUNK // (self.batch * self.ir.heads * self._cells)))
+        return ceil(self._rows / max(FEWEST_ROWS, CHUNK // (self.batch * self.ir.heads * self._cells)))
 
     @cached_property
     def _cells(self) -> int:

@@ -201,7 +201,7 @@ def test_a_batch_multiplies_the_work() -> None:
 
 
 def test_chunks_are_those_of_the_runtime() -> None:
-    assert work.CHUNK == select.CHUNK
+    assert (work.CHUNK, work.FEWEST_ROWS) == (select.CHUNK, select.FEWEST_ROWS)
 
 
 def test_sums_of_blocks_cost_the_same_for_all_plans() -> None:
