@@ -25,12 +25,12 @@ from attndsl.runtime.checks import check_kinds
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.rows import Rows
 from attndsl.runtime.stateful import attend_with_state, no_state, step
-from attndsl.runtime.targets import Kernel, Target, register
+from attndsl.runtime.targets import Kernel, PatternTarget, register
 
 LENGTHS = 256
 """Lengths that are kept bound; those that came first are dropped."""
 
-Bind = Callable[[tuple[int, ...], int, int], Target]
+Bind = Callable[[tuple[int, ...], int, int], PatternTarget]
 """Binds a pattern to a shape, empty if it was not given, and to the numbers of queries and keys."""
 
 
@@ -47,7 +47,7 @@ class AnyLength:
         self.bind, self._make_rows = bind, make_rows
         self.key = register(self, ir.name, "any length", *parts)
         self.mask_inputs, self.needs_more = ir.mask_inputs, ir.needs_more
-        self._bound: OrderedDict[object, Target] = OrderedDict()
+        self._bound: OrderedDict[object, PatternTarget] = OrderedDict()
         self.held = SimpleNamespace()
 
     def __call__(
@@ -100,7 +100,7 @@ class AnyLength:
         check_kinds(q, k, k)
         return self._at(q, k, shape).around(q, k)
 
-    def branch(self, name: str, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> Target:
+    def branch(self, name: str, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> PatternTarget:
         """See `Target`."""
         return self._at(q, k, shape).branch(name, q, k)
 
@@ -109,17 +109,17 @@ class AnyLength:
         self.check_tensors(q, k, v)
         return self._at(q, k, shape).kernel_for(q, k, v)
 
-    def _at(self, q: Tensor, k: Tensor, shape: Sequence[int]) -> Target:
+    def _at(self, q: Tensor, k: Tensor, shape: Sequence[int]) -> PatternTarget:
         """The pattern at one length; a graph that looks at it is made for that length."""
         extents, queries, keys = tuple(shape), index(q.shape[2]), index(k.shape[2])
         if not torch.compiler.is_compiling():
             return self.at(extents, queries, keys)
         name = f"{extents}_{queries}_{keys}"
         _hold(self, name, extents, queries, keys)
-        found: Target = getattr(self.held, name)
+        found: PatternTarget = getattr(self.held, name)
         return found
 
-    def at(self, shape: tuple[int, ...], queries: int, keys: int) -> Target:
+    def at(self, shape: tuple[int, ...], queries: int, keys: int) -> PatternTarget:
         """The pattern at one length, bound when first asked for."""
         key = (*shape, queries, keys)
         bound = self._bound.get(key)

@@ -38,13 +38,6 @@ class GroupTarget:
         """See `Target`."""
         return mask_inputs_of(self.ir)
 
-    def around(self, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> None:
-        """See `Target`: groups are of pairs only."""
-
-    def branch(self, name: str, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> GroupTarget:
-        """See `Target`: itself, since groups have no branches."""
-        return self
-
     def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Sequence[int] = ()) -> CompiledAttention:
         """The kernel for tensors of these types and sizes, compiled when first asked for."""
         fit = q.shape[3], v.shape[3], q.dtype, q.device.type

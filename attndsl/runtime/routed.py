@@ -18,7 +18,7 @@ from torch import Tensor
 
 from attndsl.ir.bound import BoundIR, pairs_only
 from attndsl.ir.plan import Plan
-from attndsl.runtime.attend import attend
+from attndsl.runtime.attend_pairs import attend_pairs
 from attndsl.runtime.checks import check_kernel_inputs, check_scale, check_tensors
 from attndsl.runtime.compile import FAST
 from attndsl.runtime.kernels import Kernels, Saved, Wanted
@@ -65,7 +65,7 @@ def routed_attention(
     gates and low-rank biases are left to the caller. Raises AttnCallError (A06xx).
     """
     target = routed_target(pairs_only(ir), plan.queries, plan.keys, plan.q_block, plan.kv_block, regime)
-    out, lse = attend(target, q, k, v, scale, True, {**(inputs or {}), **_arrays(plan, q.device)})
+    out, lse = attend_pairs(target, q, k, v, scale, True, {**(inputs or {}), **_arrays(plan, q.device)})
     return out, lse
 
 
@@ -103,13 +103,6 @@ class RoutedTarget:
     def mask_inputs(self) -> frozenset[str]:
         """See `Target`."""
         return mask_inputs_of(self.ir)
-
-    def around(self, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> None:
-        """See `Target`: plans are of pairs only."""
-
-    def branch(self, name: str, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> RoutedTarget:
-        """See `Target`: itself, since plans are of one branch."""
-        return self
 
     def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Sequence[int] = ()) -> RoutedTarget:
         """Itself."""

@@ -19,7 +19,7 @@ from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR, InputDeclaration
 from attndsl.ir.pattern import Input
 from attndsl.passes.placed import input_names, one_axis, placed
-from attndsl.runtime.attend import attend
+from attndsl.runtime.attend_pairs import attend_pairs
 from attndsl.runtime.checks import check_kinds, check_scale, check_tensors
 from attndsl.runtime.kernels import Saved, Wanted
 from attndsl.runtime.reference import Outputs
@@ -82,7 +82,7 @@ class Rows:
         if not torch.compiler.is_compiling():  # there, the operator's shapes are checked
             self.check_tensors(q, k, v)
         given = self._of_sides(q, k, inputs)
-        return attend(self, q, k, v, scale, return_lse, given | self._positions(q, k, exists))
+        return attend_pairs(self, q, k, v, scale, return_lse, given | self._positions(q, k, exists))
 
     def check_tensors(self, q: Tensor, k: Tensor, v: Tensor) -> None:
         """Raise AttnCallError (A06xx) for tensors that do not fit."""
@@ -99,13 +99,6 @@ class Rows:
         """See `Target`."""
         parts = (part for each in self.pattern.inputs for part in input_names(each).values())
         return frozenset({"query_position", "key_position", "length", *parts})
-
-    def around(self, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> None:
-        """See `Target`: rows are of masks and scores only."""
-
-    def branch(self, name: str, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> Rows:
-        """See `Target`: rows are of patterns without branches."""
-        return self
 
     def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Any = ()) -> Rows:
         """Itself: it finds the kernel for the positions of a call."""

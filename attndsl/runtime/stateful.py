@@ -10,7 +10,8 @@ from torch import Tensor
 
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
-from attndsl.runtime.attend import refuse_eight_bits_around, refuse_lse, under_autocast
+from attndsl.runtime.attend import refuse_eight_bits_around, refuse_lse
+from attndsl.runtime.attend_pairs import under_autocast
 from attndsl.runtime.checks import check_inputs, check_tensors, scale_of
 from attndsl.runtime.finish import featured, gated
 from attndsl.runtime.linear import linear_attention, linear_step

@@ -46,7 +46,7 @@ class Kernel(Protocol):
 
 
 class Target(Protocol):
-    """What can be called by name: a bound pattern, a compiled kernel, or a pattern at any length."""
+    """What can be called by name: what computes pairs of tokens, or all of a pattern."""
 
     @property
     def key(self) -> str:
@@ -56,12 +56,6 @@ class Target(Protocol):
     def mask_inputs(self) -> frozenset[str]:
         """The declared inputs that masks read, which have no gradients."""
 
-    def around(self, q: torch.Tensor, k: torch.Tensor, shape: Sequence[int] = ()) -> BoundIR | None:
-        """The bound pattern, if more than a kernel is needed: see `ir.bound.needs_more`."""
-
-    def branch(self, name: str, q: torch.Tensor, k: torch.Tensor, shape: Sequence[int] = ()) -> Target:
-        """A branch of the pattern, where it has branches."""
-
     def kernel_for(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, shape: Sequence[int] = ()
     ) -> Kernel:
@@ -69,6 +63,16 @@ class Target(Protocol):
 
     def check_tensors(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
         """Refuse tensors that do not fit with AttnCallError (A06xx); also tensors without data."""
+
+
+class PatternTarget(Target, Protocol):
+    """A bound pattern, a compiled kernel, or a pattern at any length."""
+
+    def around(self, q: torch.Tensor, k: torch.Tensor, shape: Sequence[int] = ()) -> BoundIR | None:
+        """The bound pattern, if more than a kernel is needed: see `ir.bound.needs_more`."""
+
+    def branch(self, name: str, q: torch.Tensor, k: torch.Tensor, shape: Sequence[int] = ()) -> PatternTarget:
+        """A branch of the pattern, where it has branches."""
 
 
 _known: dict[str, list[weakref.ref[Target]]] = {}

@@ -278,7 +278,7 @@ def test_calls_without_gradients_do_not_pass_through_operators(monkeypatch: pyte
     def refuse(*arguments: Any) -> None:
         raise AssertionError("the operator was called")
 
-    monkeypatch.setattr("attndsl.runtime.attend.attention", refuse)
+    monkeypatch.setattr("attndsl.runtime.attend_pairs.attention", refuse)
     BOUND(*qkv())
     with torch.no_grad():
         BOUND(*leaves())
