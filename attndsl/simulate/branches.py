@@ -21,7 +21,7 @@ from attndsl.simulate.explain import Explanation, explain
 from attndsl.simulate.plan_draws import DEFAULT, Distribution
 from attndsl.simulate.report import Report, simulate
 from attndsl.simulate.routing_text import times_lines
-from attndsl.simulate.speedup import check_share, end_to_end, ratio
+from attndsl.simulate.speedup import check_share, ratio
 from attndsl.simulate.text import report_as_dict, times
 
 
@@ -94,7 +94,6 @@ def summed(
         key_tokens=ir.key_space.size,
         heads=ir.heads,
         density=density,
-        flop_speedup=ratio(1.0, density),
         q_tile=(),
         kv_tile=(),
         q_step=(),
@@ -105,9 +104,6 @@ def summed(
         contiguous=all(each.contiguous for each in reports),
         data_dependent=any(each.data_dependent for each in reports),
         attention_share=share,
-        end_to_end_speedup=end_to_end(worst, share),
-        end_to_end_speedup_mean=end_to_end(mean, share),
-        flop_end_to_end_speedup=end_to_end(ratio(1.0, density), share),
         partial_because=tuple(blame for each in reports for blame in each.partial_because),
         head_figures=(),
         notes=tuple(f"branch `{name}`: {note}" for name, each in branches.items() for note in each.notes),
@@ -116,7 +112,7 @@ def summed(
 
 
 COUNTS = (
-    "dense_kv_tiles", "worst_q_tile_visits", "visited_tiles", "total_tiles", "full_tiles", "partial_tiles",
+    "dense_kv_tiles", "worst_q_tile_visits", "visited_tiles", "total_tiles", "full_tiles",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 from attndsl.ir.bound import BoundIR, Segment
 from attndsl.ir.plan import Plan
@@ -46,14 +46,12 @@ from attndsl.simulate.tiles import best_tiles
 class Report:
     """The prediction for one bound pattern. Speedups are over dense attention with the same tiles.
 
-    density: visible pairs / all pairs, mean over heads. flop_speedup: 1 / density. tile_speedup: kv tiles
-    of dense attention / the most kv tiles that any q tile visits. tile_speedup_mean: all pairs of tiles /
-    visited pairs. Both are `inf` where nothing is visible. Tile counts are over one head where the heads
-    do not differ, else over all. end_to_end_speedup: of a model that spends `attention_share` of its time
-    in dense attention, by tile_speedup; None without a share. The same by tile_speedup_mean and by
-    flop_speedup. linear: how linear weights are computed, None for all other weights; all other figures are
-    those of tiles, whatever is used. routing: of patterns with a route, whose figures are means over plans
-    and whose tile counts are over all heads; None for all others.
+    density: visible pairs / all pairs, mean over heads. tile_speedup: kv tiles of dense attention / the most
+    kv tiles that any q tile visits. tile_speedup_mean: all pairs of tiles / visited pairs. Both are `inf`
+    where nothing is visible. Tile counts are over one head where the heads do not differ, else over all.
+    linear: how linear weights are computed, None for all other weights; all other figures are those of
+    tiles, whatever is used. routing: of patterns with a route, whose figures are means over plans and whose
+    tile counts are over all heads; None for all others.
     """
 
     name: str
@@ -62,7 +60,6 @@ class Report:
     key_tokens: int
     heads: int
     density: float
-    flop_speedup: float
     q_tile: tuple[int, ...]
     kv_tile: tuple[int, ...]
     q_step: tuple[int, ...]
@@ -74,18 +71,39 @@ class Report:
     visited_tiles: int
     total_tiles: int
     full_tiles: int
-    partial_tiles: int
     contiguous: bool
     data_dependent: bool
     attention_share: float | None
-    end_to_end_speedup: float | None
-    end_to_end_speedup_mean: float | None
-    flop_end_to_end_speedup: float | None
     partial_because: tuple[Blame, ...]
     head_figures: tuple[HeadFigures, ...]
     notes: tuple[str, ...]
     linear: LinearFigures | None = None
     routing: RoutingFigures | None = None
+
+    @property
+    def flop_speedup(self) -> float:
+        """1 / density."""
+        return ratio(1.0, self.density)
+
+    @property
+    def partial_tiles(self) -> int:
+        """Visited tiles that are not FULL."""
+        return self.visited_tiles - self.full_tiles
+
+    @property
+    def end_to_end_speedup(self) -> float | None:
+        """Of a model that spends `attention_share` of its time in dense attention; None without a share."""
+        return end_to_end(self.tile_speedup, self.attention_share)
+
+    @property
+    def end_to_end_speedup_mean(self) -> float | None:
+        """The same by tile_speedup_mean."""
+        return end_to_end(self.tile_speedup_mean, self.attention_share)
+
+    @property
+    def flop_end_to_end_speedup(self) -> float | None:
+        """The same by flop_speedup."""
+        return end_to_end(self.flop_speedup, self.attention_share)
 
     @property
     def perfectly_block_sparse(self) -> bool:
@@ -183,41 +201,72 @@ def _schedule(ir: BoundIR, target: Device, q_tile: Extents | None, kv_tile: Exte
     return schedule_with(ir, tiles.q_tile, tiles.kv_tile, tiles.q_step, tiles.kv_step)
 
 
-def report(
-    schedule: Schedule, target: Device, share: float | None, head_dim: int = 128, batch: int = 1
-) -> Report:
-    """The prediction for a schedule."""
-    ir, figures = schedule.ir, head_figures(schedule)
-    density = sum(each.density * len(each.heads) for each in figures) / ir.heads
-    dense, worst = dense_kv_tiles(schedule.kv_tiling), schedule.worst_q_tile_visits
-    tile_speedup, flop_speedup = ratio(dense, worst), ratio(1.0, density)
-    mean = ratio(schedule.total_tiles, schedule.visited_tiles)
+class Counted(Protocol):
+    """What a schedule and the figures of plans have in common."""
+
+    @property
+    def q_tile(self) -> tuple[int, ...]:
+        """Tokens along each axis."""
+
+    @property
+    def kv_tile(self) -> tuple[int, ...]:
+        """Tokens along each axis."""
+
+    @property
+    def worst_q_tile_visits(self) -> int:
+        """The most kv tiles that a q tile visits."""
+
+    @property
+    def visited_tiles(self) -> int:
+        """Pairs of tiles."""
+
+    @property
+    def total_tiles(self) -> int:
+        """Pairs of tiles."""
+
+    @property
+    def full_tiles(self) -> int:
+        """Pairs of tiles."""
+
+
+def _report(ir: BoundIR, target: Device, share: float | None, tiles: Counted, **own: Any) -> Report:
+    """A report with what every prediction has. own: the fields in which they differ."""
     return Report(
         name=ir.name,
         device=target,
         tokens=ir.query_space.size,
         key_tokens=ir.key_space.size,
         heads=ir.heads,
-        density=density,
-        flop_speedup=flop_speedup,
-        q_tile=schedule.q_tile,
-        kv_tile=schedule.kv_tile,
+        q_tile=tiles.q_tile,
+        kv_tile=tiles.kv_tile,
+        worst_q_tile_visits=tiles.worst_q_tile_visits,
+        visited_tiles=tiles.visited_tiles,
+        total_tiles=tiles.total_tiles,
+        full_tiles=tiles.full_tiles,
+        attention_share=share,
+        **own,
+    )
+
+
+def report(
+    schedule: Schedule, target: Device, share: float | None, head_dim: int = 128, batch: int = 1
+) -> Report:
+    """The prediction for a schedule."""
+    ir, figures = schedule.ir, head_figures(schedule)
+    dense = dense_kv_tiles(schedule.kv_tiling)
+    return _report(
+        ir,
+        target,
+        share,
+        schedule,
+        density=sum(each.density * len(each.heads) for each in figures) / ir.heads,
         q_step=schedule.q_step,
         kv_step=schedule.kv_step,
-        tile_speedup=tile_speedup,
-        tile_speedup_mean=mean,
+        tile_speedup=ratio(dense, schedule.worst_q_tile_visits),
+        tile_speedup_mean=ratio(schedule.total_tiles, schedule.visited_tiles),
         dense_kv_tiles=dense,
-        worst_q_tile_visits=worst,
-        visited_tiles=schedule.visited_tiles,
-        total_tiles=schedule.total_tiles,
-        full_tiles=schedule.full_tiles,
-        partial_tiles=schedule.partial_tiles,
         contiguous=all(each.is_contiguous for each in schedule.maps),
         data_dependent=is_data_dependent(ir),
-        attention_share=share,
-        end_to_end_speedup=end_to_end(tile_speedup, share),
-        end_to_end_speedup_mean=end_to_end(mean, share),
-        flop_end_to_end_speedup=end_to_end(flop_speedup, share),
         partial_because=blame(schedule),
         head_figures=figures,
         notes=notes(schedule),
@@ -227,35 +276,19 @@ def report(
 
 def routed_report(ir: BoundIR, target: Device, share: float | None, figures: RoutingFigures) -> Report:
     """The prediction for plans of a route: means over them."""
-    density, worst, mean = figures.density.mean, figures.tile_speedup.mean, figures.tile_speedup_mean.mean
-    ones = (1,) * len(figures.q_tile), (1,) * len(figures.kv_tile)
-    flop_speedup = ratio(1.0, density)
-    return Report(
-        name=ir.name,
-        device=target,
-        tokens=ir.query_space.size,
-        key_tokens=ir.key_space.size,
-        heads=ir.heads,
-        density=density,
-        flop_speedup=flop_speedup,
-        q_tile=figures.q_tile,
-        kv_tile=figures.kv_tile,
-        q_step=ones[0],
-        kv_step=ones[1],
-        tile_speedup=worst,
-        tile_speedup_mean=mean,
+    return _report(
+        ir,
+        target,
+        share,
+        figures,
+        density=figures.density.mean,
+        q_step=(1,) * len(figures.q_tile),
+        kv_step=(1,) * len(figures.kv_tile),
+        tile_speedup=figures.tile_speedup.mean,
+        tile_speedup_mean=figures.tile_speedup_mean.mean,
         dense_kv_tiles=figures.dense_kv_tiles,
-        worst_q_tile_visits=figures.worst_q_tile_visits,
-        visited_tiles=figures.visited_tiles,
-        total_tiles=figures.total_tiles,
-        full_tiles=figures.full_tiles,
-        partial_tiles=figures.visited_tiles - figures.full_tiles,
         contiguous=False,
         data_dependent=True,
-        attention_share=share,
-        end_to_end_speedup=end_to_end(worst, share),
-        end_to_end_speedup_mean=end_to_end(mean, share),
-        flop_end_to_end_speedup=end_to_end(flop_speedup, share),
         partial_because=(),
         head_figures=(),
         notes=routing_notes(figures),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from attndsl.simulate.speedup import HeadFigures
 
 MOST_REASONS = 6
+SPEEDUPS = ("flop_speedup", "end_to_end_speedup", "end_to_end_speedup_mean", "flop_end_to_end_speedup")
+"""The figures that follow from others."""
 
 
 def plain(value: Any) -> Any:
@@ -31,9 +33,11 @@ def plain(value: Any) -> Any:
 def report_as_dict(report: Report) -> dict[str, Any]:
     """All figures of a report as JSON has them."""
     own = ("device", "partial_because", "head_figures", "linear", "routing")
-    data = {name: getattr(report, name) for name in report.__dataclass_fields__ if name not in own}
+    names = (*(name for name in report.__dataclass_fields__ if name not in own), *SPEEDUPS)
+    data = {name: getattr(report, name) for name in names}
     data |= {
         "device": report.device.name,
+        "partial_tiles": report.partial_tiles,
         "perfectly_block_sparse": report.perfectly_block_sparse,
         "partial_because": [blame_as_dict(each) for each in report.partial_because],
         "head_figures": [{**vars(each), "flop_speedup": each.flop_speedup} for each in report.head_figures],
