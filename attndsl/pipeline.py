@@ -39,9 +39,8 @@ if TYPE_CHECKING:
     import torch
 
     from attndsl.ir.plan import Plan
-    from attndsl.runtime.any_length import AnyLength
+    from attndsl.runtime.any_length import AnyLength, LastRows
     from attndsl.runtime.compiled import CompiledAttention
-    from attndsl.runtime.rows import Rows
     from attndsl.schedule.schedule import Schedule
     from attndsl.show.picture import Picture
     from attndsl.simulate.branches import BranchesExplanation
@@ -141,7 +140,7 @@ class Pattern:
             key_shape = keys if self.ir.cross else None
             return self.bind(shape or queries - others, heads, kv_heads, key_shape, **values)
 
-        def rows() -> Rows:
+        def rows() -> LastRows:
             return self.rows_at_any_length(heads, kv_heads, **values)
 
         parts = pattern_text(self.ir), heads, kv_heads, sorted(values.items())
@@ -149,12 +148,12 @@ class Pattern:
 
     def rows_at_any_length(
         self, heads: int | None = None, kv_heads: int | None = None, **values: Any
-    ) -> Rows:
+    ) -> LastRows:
         """The last rows of the pattern at any length: a callable for generation from a cache.
 
-        It takes the last queries and all keys; the length is the number of keys. One kernel serves all
-        lengths. heads, kv_heads, values: as for `bind`. Raises AttnBindError A0416 for patterns of more than
-        one axis, whose length is no single number.
+        It takes the last queries and all keys; the length is the number of keys. Nothing is compiled from
+        length to length. heads, kv_heads, values: as for `bind`. Raises AttnBindError A0416 for patterns of
+        more than one axis, whose length is no single number, and AttnUnsupportedError A0905 as `Bound.rows`.
         """
         from attndsl.last_rows import rows_of_pattern
 
@@ -352,10 +351,12 @@ class Bound:
         )  # fmt: skip
 
     @cached_property
-    def rows(self) -> Rows:
+    def rows(self) -> LastRows:
         """The pattern's last rows, as many as there are queries: `bound.rows(q, k, v)`.
 
-        q holds the last tokens only, k and v all of them. The keys of few queries are split over threads.
+        q holds the last tokens only, k and v all of them. Inputs are those of all tokens; gates, sinks and
+        combinations take those of the last queries as well. Raises AttnUnsupportedError A0905 where a row is
+        decided by more than its own query.
         """
         from attndsl.last_rows import rows_of_bound
 

@@ -2,12 +2,11 @@
 
 Patterns are bound as in their examples for long inputs, but with 4 heads of 64 channels, and no more tokens
 than dense attention takes seconds for. Tensors are random: rules that keep a share of the scores keep much
-more than they do of real ones. Times are processor time of one thread, which other programs hardly change.
+more than they do of real ones.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -84,7 +83,6 @@ CASES = [
 
 def patterns_table(rounds: int, names: Sequence[str]) -> Iterator[str]:
     """The lines of a table in Markdown, of the patterns with these names, or all. Times in milliseconds."""
-    torch.set_num_threads(1)
     columns = ("pattern", "tokens", "kept", "selection", "whole call", "of selection", "dense", "speedup")
     yield _line(columns)
     yield _line(["---"] * len(columns))
@@ -105,18 +103,11 @@ def measure(case: Case, rounds: int) -> list[str]:
         "call": lambda: bound(q, k, v, **inputs),
         "dense": partial(scaled_dot_product_attention, q, k, v, is_causal=case.causal),
     }
-    seconds = take_turns(contenders, rounds, calls=1, measure=processor_seconds)
+    seconds = take_turns(contenders, rounds, calls=1)
     selection, call, dense = (f"{1e3 * median(each):.0f}" for each in seconds.values())
     part = 1 / speedup(seconds["call"], seconds["selection"])
     times = f"{speedup(seconds['dense'], seconds['call']):.1f}x"
     return [case.pattern, f"{tokens:,}", f"{_kept(plan):.1%}", selection, call, f"{part:.0%}", dense, times]
-
-
-def processor_seconds(function: Callable[[], object]) -> float:
-    """What one call takes of the processor."""
-    start = time.process_time()
-    function()
-    return time.process_time() - start
 
 
 def _line(cells: Sequence[str]) -> str:

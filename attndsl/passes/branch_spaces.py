@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NoReturn
 
 from attndsl.diagnostics import (
     AttnBackendError,
@@ -37,37 +38,32 @@ def refuse_other_spaces(ir: BoundIR) -> None:
             )  # fmt: skip
 
 
-def refuse_rows(ir: PatternIR | BoundIR) -> None:
-    """Raise AttnUnsupportedError A0905 for what is not computed for the last queries alone."""
-    if ir.branches or ir.derived or ir.route or ir.groups:
-        own = "its tensors are derived" if ir.derived else "it has a route" if ir.route else "it has groups"
-        what = "it has branches" if ir.branches else own
-        raise AttnUnsupportedError(
-            "A0905", f"rows of `{ir.name}` are not compiled yet: {what}",
-            help="call the bound pattern with the queries of all tokens",
-        )  # fmt: skip
-    if ir.weighting.is_linear:
-        raise AttnUnsupportedError(
-            "A0905", f"rows of `{ir.name}` are not compiled yet: its weights are linear",
-            help="where it is a recurrence, carry its state with `return_state=True` and `step`;"
-            " else pass the queries of all tokens",
-        )  # fmt: skip
+def on_branches(
+    pattern: PatternIR, change: Callable[[PatternIR], PatternIR], keeps_routes: bool = False
+) -> tuple[PatternIR, ...]:
+    """The branches, each changed.
 
-
-def on_branches(pattern: PatternIR, change: Callable[[PatternIR], PatternIR]) -> tuple[PatternIR, ...]:
-    """The branches, each changed. Raises AttnUnsupportedError A0910 where one derives its tensors."""
+    keeps_routes: the change leaves the mask of what has a route as it is. Raises AttnUnsupportedError A0910
+    where a branch derives its tensors, or has a route that is not kept.
+    """
     for each in pattern.branches or (pattern,):
-        if each.route or each.groups:
-            raise AttnUnsupportedError(
-                "A0910", f"`{pattern.name}` has a route, which knows nothing of a model's own mask",
-                help="call it from a module of your own, such as `attndsl.nn.Attention`",
-            )  # fmt: skip
+        if each.groups or (each.route and not keeps_routes):
+            refuse_route(each)
         if each.derived:
             raise AttnUnsupportedError(
                 "A0910", f"`{pattern.name}` derives queries, keys or values, which no model's own mask fits",
                 help="call it from a module of your own, such as `attndsl.nn.Attention`",
             )  # fmt: skip
     return tuple(map(change, pattern.branches))
+
+
+def refuse_route(pattern: PatternIR) -> NoReturn:
+    """Refuse with A0910 to hide pairs from a route, which would choose them all the same."""
+    raise AttnUnsupportedError(
+        "A0910", f"`{pattern.name}` has a route, which knows nothing of a model's own mask",
+        help="let its own mask hide what comes later, as `attend causal`, or call it from a module of your"
+        " own, such as `attndsl.nn.Attention`",
+    )  # fmt: skip
 
 
 def union(ir: BoundIR) -> BoundIR:

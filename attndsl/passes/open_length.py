@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from attndsl.ir.expr import Apply, Const, Expr, Extent, FlatIndex, InputAt, topological
 from attndsl.ir.pattern import Arm, Input, PatternIR
-from attndsl.passes.branch_spaces import on_branches
+from attndsl.passes.branch_spaces import on_branches, refuse_route
 from attndsl.passes.rewrite import rewrite
 
 LONGEST = 2**24
@@ -62,15 +62,20 @@ def open_length(pattern: PatternIR, shortest: int) -> PatternIR:
 
 
 def causally(pattern: PatternIR) -> PatternIR:
-    """The pattern without what lies after the query: what a decoder computes under it."""
+    """The pattern without what lies after the query: what a decoder computes under it.
+
+    Raises AttnUnsupportedError A0910 for a route over what the pattern itself does not hide.
+    """
     past = Apply("le", (FlatIndex("k"), FlatIndex("q")))
 
     def arm(each: Arm) -> Arm:
         if past in _conjuncts(each.visible):
             return each
+        if pattern.route is not None:
+            refuse_route(pattern)
         return replace(each, visible=Apply("and", (each.visible, past)))
 
-    branches = on_branches(pattern, causally)
+    branches = on_branches(pattern, causally, keeps_routes=True)
     return replace(pattern, arms=tuple(map(arm, pattern.arms)), branches=branches)
 
 

@@ -22,6 +22,7 @@ from attndsl.ir.pattern import PatternIR
 from attndsl.passes.open_length import depends_on_length
 from attndsl.runtime.attend import attend
 from attndsl.runtime.checks import check_kinds
+from attndsl.runtime.gathered_rows import GatheredRows
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.rows import Rows
 from attndsl.runtime.stateful import attend_with_state, no_state, step
@@ -34,6 +35,9 @@ Bind = Callable[[tuple[int, ...], int, int], PatternTarget]
 """Binds a pattern to a shape, empty if it was not given, and to the numbers of queries and keys."""
 
 
+LastRows = Rows | GatheredRows
+
+
 class AnyLength:
     """Attention by a pattern that has all its numbers but the shape.
 
@@ -42,7 +46,7 @@ class AnyLength:
     made for.
     """
 
-    def __init__(self, ir: PatternIR, bind: Bind, make_rows: Callable[[], Rows], *parts: object) -> None:
+    def __init__(self, ir: PatternIR, bind: Bind, make_rows: Callable[[], LastRows], *parts: object) -> None:
         self.ir, self.name = ir, ir.name
         self.bind, self._make_rows = bind, make_rows
         self.key = register(self, ir.name, "any length", *parts)
@@ -89,7 +93,7 @@ class AnyLength:
         return ir
 
     @cached_property
-    def rows(self) -> Rows:
+    def rows(self) -> LastRows:
         """The pattern's last rows, for generation from a cache: see `Pattern.rows_at_any_length`."""
         return self._make_rows()
 

@@ -40,7 +40,7 @@ def attend_pairs(
     shape: extents of the space, where the target leaves them open.
     """
     if inputs:
-        _refuse_gradients(target, inputs)
+        refuse_gradients(target, inputs)
     if isinstance(q, Tensor) and isinstance(k, Tensor) and isinstance(v, Tensor):
         q, k, v = under_autocast(q, k, v)
         if torch.compiler.is_compiling() or _is_watched(q, k, v) or _has_gradients(inputs):
@@ -92,7 +92,7 @@ def _has_gradients(inputs: Mapping[str, Any]) -> bool:
     )
 
 
-def _refuse_gradients(target: Target, inputs: Mapping[str, Any]) -> None:
+def refuse_gradients(target: Target, inputs: Mapping[str, Any]) -> None:
     """Raise AttnCallError A0616 where a gradient of an input that only decides visibility is asked for."""
     for name, value in inputs.items():
         if name in target.mask_inputs and _has_gradients({name: value}):

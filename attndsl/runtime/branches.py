@@ -85,7 +85,8 @@ def _combined(
             case Joint(names):
                 return _joint(names, outputs, kind)[0]
             case Identity():
-                return v.to(kind).repeat_interleave(ir.heads // v.shape[1], 1)
+                own = v[:, :, v.shape[2] - ir.query_space.size :]  # those of the last rows, or all
+                return own.to(kind).repeat_interleave(ir.heads // v.shape[1], 1)
             case Projected(_, weight, bias):
                 return _projected(operands[0], wide, ir, weight, bias)
         return other(node, operands)

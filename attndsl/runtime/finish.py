@@ -23,17 +23,18 @@ Inputs = Mapping[str, Tensor]
 
 
 def with_low_rank(
-    ir: BoundIR, q: Tensor, k: Tensor, scale: float, inputs: Inputs
+    ir: BoundIR, q: Tensor, k: Tensor, scale: float, inputs: Inputs, of_queries: Inputs | None = None
 ) -> tuple[Tensor, Tensor, float]:
     """Queries, keys and scale whose products include the low-rank biases: q k^T scale + bq bk^T.
 
-    Source: FlashBias, 2025 (arXiv:2505.12044).
+    of_queries: the inputs of the queries, where these are not all that the pattern has. Source: FlashBias,
+    2025 (arXiv:2505.12044).
     """
     if not ir.low_rank:
         return q, k, scale
-    queries, keys = [q * scale], [k]
+    queries, keys, own = [q * scale], [k], inputs if of_queries is None else of_queries
     for query, key in ir.low_rank:
-        queries.append(_per_head(ir, query, inputs[query], q))
+        queries.append(_per_head(ir, query, own[query], q))
         keys.append(_per_head(ir, key, inputs[key], k))
     return torch.cat(queries, dim=3), torch.cat(keys, dim=3), 1.0
 

@@ -86,8 +86,8 @@ class Gathering:
         batch, head, mask = of
         rows = slice(start, min(start + self._step, self.plan.queries))
         lists = self._lists[batch, head][rows if self._row is None else self._row[rows]]
-        listed = lists >= 0
-        query, unit = np.nonzero(listed)[0], lists[listed].astype(np.int64)
+        query, place = np.nonzero(lists >= 0)
+        unit = lists[query, place].astype(np.int64)
         kind = self._kinds(mask)[(query + start) // self._coarse_size, unit]
         if (kind == EMPTY).any():
             kept = kind != EMPTY

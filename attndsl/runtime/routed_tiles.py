@@ -16,7 +16,6 @@ from attndsl.codegen.cpp import padded
 from attndsl.ir.bound import Space
 from attndsl.ir.evaluate import coordinates as coordinates_of
 from attndsl.runtime.call import CTiling
-from attndsl.schedule.ragged import ragged
 
 Array = NDArray[Any]
 
@@ -75,19 +74,24 @@ def cut(space: Space, tokens: Array, groups: Array, size: int, slots: Array | No
     tokens: [n]. groups: [n], ascending; tokens of a group lie in one segment.
     """
     lengths = np.bincount(groups)
-    group, inside = ragged(-(-lengths // size))
-    begin = (np.cumsum(lengths) - lengths)[group] + inside * size
-    counts = np.minimum(lengths[group] - inside * size, size)
-    place = np.arange(padded(size))
-    members = begin[:, None] + np.where(place < counts[:, None], place, 0)
+    tiles = -(-lengths // size)
+    rank = np.arange(len(groups)) - (np.cumsum(lengths) - lengths)[groups]
+    tile, place = (np.cumsum(tiles) - tiles)[groups] + rank // size, rank % size
+    first = np.flatnonzero(place == 0)
     return TokenTiles(
         space,
-        tokens[members].astype(np.int32),
-        counts.astype(np.int32),
-        segment_of(space, tokens[begin]),
-        group,
-        None if slots is None else slots[members].astype(np.int32),
+        _table(tokens, tile, place, first, padded(size)),
+        np.bincount(tile, minlength=len(first)).astype(np.int32),
+        segment_of(space, tokens[first]),
+        groups[first].astype(np.int64),
+        None if slots is None else _table(slots, tile, place, first, padded(size)),
     )
+
+
+def _table(values: Array, tile: Array, place: Array, first: Array, capacity: int) -> NDArray[np.int32]:
+    table = np.repeat(values[first].astype(np.int32)[:, None], capacity, axis=1)
+    table[tile, place] = values
+    return table
 
 
 def segment_of(space: Space, tokens: Array) -> NDArray[np.int64]:

@@ -38,10 +38,13 @@ class Tile:
 
 
 class TokenKernels:
-    """See `Kernels`. Lists are those of the fewest heads that share both a list and keys."""
+    """See `Kernels`. Lists are those of the fewest heads that share both a list and keys.
 
-    def __init__(self, ir: BoundIR, plan: Plan, device: torch.device) -> None:
-        self.ir, self.plan, self.device = ir, plan, device
+    first: the number of the first query in the pattern's space, where the plan is of its last queries only.
+    """
+
+    def __init__(self, ir: BoundIR, plan: Plan, device: torch.device, first: int = 0) -> None:
+        self.ir, self.plan, self.device, self.first = ir, plan, device, first
         indices = torch.as_tensor(plan.indices, device=device).long()
         self._lists = indices.masked_fill(indices < 0, plan.key_units)  # the padding is a unit of no tokens
         self._row = self._moved(unit_of_token(plan.queries, plan.q_block, plan.q_units))
@@ -108,7 +111,7 @@ class TokenKernels:
         return _wide(q[:, :, tile.queries]), self._keys(tile, k), self._keys(tile, v)
 
     def _pairs(self, tile: Tile, inputs: Mapping[str, Tensor]) -> Pairs:
-        return Pairs(self.ir, tile.queries, tile.keys, tile.listed, inputs)
+        return Pairs(self.ir, tile.queries + self.first, tile.keys, tile.listed, inputs)
 
     def _tiles(self, batch: int) -> Iterator[Tile]:
         for queries in torch.split(self._order, TILE):

@@ -86,13 +86,7 @@ class Rows:
 
     def check_tensors(self, q: Tensor, k: Tensor, v: Tensor) -> None:
         """Raise AttnCallError (A06xx) for tensors that do not fit."""
-        check_kinds(q, k, v)
-        fits = q.shape[1] and k.shape[1] and q.shape[1] % k.shape[1] == 0
-        heads = self.pattern.heads or ((q.shape[1], k.shape[1]) if fits else (1, 1))
-        _, keys = self.pattern.fixed or (k.shape[2], k.shape[2])
-        spaces = one_axis("queries", q.shape[2]), one_axis("keys", keys)
-        check_tensors(BoundIR(self.name, *spaces, *heads, regions=()), q, k, v)
-        self._check_count(q, keys)
+        check_rows(self.name, self.pattern.heads, self.pattern.fixed, q, k, v)
 
     @property
     def mask_inputs(self) -> frozenset[str]:
@@ -139,14 +133,6 @@ class Rows:
     def _splitter(self, shortest: int) -> Split:
         return _remembered(self._split, shortest, lambda: Split(self.pattern.at(shortest), self.pattern.bind))
 
-    def _check_count(self, q: Tensor, keys: int) -> None:
-        queries, _ = self.pattern.fixed or (keys, keys)
-        if q.shape[2] > queries:
-            raise AttnCallError(
-                "A0620", f"q has {q.shape[2]} tokens, which cannot be the last of {queries}",
-                help="pass the keys and values of all tokens, those of the queries included",
-            )  # fmt: skip
-
     def _of_sides(self, q: Tensor, k: Tensor, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
         """The declared inputs as the placed pattern reads them: of the queries, and of the keys."""
         found: dict[str, Tensor] = {}
@@ -172,13 +158,7 @@ class Rows:
         if exists is None:
             return {}
         tokens = k.shape[2]
-        if exists.dtype != torch.bool or tuple(exists.shape) not in ((tokens,), (len(k), tokens)):
-            raise AttnCallError(
-                "A0621",
-                f"exists must be bool ({tokens},) or ({len(k)}, {tokens}),"
-                f" {str(exists.dtype).removeprefix('torch.')} {tuple(exists.shape)} given",
-                help="one truth value per key; false marks padding",
-            )
+        check_exists(exists, k)
         ranks = exists.long().cumsum(-1)
         positions = torch.where(exists, ranks - 1, -1)
         count = q.shape[2]
@@ -208,6 +188,38 @@ class Rows:
             return 1, given
         shortest = 1 << (max(min(lengths, default=1), 1).bit_length() - 1)
         return shortest, given | {"length_of_query": length}
+
+
+def check_rows(
+    name: str, heads: tuple[int, int] | None, fixed: tuple[int, int] | None, q: Tensor, k: Tensor, v: Tensor
+) -> None:
+    """Raise AttnCallError (A06xx) for tensors that are not the last queries and all keys of a pattern.
+
+    heads, fixed: as of `Growing`.
+    """
+    check_kinds(q, k, v)
+    fits = q.shape[1] and k.shape[1] and q.shape[1] % k.shape[1] == 0
+    counts = heads or ((q.shape[1], k.shape[1]) if fits else (1, 1))
+    queries, keys = fixed or (k.shape[2], k.shape[2])
+    spaces = one_axis("queries", q.shape[2]), one_axis("keys", keys)
+    check_tensors(BoundIR(name, *spaces, *counts, regions=()), q, k, v)
+    if q.shape[2] > queries:
+        raise AttnCallError(
+            "A0620", f"q has {q.shape[2]} tokens, which cannot be the last of {queries}",
+            help="pass the keys and values of all tokens, those of the queries included",
+        )  # fmt: skip
+
+
+def check_exists(exists: Tensor, k: Tensor) -> None:
+    """Raise AttnCallError A0621 for what does not say which keys exist."""
+    tokens = k.shape[2]
+    if exists.dtype != torch.bool or tuple(exists.shape) not in ((tokens,), (len(k), tokens)):
+        raise AttnCallError(
+            "A0621",
+            f"exists must be bool ({tokens},) or ({len(k)}, {tokens}),"
+            f" {str(exists.dtype).removeprefix('torch.')} {tuple(exists.shape)} given",
+            help="one truth value per key; false marks padding",
+        )
 
 
 def _remembered(known: OrderedDict[object, T], key: object, make: Callable[[], T]) -> T:

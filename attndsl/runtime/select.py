@@ -148,3 +148,8 @@ def _argument(scores: RouteScores, root: Expr, competing: int) -> Any:
         return root.value
     value = scores.on_rows(root, slice(0, 1))
     return value.flatten(competing) if competing > 1 else value.amax()
+
+
+def lists_of_rows(scores: RouteScores, route: Route, rows: slice) -> Lists:
+    """What is listed in some rows of the map, among which no entries compete with those of others."""
+    return _chosen(scores, route, rows, scores.units["k"].count(route.keys))

@@ -64,8 +64,6 @@ MISTAKES: dict[str, Callable[[], Any]] = {
     "mask_of_blocks": AGENT.mask,
     "mask_of_channels": CHANNELS.mask,
     "schedule_of_branches": AGENT.schedule,
-    "rows_of_branches": lambda: PAG.rows,
-    "rows_of_blocks": lambda: BLOCKS.rows_at_any_length(1, size=4),
     "causal_blocks": lambda: causally(BLOCKS.ir),
     "blocks_beside_a_text": lambda: with_text(AGENT.ir.pattern or BLOCKS.ir),
     "branch_alone": lambda: AGENT.branches["spread"](Q, Q, Q),

@@ -215,11 +215,9 @@ def test_other_models_mistakes_are_seen_too() -> None:
         model(attention=layers)(tokens(), softcap=3.0)
 
 
-def test_branches_are_computed_for_whole_texts_only() -> None:
+def test_branches_under_a_models_causality() -> None:
     own, ours = model(), model(attention="attndsl:soft_pag?u=0.0")
     close(ours(tokens()).logits, own(tokens()).logits)
-    with pytest.raises(AttnError, match="A0905"):
-        ours.generate(tokens(8), max_new_tokens=2)
     with pytest.raises(AttnError, match="A0910"):
         model(attention="attndsl:agent?agents=2")(tokens())
 
@@ -238,6 +236,44 @@ def test_recurrences_are_computed_for_whole_texts_only() -> None:
     )
 
 
-def test_routes_know_nothing_of_a_models_own_mask() -> None:
+GENERATING = (
+    "moba?block=4&topk=2",
+    "sigmoid_attention?bias=-2",
+    "soft_pag?u=0.5",
+    "delta?page=2&pages=4&last=2",
+)
+
+
+@pytest.mark.parametrize("name", GENERATING)
+def test_generation_with_routes_branches_and_weights(name: str) -> None:
+    ids, ours = tokens(14), model(attention=f"attndsl:{name}")
+    mask = torch.ones_like(ids)
+    mask[1, :5] = 0
+    options: dict[str, Any] = {"max_new_tokens": 7, "do_sample": False}  # over the edges of blocks
+    found = ours.generate(ids, attention_mask=mask, **options)
+    for row, pad in ((0, 0), (1, 5)):  # each text alone, without padding and without a cache
+        text = ours.generate(ids[row : row + 1, pad:], use_cache=False, **options)
+        assert found[row, pad:].tolist() == text[0].tolist()
+
+
+def test_routes_that_see_all_know_nothing_of_a_models_own_mask() -> None:
+    pattern = attndsl.parse(
+        """
+pattern p(block: int):
+    space tokens(n)
+    blocks b of n by block
+    route score mean(k in b) . q
+          select top(1) per query
+    attend true
+"""
+    )
     with pytest.raises(AttnError, match="A0910"):
-        model(attention="attndsl:moba?block=8&topk=2")(tokens())
+        model(attention=register("sees_all", pattern, block=4))(tokens())
+
+
+def test_routes_of_whole_blocks_are_for_whole_texts() -> None:
+    ours = model(attention="attndsl:xattention?block=8&stride=4&tau=0.5")
+    options: dict[str, Any] = {"max_new_tokens": 2, "do_sample": False}
+    assert ours.generate(tokens(8), use_cache=False, **options).shape == (2, 10)
+    with pytest.raises(AttnError, match="A0905"):
+        ours.generate(tokens(8), **options)

@@ -204,18 +204,11 @@ def mistaken_rows(q: int = 2, k: int = 20, **options: Any) -> Any:
     return rows(torch.zeros(2, 4, q, 8), keys, keys, **options)
 
 
-def rows_of_a_weight() -> Any:
-    rows = attndsl.pattern("sigmoid_attention").bind(shape=4).rows
-    zeros = torch.zeros(1, 1, 4, 8)
-    return rows(zeros, zeros, zeros)
-
-
 MISTAKES: dict[str, Callable[[], object]] = {
     "rows_more_queries_than_tokens": lambda: mistaken_rows(q=21),
     "rows_keys_of_another_shape": lambda: mistaken_rows(k=21),
     "rows_exists_of_another_shape": lambda: mistaken_rows(exists=torch.ones(2, 19, dtype=torch.bool)),
     "rows_of_two_axes": lambda: attndsl.pattern("window").at_any_length(window=3).rows,
-    "rows_of_a_weight": rows_of_a_weight,
 }
 
 
