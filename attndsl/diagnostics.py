@@ -19,7 +19,7 @@ class AttnError(Exception):
     def __init__(
         self, code: str, message: str, *, span: Span | None = None, note: str = "", help: str = ""
     ) -> None:
-        super().__init__(message)
+        self.args = (message,)  # graphs of torch cannot trace the constructor of an exception
         self.code = code
         self.message = message
         self.span = span

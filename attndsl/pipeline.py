@@ -31,7 +31,7 @@ from attndsl.ir.pattern import PatternIR
 from attndsl.ir.pattern_text import pattern_text, signature
 from attndsl.passes.bind import bind
 from attndsl.passes.branch_spaces import refuse_channels, refuse_schedule, union
-from attndsl.runtime.targets import describe, mask_inputs_of, register
+from attndsl.runtime.targets import describe, mask_inputs_of, rank_in, register
 from attndsl.source import Source
 from attndsl.syntax.files import read_source
 
@@ -254,10 +254,10 @@ class Bound:
         route reads values. inputs: those that the route reads; others are ignored. Raises AttnCallError A0690
         for a pattern without a route, A0691 for values that are missing, A06xx for tensors that do not fit.
         """
-        from attndsl.runtime.plans import plans_of
+        from attndsl.runtime.plans_in_graphs import plans_of_call
 
         ir = self.for_tensors(q, k).ir
-        plans = plans_of(ir, q, k, v, scale, inputs)
+        plans = plans_of_call(self, ir, q, k, v, scale, inputs)
         return plans[""] if "" in plans else dict(plans)
 
     def save_plan(self, plan: Plan | Mapping[str, Plan], path: str | Path) -> None:
@@ -366,6 +366,10 @@ class Bound:
     def mask_inputs(self) -> frozenset[str]:
         """The declared inputs that masks read, which have no gradients."""
         return mask_inputs_of(self.ir)
+
+    def rank_of(self, name: str) -> int:
+        """See `Target`."""
+        return rank_in(self.ir, name)
 
     def around(self, q: torch.Tensor, k: torch.Tensor, shape: Sequence[int] = ()) -> BoundIR | None:
         """The bound pattern, if more than a kernel is needed: see `ir.bound.needs_more`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -70,6 +70,13 @@ def checked_plan(ir: BoundIR, plan: Any, batch: int | None, heads: int | None) -
 
     Raises AttnCallError A0692 to A0695.
     """
+    check_sizes(ir, plan, batch, heads)
+    check_arrays(plan)
+    return cast(Plan, plan)
+
+
+def check_sizes(ir: BoundIR, plan: Any, batch: int | None, heads: int | None) -> None:
+    """Raise AttnCallError A0692, A0693 or A0695 unless the sizes of a plan fit, as for `checked_plan`."""
     if not isinstance(plan, Plan):
         raise AttnCallError(
             "A0695", f"a plan is wanted, {type(plan).__name__} given",
@@ -82,16 +89,21 @@ def checked_plan(ir: BoundIR, plan: Any, batch: int | None, heads: int | None) -
             "A0692", f"the plan is for {plan.queries} {rows} and {plan.keys} {columns},"
             f" `{ir.name}` is bound to {queries} and {keys}", help="make a plan for these tensors",
         )  # fmt: skip
+    if len(getattr(plan.indices, "shape", ())) != 4:
+        return  # no list at all: see `check_arrays`
+    fits_batch = batch is None or plan.batch == 1 or plan.batch == batch  # graphs compare no tuples
+    if not fits_batch or not plan.heads or (heads is not None and heads % plan.heads):
+        raise _of_other_heads(ir, plan, batch, heads)
+
+
+def check_arrays(plan: Plan) -> None:
+    """Raise AttnCallError A0694 unless the arrays of a plan are lists of units."""
     problem = next(_problems(plan), None)
     if problem:
         raise AttnCallError(
             "A0694", f"this is no plan: {problem}",
             help="lists hold key units in ascending order, padded with -1; `bound.plan(q, k)` makes them",
         )  # fmt: skip
-    fits_batch = batch is None or plan.batch in (1, batch)
-    if not fits_batch or not plan.heads or (heads is not None and heads % plan.heads):
-        raise _of_other_heads(ir, plan, batch, heads)
-    return plan
 
 
 def _of_other_heads(ir: BoundIR, plan: Plan, batch: int | None, heads: int | None) -> AttnCallError:

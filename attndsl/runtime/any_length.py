@@ -26,7 +26,7 @@ from attndsl.runtime.gathered_rows import GatheredRows
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.rows import Rows
 from attndsl.runtime.stateful import attend_with_state, no_state, step
-from attndsl.runtime.targets import Kernel, PatternTarget, register
+from attndsl.runtime.targets import Kernel, PatternTarget, rank_in, register
 
 LENGTHS = 256
 """Lengths that are kept bound; those that came first are dropped."""
@@ -96,6 +96,10 @@ class AnyLength:
     def rows(self) -> LastRows:
         """The pattern's last rows, for generation from a cache: see `Pattern.rows_at_any_length`."""
         return self._make_rows()
+
+    def rank_of(self, name: str) -> int:
+        """See `Target`."""
+        return rank_in(self.ir, name)
 
     def around(self, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> BoundIR | None:
         """See `Target`."""

@@ -22,7 +22,8 @@ from attndsl.runtime.finish import featured, finished, gated, with_low_rank
 from attndsl.runtime.flow import flow_attention
 from attndsl.runtime.linear import linear_attention
 from attndsl.runtime.linear_obstacles import refuse_slow_tiles
-from attndsl.runtime.plans import Plans, plans_of
+from attndsl.runtime.plans import Plans
+from attndsl.runtime.plans_in_graphs import plans_of_call
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.targets import PatternTarget
 
@@ -48,7 +49,8 @@ def attend(
     if ir is None:
         raise no_route(target.key.rpartition("_")[0])
     q, k, v = under_autocast(q, k, v)
-    plans = plans_of(ir, q, k, v, scale, inputs, plan) if is_routed(ir) or plan is not None else {}
+    is_planned = is_routed(ir) or plan is not None
+    plans = plans_of_call(target, ir, q, k, v, scale, inputs, plan, shape) if is_planned else {}
     if ir.branches:
 
         def run(branch: BoundIR, tensors: Tensors, wants_lse: bool, given: Mapping[str, Any]) -> Output:
@@ -88,7 +90,7 @@ def _around(
     check_tensors(ir, q, k, v)
     if return_lse and (ir.groups or not ir.weighting.is_softmax):
         refuse_lse(ir)
-    checked = check_inputs(ir, inputs, len(q), v.shape[3], q.shape[3])
+    checked = check_inputs(ir, inputs, q.shape[0], v.shape[3], q.shape[3])
     factor = scale_of(ir, scale, q.shape[3])
     q, k = featured(ir, q, k)
     if ir.weighting.normalize == "flow":
@@ -108,7 +110,7 @@ def _around(
     if plan is not None:
         from attndsl.runtime.routed import routed_attention  # which compiles kernels
 
-        out, lse = routed_attention(ir, plan, q, k, v, factor, own)
+        out, lse = routed_attention(ir, plan, q, k, v, factor, own, target=target, shape=shape)
     else:
         out, lse = attend_pairs(target, q, k, v, factor, True, own, shape)
     out, lse = finished(ir, out, lse, checked)

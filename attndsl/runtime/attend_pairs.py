@@ -20,7 +20,6 @@ from attndsl.runtime.operators import attention
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.targets import Target
 
-PLAIN = (Tensor, torch.nn.Parameter)
 LOWERED = (torch.float32, torch.bfloat16, torch.float16)
 """Types that autocast turns into its own."""
 
@@ -59,7 +58,7 @@ def _is_watched(q: Tensor, k: Tensor, v: Tensor) -> bool:
     if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
         _refuse_eight_bits(q)
         return True
-    plain = type(q) in PLAIN and type(k) in PLAIN and type(v) in PLAIN
+    plain = type(q) in transforms.PLAIN and type(k) in transforms.PLAIN and type(v) in transforms.PLAIN
     return not plain or torch._C._len_torch_dispatch_stack() > 0
 
 

@@ -35,7 +35,7 @@ def run_branches(
     """The combined output [batch, heads, Nq, Dv], and with return_lse its log-sum-exp, where it has one."""
     check_tensors(ir, q, k, v)
     source = _source_of_lse(ir) if return_lse else ()
-    checked = check_inputs(ir, inputs, len(q), v.shape[3], q.shape[3])
+    checked = check_inputs(ir, inputs, q.shape[0], v.shape[3], q.shape[3])
     joined = {*source, *_joined(ir)}
     outputs: dict[str, Output] = {}
     for branch in ir.branches:

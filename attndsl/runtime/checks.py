@@ -15,7 +15,7 @@ import torch
 
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR, InputDeclaration, input_sizes
-from attndsl.ir.expr import Const, HeadDim
+from attndsl.ir.expr import Const, Expr, HeadDim
 from attndsl.passes.simplify import ImpossibleValueError, simplify, substitute
 
 SUPPORTED = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -113,15 +113,23 @@ def _check_size(code: str, name: str, what: str, found: int, wanted: int, fix: s
 def scale_of(ir: BoundIR, scale: Any, head_dim: int) -> float:
     """The factor of q k^T: as given, else the pattern's, else head_dim**-0.5."""
     if scale is None and ir.weighting.scale is not None:
-        try:
-            known = simplify(substitute(ir.weighting.scale, {HeadDim(): Const(head_dim)}))
-        except ImpossibleValueError as error:
-            raise AttnCallError(
-                "A0628", f"the scale of `{ir.name}` has no value for head_dim {head_dim}: {error}",
-                help="pass scale=, or tensors with another head_dim",
-            ) from None  # fmt: skip
-        return float(cast(Const, known).value)
+        return _own_scale(ir.name, ir.weighting.scale, head_dim)
     return check_scale(scale, head_dim)
+
+
+def _own_scale(name: str, scale: Expr, head_dim: int) -> float:
+    """The factor of the pattern of this name, for graphs a number. Raises AttnCallError A0628."""
+    try:
+        known = simplify(substitute(scale, {HeadDim(): Const(head_dim)}))
+    except ImpossibleValueError as error:
+        raise AttnCallError(
+            "A0628", f"the scale of `{name}` has no value for head_dim {head_dim}: {error}",
+            help="pass scale=, or tensors with another head_dim",
+        ) from None  # fmt: skip
+    return float(cast(Const, known).value)
+
+
+_own_scale._dynamo_marked_constant = True  # type: ignore[attr-defined]  # its decorator would import the compiler
 
 
 def check_scale(scale: Any, head_dim: int) -> float:

@@ -18,7 +18,7 @@ from attndsl.runtime.input_gradients import input_gradients
 from attndsl.runtime.kernels import Kernels, Saved, Wanted
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.stateful import attend_with_state
-from attndsl.runtime.targets import describe, mask_inputs_of, register
+from attndsl.runtime.targets import describe, mask_inputs_of, rank_in, register
 from attndsl.schedule.build import build
 from attndsl.schedule.schedule import Schedule
 
@@ -78,6 +78,10 @@ class CompiledAttention:
     def mask_inputs(self) -> frozenset[str]:
         """See `Target`."""
         return mask_inputs_of(self.ir)
+
+    def rank_of(self, name: str) -> int:
+        """See `Target`."""
+        return rank_in(self.ir, name)
 
     def around(self, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> BoundIR | None:
         """See `Target`."""

@@ -12,7 +12,7 @@ from attndsl.passes.inside_group import inside_group
 from attndsl.runtime.checks import check_tensors
 from attndsl.runtime.compile import compile_attention
 from attndsl.runtime.compiled import CompiledAttention
-from attndsl.runtime.targets import describe, mask_inputs_of, register
+from attndsl.runtime.targets import describe, mask_inputs_of, rank_in, register
 from attndsl.schedule.build import build
 
 KEPT = 64
@@ -37,6 +37,10 @@ class GroupTarget:
     def mask_inputs(self) -> frozenset[str]:
         """See `Target`."""
         return mask_inputs_of(self.ir)
+
+    def rank_of(self, name: str) -> int:
+        """See `Target`."""
+        return rank_in(self.ir, name)
 
     def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Sequence[int] = ()) -> CompiledAttention:
         """The kernel for tensors of these types and sizes, compiled when first asked for."""

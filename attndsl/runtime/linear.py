@@ -23,7 +23,7 @@ from attndsl.runtime.decays import log_decay
 from attndsl.runtime.documents import runs_of
 from attndsl.runtime.finish import per_query
 from attndsl.runtime.recurrence import recurrence, recurrence_step
-from attndsl.runtime.routed_sums import sums_of_blocks
+from attndsl.runtime.routed_sums_operators import sums_over
 
 Inputs = Mapping[str, Tensor]
 HALF = (torch.bfloat16, torch.float16)
@@ -50,7 +50,7 @@ def linear_attention(
     divides = ir.weighting.normalize == "sum"
     if plan is not None:
         with _without_autocast(q.device):
-            out = sums_of_blocks(ir, plan, q, k, with_ones(v) if divides else v, scale)
+            out = sums_over(plan, q, k, with_ones(v) if divides else v, scale)
         return Linear(_divided(ir, out, inputs).to(kind))
     if divides and kind in HALF:  # the sum of weights must not be rounded
         q, k, v = q.float(), k.float(), v.float()

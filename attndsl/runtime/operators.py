@@ -133,7 +133,8 @@ def _backward(ctx: Any, out_gradient: Tensor, lse_gradient: Tensor) -> tuple[Any
             q, k, v, out, lse, out_gradient, lse_gradient, inputs, *ctx.arguments, " ".join(chosen)
         )
         of_inputs |= dict(zip(chosen, found, strict=True))
-    return *own, list(of_inputs.values()), None, None, None, [None] * len(ctx.arguments[3])
+    of_shape: list[None] | None = None if ctx.arguments[3] else []  # an empty list could be one of tensors
+    return *own, list(of_inputs.values()), None, None, None, of_shape
 
 
 def _refuse(ctx: Any, *gradients: Tensor) -> Any:

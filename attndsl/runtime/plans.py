@@ -36,9 +36,10 @@ def plans_of(
     routed, by_name = routed_branches(ir), plans_by_name(ir, given)
     check_tensors(ir, q, k, k if v is None else v) if not ir.derived else check_sources(ir, q, k, k)
     if torch.compiler.is_exporting():
+        what = "groups" if ir.groups else "reference"
         raise AttnCallError(
-            "A0698", f"`{ir.name}` has a route, which `torch.export` cannot put into a graph",
-            help="export what comes before and after it, or use `torch.compile` without fullgraph",
+            "A0698", f"the {what} of `{ir.name}` cannot be put into a graph by `torch.export`",
+            help="export what comes before and after, or a pattern of masks, branches or routes itself",
         )  # fmt: skip
     return _plans(ir, routed, by_name, q, k, v, scale, inputs)
 
@@ -53,7 +54,7 @@ def _plans(
     return {
         name: checked_plan(each, given[name], len(q), ir.heads)
         if name in given
-        else _select(each, q, k, v, scale, inputs, shared)
+        else selected(each, q, k, v, scale, inputs, shared)
         for name, each in routed.items()
     }
 
@@ -66,11 +67,15 @@ def _refuse_vmap(*tensors: Tensor | None) -> None:
         )  # fmt: skip
 
 
-def _select(
+def selected(
     ir: BoundIR, q: Tensor, k: Tensor, v: Tensor | None, scale: float | None, inputs: Mapping[str, Any],
-    shared: Shared,
+    shared: Shared | None = None,
 ) -> Plan:  # fmt: skip
-    assert ir.route is not None
+    """The plan that the route of a pattern or branch selects from the caller's tensors.
+
+    shared: what the routes of one call have in common.
+    """
+    assert ir.route is not None, "callers ask for the plans of routed patterns"
     _refuse_vmap(q, k, v)
     nodes = {node for root in ir.route.expressions for node in root.mentioned}
     if v is None and Vectors("v") in nodes:

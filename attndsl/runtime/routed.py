@@ -13,22 +13,22 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from attndsl.ir.bound import BoundIR, pairs_only
 from attndsl.ir.plan import Plan
 from attndsl.runtime.attend_pairs import attend_pairs
-from attndsl.runtime.checks import check_kernel_inputs, check_scale, check_tensors
+from attndsl.runtime.checks import check_kernel_inputs, check_kinds, check_scale, check_tensors
 from attndsl.runtime.compile import FAST
 from attndsl.runtime.kernels import Kernels, Saved, Wanted
-from attndsl.runtime.outside_of_graphs import outside_of_graphs
+from attndsl.runtime.plan_inputs import PREFIX, RANKS, arrays_of, plan_in, sizes_of
 from attndsl.runtime.routed_blocks import BlockKernels
 from attndsl.runtime.routed_gather import GatheredKernels
 from attndsl.runtime.routed_layout import has_placed
 from attndsl.runtime.routed_listed import ListedKernels
 from attndsl.runtime.routed_tokens import TokenKernels
-from attndsl.runtime.targets import describe, mask_inputs_of, register
+from attndsl.runtime.targets import PLANS, PatternTarget, describe, mask_inputs_of, rank_in, register
+from attndsl.runtime.transforms import needs_operators
 from attndsl.runtime.triton_interpreter import interprets
 from attndsl.runtime.triton_problem import MOST_CHANNELS
 
@@ -37,14 +37,10 @@ Regime = Literal["blocks", "gathered", "listed", "tokens", "triton"]
 SMALLEST_UNIT = 16
 """Tokens of a unit from which on it fills a tile; tiles have whole vectors of rows and columns."""
 
-PREFIX = "plan."
-"""What begins the names of a plan's arrays among the inputs of a call. Declared inputs have no dot."""
-
 KEPT = 64
 """Patterns and sizes of units that are remembered."""
 
 
-@outside_of_graphs
 def routed_attention(
     ir: BoundIR,
     plan: Plan,
@@ -54,30 +50,25 @@ def routed_attention(
     scale: float | None = None,
     inputs: Mapping[str, Any] | None = None,
     regime: Regime | None = None,
+    target: PatternTarget | None = None,
+    shape: Sequence[int] = (),
 ) -> tuple[Tensor, Tensor]:
     """Attention over the pairs that the plan lists and the static mask of `ir` shows.
 
     q: [batch, heads, queries, D]; k: [batch, kv_heads, keys, D]; v: [batch, kv_heads, keys, Dv]. scale: of
     products, D**-0.5 by default. inputs: the declared inputs of masks and scores. regime: the fastest that
-    serves the plan by default. Returns the output [batch, heads, queries, Dv] in q's type and, in float32 or
-    float64, the LSE [batch, heads, queries], or the sum of weights where weights are no softmax. Queries
-    with no pair give 0 and -inf (sum 0). Differentiable in q, k, v and the inputs that scores read; sinks,
-    gates and low-rank biases are left to the caller. Raises AttnCallError (A06xx).
+    serves the plan by default. target, shape: what graphs call the pattern, as for `attend`. Returns the
+    output [batch, heads, queries, Dv] in q's type and, in float32 or float64, the LSE [batch, heads,
+    queries], or the sum of weights where weights are no softmax. Queries with no pair give 0 and -inf (sum
+    0). Differentiable in q, k, v and the inputs that scores read; sinks, gates and low-rank biases are left
+    to the caller. Raises AttnCallError (A06xx).
     """
-    target = routed_target(pairs_only(ir), plan.queries, plan.keys, plan.q_block, plan.kv_block, regime)
-    out, lse = attend_pairs(target, q, k, v, scale, True, {**(inputs or {}), **_arrays(plan, q.device)})
+    given, sizes = {**(inputs or {}), **arrays_of(plan, q.device)}, sizes_of(plan)
+    if target is not None and needs_operators(q, k, v):
+        out, lse = attend_pairs(PlansTarget(target), q, k, v, scale, True, given, (*shape, *sizes))
+    else:
+        out, lse = attend_pairs(routed_target(pairs_only(ir), *sizes, regime), q, k, v, scale, True, given)
     return out, lse
-
-
-def _arrays(plan: Plan, device: torch.device) -> dict[str, Tensor]:
-    names = ("indices", "counts", "q_units", "kv_units")
-    values = {name: getattr(plan, name) for name in names}
-    return {PREFIX + name: _tensor(value, device) for name, value in values.items() if value is not None}
-
-
-def _tensor(value: Any, device: torch.device) -> Tensor:
-    """On the device of the queries. NumPy arrays are copied: torch would not see that they were changed."""
-    return value.to(device) if isinstance(value, Tensor) else torch.tensor(value, device=device)
 
 
 @lru_cache(KEPT)
@@ -103,6 +94,10 @@ class RoutedTarget:
     def mask_inputs(self) -> frozenset[str]:
         """See `Target`."""
         return mask_inputs_of(self.ir)
+
+    def rank_of(self, name: str) -> int:
+        """See `Target`."""
+        return RANKS[name] if name in RANKS else rank_in(self.ir, name)
 
     def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Sequence[int] = ()) -> RoutedTarget:
         """Itself."""
@@ -147,9 +142,7 @@ class RoutedTarget:
         return check_scale(scale, q.shape[3]), check_kernel_inputs(self.ir, declared, len(q))
 
     def _plan(self, inputs: Mapping[str, Tensor]) -> Plan:
-        arrays = {n.removeprefix(PREFIX): value for n, value in inputs.items() if n.startswith(PREFIX)}
-        indices, counts = arrays["indices"], arrays["counts"]
-        return Plan(*self.sizes, indices, counts, arrays.get("q_units"), arrays.get("kv_units"))
+        return plan_in(self.sizes, inputs)
 
     def _kernels(self, inputs: Mapping[str, Tensor], q: Tensor, v: Tensor) -> Kernels:
         """The kernels of a plan; those of the last one are kept, since its gradients may follow."""
@@ -162,6 +155,31 @@ class RoutedTarget:
             last = fit, plan, kernels_of(self.ir, plan, q, v, self.regime)  # the plan's memory stays its own
             self._last = last
         return last[2]
+
+
+class PlansTarget:
+    """The plans of a pattern in a graph, which names the pattern. See `Target`.
+
+    The sizes of a plan, as for `routed_target`, come after the extents that the pattern leaves open.
+    """
+
+    def __init__(self, pattern: PatternTarget) -> None:
+        self.pattern, self.key, self.mask_inputs = pattern, PLANS + pattern.key, pattern.mask_inputs
+
+    def rank_of(self, name: str) -> int:
+        """See `Target`."""
+        return RANKS[name] if name in RANKS else self.pattern.rank_of(name)
+
+    def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Sequence[int] = ()) -> RoutedTarget:
+        """What computes plans of these sizes."""
+        *extents, queries, keys, q_block, kv_block = shape
+        ir = self.pattern.around(q, k, extents)
+        assert ir is not None, "patterns with a route need more than a kernel"
+        return routed_target(pairs_only(ir), queries, keys, q_block, kv_block)
+
+    def check_tensors(self, q: Tensor, k: Tensor, v: Tensor) -> None:
+        """Raise AttnCallError (A06xx) for tensors that do not fit."""
+        check_kinds(q, k, v)
 
 
 def kernels_of(ir: BoundIR, plan: Plan, q: Tensor, v: Tensor, regime: Regime | None = None) -> Kernels:

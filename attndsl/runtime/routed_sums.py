@@ -21,16 +21,13 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from attndsl.ir.bound import BoundIR
 from attndsl.ir.plan import Array, Plan, unit_count
-from attndsl.runtime.outside_of_graphs import outside_of_graphs
 
 MOST_NUMBERS = 2**24
 """Numbers of all states, and of their sums, that exist at once: 64 MiB each in float32."""
 
 
-@outside_of_graphs
-def sums_of_blocks(ir: BoundIR, plan: Plan, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+def sums_of_blocks(plan: Plan, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
     """The weighted sum of the values that each query's block lists; the mask hides nothing.
 
     q: [batch, heads, queries, D]; k: [batch, kv_heads, keys, D]; v: [batch, kv_heads, keys, Dv], after
@@ -38,8 +35,8 @@ def sums_of_blocks(ir: BoundIR, plan: Plan, q: Tensor, k: Tensor, v: Tensor, sca
     """
     queries = _Units.of(plan.queries, plan.q_block, plan.q_units, q.device)
     keys = _Units.of(plan.keys, plan.kv_block, plan.kv_units, q.device)
-    group, dim = ir.heads // ir.kv_heads, q.shape[3]
-    batches, heads, channels = _at_once(keys.count * dim, len(q), ir.kv_heads, v.shape[3])
+    group, dim = q.shape[1] // k.shape[1], q.shape[3]
+    batches, heads, channels = _at_once(keys.count * dim, len(q), k.shape[1], v.shape[3])
     rows = max(1, MOST_NUMBERS // (batches * heads * group * (keys.count + dim * channels)))
 
     def part(lists: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -56,7 +53,7 @@ def sums_of_blocks(ir: BoundIR, plan: Plan, q: Tensor, k: Tensor, v: Tensor, sca
     def some_elements(*given: Tensor) -> Tensor:
         return _by_parts(some_heads, given, sizes, 1)
 
-    return _by_parts(some_elements, (_lists(ir, plan, q), q, k, v), (batches,) * 4, 0)
+    return _by_parts(some_elements, (_lists(plan, q), q, k, v), (batches,) * 4, 0)
 
 
 def _at_once(states: int, batch: int, heads: int, channels: int) -> tuple[int, int, int]:
@@ -81,11 +78,11 @@ def _by_parts(
     return found[0] if len(found) == 1 else torch.cat(found, dim)
 
 
-def _lists(ir: BoundIR, plan: Plan, q: Tensor) -> Tensor:
+def _lists(plan: Plan, q: Tensor) -> Tensor:
     """The lists of every head, [batch, heads, blocks of queries, most]."""
     indices = torch.as_tensor(plan.indices).to(q.device).long()
     indices = indices.expand(len(q), *indices.shape[1:])
-    return indices if plan.heads == ir.heads else indices.repeat_interleave(ir.heads // plan.heads, 1)
+    return indices if plan.heads == q.shape[1] else indices.repeat_interleave(q.shape[1] // plan.heads, 1)
 
 
 def _of_rows(states: Tensor, lists: Tensor, queries: Tensor) -> Tensor:

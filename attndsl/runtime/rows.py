@@ -94,6 +94,10 @@ class Rows:
         parts = (part for each in self.pattern.inputs for part in input_names(each).values())
         return frozenset({"query_position", "key_position", "length", *parts})
 
+    def rank_of(self, name: str) -> int:
+        """See `Target`: inputs of rows have one value per token."""
+        return 1
+
     def kernel_for(self, q: Tensor, k: Tensor, v: Tensor, shape: Any = ()) -> Rows:
         """Itself: it finds the kernel for the positions of a call."""
         return self

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import weakref
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Table, topological
+from attndsl.ir.pattern import PatternIR
 from attndsl.ir.text import bound_text
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class Target(Protocol):
     def mask_inputs(self) -> frozenset[str]:
         """The declared inputs that masks read, which have no gradients."""
 
+    def rank_of(self, name: str) -> int:
+        """How many dimensions an input has without that of the batch."""
+
     def kernel_for(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, shape: Sequence[int] = ()
     ) -> Kernel:
@@ -74,6 +78,9 @@ class PatternTarget(Target, Protocol):
     def branch(self, name: str, q: torch.Tensor, k: torch.Tensor, shape: Sequence[int] = ()) -> PatternTarget:
         """A branch of the pattern, where it has branches."""
 
+
+PLANS = "plans:"
+"""What begins the name of a pattern's plans, in front of the pattern's own."""
 
 _known: dict[str, list[weakref.ref[Target]]] = {}
 _kept: dict[str, Target] = {}
@@ -97,6 +104,12 @@ def describe(ir: BoundIR) -> str:
     return f"{bound_text(ir)}{branches}\n{tables}\n{ir.inputs}\n{ir.linear}"
 
 
+def rank_in(ir: BoundIR | PatternIR, name: str) -> int:
+    """How many dimensions a declared input has without that of the batch."""
+    declared = (*ir.inputs, *(ir.computed if isinstance(ir, BoundIR) else ()))
+    return next(len(each.shape) for each in declared if each.name == name)
+
+
 def mask_inputs_of(ir: BoundIR) -> frozenset[str]:
     """The names of the inputs that masks read."""
     return frozenset(each.name for each in ir.mask_inputs)
@@ -106,6 +119,10 @@ def find(key: str) -> Target:
     """The target of a key. Raises AttnCallError A0618 where none is alive."""
     if key in _kept:
         return _kept[key]
+    if key.startswith(PLANS):
+        from attndsl.runtime.routed import PlansTarget  # which registers its own targets here
+
+        return PlansTarget(cast(PatternTarget, find(key.removeprefix(PLANS))))
     for reference in _known.get(key, []):
         target = reference()
         if target is not None:

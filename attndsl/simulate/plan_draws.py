@@ -22,8 +22,7 @@ from attndsl.diagnostics import AttnScheduleError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Const
 from attndsl.ir.route import Rule
-from attndsl.simulate.plan_lists import Lists
-from attndsl.simulate.route_numbers import (
+from attndsl.ir.route_numbers import (
     Units,
     condition,
     list_heads,
@@ -31,6 +30,7 @@ from attndsl.simulate.route_numbers import (
     ranks_by_query,
     units_of,
 )
+from attndsl.simulate.plan_lists import Lists
 
 Array = NDArray[Any]
 

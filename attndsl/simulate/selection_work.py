@@ -16,12 +16,12 @@ from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import FALSE, TRUE, Apply, Const, Expr, topological
 from attndsl.ir.route import Dot, Pool, Route, RouteNode, Softmax, Vectors
 from attndsl.ir.route_groups import Mix
+from attndsl.ir.route_numbers import heads_of, list_heads, units_of
 from attndsl.ir.units import count_of_units
 from attndsl.passes.route_grains import Grain, grains
 from attndsl.simulate.devices import Device
 from attndsl.simulate.linear_work import HALF, SINGLE, SLOWDOWN
 from attndsl.simulate.machine import Kernel, seconds
-from attndsl.simulate.route_numbers import heads_of, list_heads, units_of
 
 CHUNK, FEWEST_ROWS = 2**21, 16
 """Scores of a chunk of rows, and rows of one; those of `runtime/select.py`."""

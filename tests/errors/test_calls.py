@@ -196,8 +196,8 @@ def test_a_route_of_values_without_values(golden: Callable[[str, str], None]) ->
     golden("errors/route_of_values.txt", caught.value.render() + "\n")
 
 
-def test_a_route_under_vmap(golden: Callable[[str, str], None]) -> None:
+def test_the_reference_of_a_route_under_vmap(golden: Callable[[str, str], None]) -> None:
     q = torch.zeros(2, 1, 1, 8, 4)
     with pytest.raises(AttnError) as caught:
-        torch.vmap(OF_VALUES)(q, q, q)
+        torch.vmap(OF_VALUES.reference)(q, q, q)
     golden("errors/route_under_vmap.txt", caught.value.render() + "\n")

@@ -128,7 +128,7 @@ def test_a_given_plan_over_single_tokens_is_computed_by_pairs(monkeypatch: pytes
     pattern = bound("runs")
     lists = np.tile(np.arange(0, 100, 3, dtype=np.int32), (1, 1, 100, 1))
     plan = Plan(100, 100, 1, 1, lists, np.full((1, 1, 100), lists.shape[3], dtype=np.int32))
-    monkeypatch.delattr("attndsl.runtime.linear.sums_of_blocks")
+    monkeypatch.delattr("attndsl.runtime.linear.sums_over")
     assert_like_reference(pattern, tensors(pattern), plan)
 
 
@@ -168,11 +168,17 @@ def test_an_empty_batch() -> None:
     assert pattern(q[:0], k[:0], v[:0], plan=pattern.plan(q, k)).shape == (0, 4, 50, DV)
 
 
-def test_graphs_are_cut_at_sums() -> None:
-    pattern = bound("runs")
-    q, k, v = (each.detach() for each in tensors(pattern).values())
-    compiled = torch.compile(lambda q, k, v: pattern(q, k, v), backend="eager")
-    assert torch.equal(compiled(q, k, v), pattern(q, k, v))
+@pytest.mark.parametrize("space", ["runs", "two segments"])
+def test_whole_graphs_and_their_gradients(space: str) -> None:
+    pattern = bound(space)
+    q, k, v = tensors(pattern).values()
+    compiled = torch.compile(lambda q, k, v: pattern(q, k, v), backend="aot_eager", fullgraph=True)
+    found, wanted = compiled(q, k, v), pattern(q, k, v)
+    assert torch.equal(found, wanted)
+    seed = torch.randn_like(found)
+    pairs = zip(*(torch.autograd.grad(out, (q, k, v), seed) for out in (found, wanted)), strict=True)
+    for mine, theirs in pairs:
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_vmap_over_a_plan() -> None:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 import attndsl
 from attndsl.diagnostics import AttnScheduleError
 from attndsl.ir.bound import BoundIR
+from attndsl.ir.route_numbers import list_heads, ranks_by_query
 from attndsl.simulate import plan_draws
 from attndsl.simulate.plan_draws import Distribution, Draws
-from attndsl.simulate.route_numbers import list_heads, ranks_by_query
 
 Chosen = NDArray[np.bool_]
 
