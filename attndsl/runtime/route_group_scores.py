@@ -11,7 +11,7 @@ from torch import Tensor
 from attndsl.ir.expr import Apply, Const, Expr, Side
 from attndsl.ir.route_groups import PoolAlike, PoolWhere, TopAlike
 from attndsl.passes.route_grains import TOKEN, Grain, operand_context
-from attndsl.runtime.route_groups import Numbers, pooled_alike, pooled_where, top_numbers
+from attndsl.runtime.route_groups import Numbers, pooled_alike, pooled_parts, pooled_where, top_numbers
 from attndsl.runtime.route_places import ALL, Place, Units, aligned, transposed
 from attndsl.runtime.route_units import SideUnits
 
@@ -49,8 +49,12 @@ class GroupScores:
             return self._over_keys(node, here, self._of_tokens(node.condition, here, "k"), pooled_where)
         holds = self._of_tokens(node.condition, Place(inner, ALL), "q")
         rows = holds.flatten(0, 1).any(0).squeeze(-1).nonzero().squeeze(-1)
-        value, holds = aligned([self._evaluate(node.operand, Place(inner, rows)), holds[:, :, rows]])
-        return pooled_where(value, holds, node.kind)
+        step = max(1, ENTRIES // max(1, self._units["k"].count(inner.key or "")))
+        parts = (
+            aligned([self._evaluate(node.operand, Place(inner, each)), holds[:, :, each]])
+            for each in (rows[start : start + step] for start in range(0, max(len(rows), 1), step))
+        )
+        return pooled_parts(((value, held) for value, held in parts), node.kind)
 
     def _over_keys(
         self, node: PoolWhere | PoolAlike, place: Place, of_keys: Tensor, pool: Callable[..., Tensor]

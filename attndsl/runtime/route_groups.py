@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,12 @@ import torch
 from torch import Tensor
 
 REDUCE = {"mean": "sum", "sum": "sum", "max": "amax", "min": "amin"}
+_JOIN: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mean": torch.add,
+    "sum": torch.add,
+    "max": torch.maximum,
+    "min": torch.minimum,
+}
 NEUTRAL = {"mean": 0.0, "sum": 0.0, "max": -torch.inf, "min": torch.inf}
 
 
@@ -23,6 +29,18 @@ def pooled_where(values: Any, holds: Tensor, kind: str) -> Tensor:
         return held.amax(2, keepdim=True) if kind == "max" else held.amin(2, keepdim=True)
     total = held.sum(2, keepdim=True)
     return total / holds.sum(2, keepdim=True).clamp(min=1) if kind == "mean" else total
+
+
+def pooled_parts(parts: Iterable[tuple[Any, Tensor]], kind: str) -> Tensor:
+    """As `pooled_where`, of values and what holds for them, some tokens at a time."""
+    found: Tensor | None = None
+    count: Any = 0
+    for values, holds in parts:
+        part = pooled_where(values, holds, "sum" if kind == "mean" else kind)
+        count = count + holds.sum(2, keepdim=True)
+        found = part if found is None else _JOIN[kind](found, part)
+    assert found is not None, "there is a part"
+    return found / count.clamp(min=1) if kind == "mean" else found
 
 
 def pooled_alike(values: Any, numbers: Tensor, kind: str) -> Tensor:
@@ -69,6 +87,7 @@ def top_numbers(parts: Iterable[tuple[Any, Tensor]], count: int) -> Numbers:
         if not numbers.numel():
             continue
         values = torch.as_tensor(values, device=numbers.device)
+        values = values if values.is_floating_point() else values.double()
         shape = np.broadcast_shapes(values.shape, numbers.shape)
         values, numbers = values.expand(shape), numbers.expand(shape)
         own = int(numbers.min())

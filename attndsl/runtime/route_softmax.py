@@ -24,6 +24,7 @@ def some_keys(holds: Tensor, count: int) -> slice:
 
 def softmax(values: Tensor, condition: Any) -> Tensor:
     """Over the last dimension, where the condition holds; 0 elsewhere and in rows without any."""
+    values = values if values.is_floating_point() else values.double()
     if condition is True:
         return torch.softmax(values, -1)
     values, condition = aligned([values, torch.as_tensor(condition)])

@@ -10,7 +10,7 @@ import torch
 
 import attndsl
 from attndsl.ir.plan import Plan
-from attndsl.runtime.route_groups import pooled_alike, pooled_where, top_numbers
+from attndsl.runtime.route_groups import pooled_alike, pooled_parts, pooled_where, top_numbers
 
 
 def test_rows_may_be_summed_in_parts() -> None:
@@ -39,6 +39,17 @@ def test_a_pool_where_a_condition_holds(kind: str, wanted: float) -> None:
     values = torch.tensor([1.0, 9.0, 3.0]).view(1, 1, 3, 1)
     holds = torch.tensor([True, False, True]).view(1, 1, 3, 1)
     assert pooled_where(values, holds, kind).item() == wanted
+
+
+@pytest.mark.parametrize("kind", ["mean", "sum", "max", "min"])
+def test_a_pool_in_parts_is_that_of_the_whole(kind: str) -> None:
+    """One of the parts holds nothing."""
+    torch.manual_seed(0)
+    values = torch.rand(2, 3, 12, 9, dtype=torch.float64)
+    holds = (torch.arange(12) % 5 > 2).view(1, 1, 12, 1)
+    rows = [slice(0, 3), slice(3, 10), slice(10, 12)]
+    parts = pooled_parts(((values[:, :, each], holds[:, :, each]) for each in rows), kind)
+    torch.testing.assert_close(parts, pooled_where(values, holds, kind))
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ SCORES: dict[str, tuple[str, Formula]] = {
     "coordinates": (
         "q . mean(k in b) + 0.1 * mean(k.n in b)",
         lambda q, k, v: q @ per_run(k, lambda x: x.mean(2)).mT
-        + 0.1 * torch.tensor([(run.start + run.stop - 1) / 2 for run in RUNS]),
+        + 0.1 * torch.tensor([(run.start + run.stop - 1) / 2 for run in RUNS], dtype=q.dtype),
     ),
     "over heads": (
         "sum(q . mean(k in b) in heads)",
@@ -90,6 +90,13 @@ def test_scores_that_a_model_learns() -> None:
     mask = plan_of(text, TOKENS, q, k, learned=learned).to_mask()[..., ::SIZE]
     wanted = (learned >= 0.5) | (learned == learned.amax(-1, keepdim=True))
     assert np.array_equal(mask, wanted.unsqueeze(0).numpy())
+
+
+def test_the_softmax_of_integers_is_real() -> None:
+    q, k, _ = tensors()
+    text = "space tokens(n)\n    route score softmax(q.n - k.n)\n          "
+    plan = plan_of(text + "select top(2) per query\n    attend causal", TOKENS, q, k)
+    assert plan.indices.flatten(0, 2).tolist() == [[0, 1]] * TOKENS
 
 
 def test_thresholds_may_be_negative() -> None:
