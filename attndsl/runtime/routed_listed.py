@@ -26,8 +26,8 @@ from attndsl.runtime.routed_tokens import unit_table
 from attndsl.runtime.routed_unions import KEYS, Unions, unite
 from attndsl.schedule.block_map import FULL, BlockMap, block_map
 
-MOST_TILES = 2**11
-"""Key tiles that are packed at once."""
+PACKED = 2**24
+"""Bytes of the keys and values that are packed at once: what fast memory and `runtime_workspace.h` keep."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +54,7 @@ class ListedKernels:
         segment = segment_of(ir.query_space, np.arange(plan.queries))
         order = np.lexsort((self._row, segment))
         self.queries = cut(ir.query_space, order, segment[order], Q_TILE)
+        self._most_tiles = PACKED // (4 * KEYS * (head_dim + value_dim))
         self._unions: dict[tuple[int, int], Unions] = {}
 
     def forward(self, scale: float, inputs: Inputs, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,7 +121,9 @@ class ListedKernels:
             self._unions[of] = unite(lists, self._row, self._units, self.plan.keys, self.queries)
         found, start = self._unions[of], 0
         while start < len(self.queries.counts):
-            fitting = int(np.searchsorted(found.first, found.first[start] + MOST_TILES, side="right")) - 1
+            fitting = (
+                int(np.searchsorted(found.first, found.first[start] + self._most_tiles, side="right")) - 1
+            )
             stop = max(start + 1, fitting)
             yield self._part(found, slice(start, stop), mask)
             start = stop

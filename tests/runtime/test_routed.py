@@ -126,7 +126,7 @@ def test_few_keys_for_blocks_of_queries() -> None:
 
 
 def test_keys_are_packed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routed_listed, "MOST_TILES", 2)
+    monkeypatch.setattr(routed_listed, "PACKED", 2 * 64 * 2 * 16 * 4)
     ir = causal(150, heads=2)
     assert_like_dense(ir, plan_of("listed", ir, kept=8), tensors(ir))
 
