@@ -121,10 +121,8 @@ class ListedKernels:
             self._unions[of] = unite(lists, self._row, self._units, self.plan.keys, self.queries)
         found, start = self._unions[of], 0
         while start < len(self.queries.counts):
-            fitting = (
-                int(np.searchsorted(found.first, found.first[start] + self._most_tiles, side="right")) - 1
-            )
-            stop = max(start + 1, fitting)
+            until = found.first[start] + self._most_tiles
+            stop = max(start + 1, int(np.searchsorted(found.first, until, side="right")) - 1)
             yield self._part(found, slice(start, stop), mask)
             start = stop
 
