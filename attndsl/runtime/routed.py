@@ -145,8 +145,13 @@ class RoutedTarget:
         return plan_in(self.sizes, inputs)
 
     def _kernels(self, inputs: Mapping[str, Tensor], q: Tensor, v: Tensor) -> Kernels:
-        """The kernels of a plan; those of the last one are kept, since its gradients may follow."""
+        """The kernels of a plan; those of the last one are kept, since its gradients may follow.
+
+        Graphs of CUDA make lists of their own, which change with the plan's when they are replayed.
+        """
         plan = self._plan(inputs)
+        if q.is_cuda and torch.cuda.is_current_stream_capturing():
+            return kernels_of(self.ir, plan, q, v, self.regime)
         arrays = [value for name, value in inputs.items() if name.startswith(PREFIX)]
         states = tuple((value.data_ptr(), value._version, value.shape, value.stride()) for value in arrays)
         fit = states, q.shape[3], v.shape[3], q.dtype, q.device
