@@ -14,7 +14,6 @@ from attndsl.ir.pattern import Weighting
 from attndsl.ir.route import Route, Rule
 from attndsl.passes.bind_expr import Numbers, bind_expr
 from attndsl.passes.bind_route import bind_route, check_route_ranges
-from attndsl.passes.bound_name import branch_name
 from attndsl.passes.rewrite import rewrite
 
 
@@ -48,8 +47,7 @@ def _map(ir: BoundIR, groups: Groups, members: Members, rows: Space, regions: Se
     extents = {**numbers.extents, groups.name: rows.size}
     numbers = replace(numbers, segments=segments, extents=extents, spans=spans)
     found = replace(
-        ir, name=branch_name(ir.name, members), query_space=rows, key_space=columns, branch=members,
-        members=members,
+        ir, query_space=rows, key_space=columns, branch=members, members=members,
         regions=tuple(Region(0, number, TRUE) for number in range(len(columns.segments))),
         weighting=Weighting(), low_rank=(), computed=(), linear=None, route=bind_route(route, numbers),
     )  # fmt: skip

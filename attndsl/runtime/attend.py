@@ -134,7 +134,8 @@ def refuse_eight_bits_around(ir: BoundIR, q: Any) -> None:
     """Refuse 8-bit tensors with A0625 where torch computes before, or instead of, a kernel of pairs."""
     by_sums = ir.linear is not None and ir.linear.algorithm != "tiles"
     around = ir.weighting.feature is not None or bool(ir.low_rank) or ir.weighting.normalize == "flow"
-    if (by_sums or around or ir.over_channels) and getattr(q, "dtype", None) == EIGHT_BIT:
+    whole = by_sums or around or ir.over_channels or bool(ir.groups)
+    if whole and getattr(q, "dtype", None) == EIGHT_BIT:
         raise AttnCallError(
             "A0625", f"`{ir.name}` does not compute with 8-bit tensors: only kernels of pairs do",
             help="convert them with .to(torch.bfloat16)",

@@ -34,6 +34,9 @@ REFINED = 8
 FEW_PAIRS = 64
 """Pairs of tiles up to which refinement would take longer than what it saves."""
 
+FEW_PAIRS_OF_ELEMENT = 4096
+"""The same where each element of a batch has inputs of its own, and so maps of its own, of all heads."""
+
 MOST_PACKED = 2**28
 """Bytes that all threads together may pack when each of them works on heads of its own."""
 
@@ -117,7 +120,9 @@ class CpuKernels:
         addresses = [n for t in given for n in (t.data_ptr(), *t.stride(), *([0] if t.ndim == 3 else []))]
         data = [n for name, t in inputs.items() for n in (t.data_ptr(), self._batch_stride(name, t))]
         maps = (
-            self._refined_maps(inputs, kernel.owner) if self.ir.mask_inputs and not self._is_small else None
+            self._refined_maps(inputs, kernel.owner)
+            if self.ir.mask_inputs and not self._is_small(inputs)
+            else None
         )
         tiling = self.schedule.q_tiling if kernel.owner == "q" else self.schedule.kv_tiling
         batches = len(given[0])
@@ -134,9 +139,11 @@ class CpuKernels:
         """0 for an input that all batch elements share."""
         return value.stride(0) if value.ndim > len(input_sizes(self.ir, name)) else 0
 
-    @property
-    def _is_small(self) -> bool:
-        return self.schedule.q_tiling.tiles * self.schedule.kv_tiling.tiles <= FEW_PAIRS
+    def _is_small(self, inputs: Inputs) -> bool:
+        """Whether visiting all tiles takes less time than refinement, which goes element by element."""
+        pairs = self.schedule.q_tiling.tiles * self.schedule.kv_tiling.tiles
+        of_elements = any(self._batch_stride(each.name, inputs[each.name]) for each in self.ir.mask_inputs)
+        return pairs <= FEW_PAIRS or (of_elements and pairs * self.ir.heads <= FEW_PAIRS_OF_ELEMENT)
 
     def _prepared_call(self, owner: Side) -> PreparedCall:
         if owner not in self._prepared:

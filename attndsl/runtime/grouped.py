@@ -22,6 +22,8 @@ from attndsl.runtime.finish import per_query, with_logit
 from attndsl.runtime.group_target import group_target
 from attndsl.runtime.outside_of_graphs import outside_of_graphs
 from attndsl.runtime.routed_tokens import unit_table
+from attndsl.runtime.transforms import refuse_derivatives
+
 
 @dataclass(frozen=True, eq=False)
 class Members:
@@ -122,6 +124,7 @@ def grouped_attention(
     plans: of the members `queries` and `keys`. inputs: what kernels read. checked: all inputs, for sinks.
     Gates are left to the caller.
     """
+    refuse_derivatives(q, k, v)
     if not q.numel():
         return q[..., :1].expand(*q.shape[:3], v.shape[3])
     sizes = len(q), ir.heads, q.device

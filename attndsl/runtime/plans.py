@@ -41,6 +41,9 @@ def plans_of(
             "A0698", f"the {what} of `{ir.name}` cannot be put into a graph by `torch.export`",
             help="export what comes before and after, or a pattern of masks, branches or routes itself",
         )  # fmt: skip
+    from attndsl.runtime.transforms import refuse_derivatives  # which knows the operators that call this
+
+    refuse_derivatives(q, k)
     return _plans(ir, routed, by_name, q, k, v, scale, inputs)
 
 

@@ -9,7 +9,8 @@ from attndsl.diagnostics import AttnBackendError, AttnError, AttnScheduleError, 
 from attndsl.ir.expr import Position
 from attndsl.ir.pattern_text import pattern_text
 from attndsl.ir.text import bound_text
-from attndsl.passes.branch_spaces import on_branches, refuse_rows
+from attndsl.passes.branch_spaces import on_branches
+from attndsl.passes.row_by_row import refuse_rows
 from attndsl.simulate.optimize import optimize
 
 TEXT = """pattern p(clusters: int = 3):

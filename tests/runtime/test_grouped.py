@@ -224,6 +224,22 @@ def test_a_batch_of_none() -> None:
     assert case(q, k, v, **inputs).shape == (0, 4, 26, 16)
 
 
+def test_graphs_are_cut_at_groups() -> None:
+    case, (q, k, v), inputs = small()
+    compiled = torch.compile(lambda *given: 2 * case(*given, **inputs), backend="eager")
+    torch.testing.assert_close(compiled(q, k, v), 2 * case(q, k, v, **inputs))
+
+
+def test_vmap_with_plans_that_are_given() -> None:
+    case, given, inputs = small()
+    given = [each.detach() for each in given]
+    plans = case.plan(*given[:2], **inputs)
+    found = torch.vmap(lambda *each: case(*each, plan=plans, **inputs))(
+        *(each.unsqueeze(0) for each in given)
+    )
+    torch.testing.assert_close(found[0], case(*given, plan=plans, **inputs))
+
+
 def test_values_of_other_channels() -> None:
     case, (q, k, _), inputs = small()
     v = torch.randn(2, 2, 26, 5, dtype=torch.float64)
@@ -283,6 +299,11 @@ def wrong(name: str) -> Any:
         case "plan_of_groups_of_other_tokens":
             own = shorter.plan(q[:, :, :20], k[:, :, :20], **inputs)
             return case(q, k, v, plan=own, **inputs)
+        case "groups_under_func_grad":
+            return torch.func.grad(lambda each: case(each, k, v, plan=plans, **inputs).sum())(q.detach())
+        case "groups_of_eight_bits":
+            eight = [each.detach().to(torch.float8_e4m3fn) for each in (q, k, v)]
+            return case(*eight, plan=plans, **inputs)
         case "mask_of_one_plan_of_groups":
             return case.mask(plan={"keys": plans["keys"]})
     raise AssertionError(name)
@@ -296,6 +317,8 @@ def wrong(name: str) -> Any:
         "plan_of_no_members",
         "plan_of_groups_of_other_tokens",
         "mask_of_one_plan_of_groups",
+        "groups_under_func_grad",
+        "groups_of_eight_bits",
     ],
 )
 def test_mistakes_in_calls(name: str, golden: Callable[[str, str], None]) -> None:
