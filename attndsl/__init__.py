@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from attndsl.trace.annotations import Input, PerAxis, PerHead
     from attndsl.trace.positions import Position
     from attndsl.trace.result import Attention
+    from attndsl.trace.result_route import Route
     from attndsl.trace.value import Traced
 
 __version__ = "0.1.0"
@@ -63,6 +64,7 @@ __all__ = [
     "PerAxis",
     "PerHead",
     "Position",
+    "Route",
     "Traced",
     "TracedPattern",
     "__version__",
@@ -87,6 +89,7 @@ HOMES = {
     "PerAxis": "trace.annotations",
     "PerHead": "trace.annotations",
     "Position": "trace.positions",
+    "Route": "trace.result_route",
     "Traced": "trace.value",
     "TracedPattern": "decorator",
     "attention": "functional",

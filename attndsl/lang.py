@@ -14,6 +14,27 @@ from typing import Any
 from attndsl.trace.node import leaf
 from attndsl.trace.positions import Axis
 from attndsl.trace.quantify import quantified, require
+from attndsl.trace.route_words import (
+    Within,
+    drop,
+    halves,
+    mean,
+    nucleus,
+    ranks,
+    ratio,
+    routing_call,
+    scale,
+    similarity,
+    softmax,
+    spread,
+    stack,
+    stack_reversed,
+    sum,  # noqa: F401
+    threshold,
+    top,
+    v,
+    within,
+)
 from attndsl.trace.value import Number, Traced, binary, call, condition_between
 
 Condition = bool | Traced
@@ -76,14 +97,14 @@ def extent(axis: Axis | str) -> Traced:
     return call("extent", (axis,), {})
 
 
-def min(first: Number, second: Number, *others: Number) -> Traced:
-    """The smallest of two or more numbers."""
-    return call("min", (first, second, *others), {})
+def min(first: Number, *others: Number, within: Within | None = None) -> Traced:
+    """The smallest of two or more numbers; in a route, of each block: `min(k, within="b")`."""
+    return call("min", (first, *others), {}) if within is None else routing_call("min", (first,), within)
 
 
-def max(first: Number, second: Number, *others: Number) -> Traced:
-    """The largest of two or more numbers."""
-    return call("max", (first, second, *others), {})
+def max(first: Number, *others: Number, within: Within | None = None) -> Traced:
+    """The largest of two or more numbers; in a route, of each block: `max(k, within="b")`."""
+    return call("max", (first, *others), {}) if within is None else routing_call("max", (first,), within)
 
 
 def clamp(x: Number, low: Number, high: Number) -> Traced:
@@ -223,6 +244,8 @@ def _documentation(name: str) -> tuple[str, inspect.Signature | None] | None:
 
 
 __all__ = [
-    "all_axes", "all_of", "any_axes", "any_of", "dim", "extent", "head", "heads", "joint", "kv_head",
-    "kv_heads", "own_value", "project", "rank", "require", "where",
+    "all_axes", "all_of", "any_axes", "any_of", "dim", "drop", "extent", "halves", "head", "heads", "joint",
+    "kv_head", "kv_heads", "mean", "nucleus", "own_value", "project", "rank", "ranks", "ratio", "require",
+    "scale", "similarity", "softmax", "spread", "stack", "stack_reversed", "threshold", "top", "v", "where",
+    "within",
 ]  # fmt: skip

@@ -16,7 +16,6 @@ from attndsl.trace.truth_value import truth_value_error
 
 DATA = "declared as `doc: attndsl.Input[int]` and read as `doc[q]`"
 NO_MEANING = {
-    "matmul": ("@", "write products with `*`"),
     "lshift": ("<<", "write `x * 2 ** n`"),
     "rshift": (">>", "write `x // 2 ** n`"),
     "xor": ("^", "write `a != b`"),

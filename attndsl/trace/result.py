@@ -21,6 +21,7 @@ from attndsl.trace.result_branches import (
     check,
     clauses_around,
 )
+from attndsl.trace.result_route import Route, route_clause
 from attndsl.trace.subject import Subject
 from attndsl.trace.value import Number, Traced, operand
 
@@ -33,14 +34,15 @@ OfScore = Callable[[Traced], Number]
 class Attention:
     """A mask with weights, as a traced function returns it.
 
-    attend: the condition, or one per pair of segments. score: the score as a function of the scaled product.
-    weight: the weight as a function of the score, exp if left out. decay: a factor per step of an axis, by
-    the axis's name. normalize: 'none' leaves out the division by the sum of the weights. sink: a logit that
-    is added to that sum as exp(sink). gate: what the output is multiplied by. scale: of products, over
-    `attndsl.lang.dim`. feature: the name of the feature map of queries and keys, or a parameter that chooses.
-    blocks: by name, the axis (or axes) that they cut and the tokens of one: `{"b": ("n", 64)}`. query, key,
-    value: what a tensor is made of, as the text `mean(k in b)`. branches: by name, in place of attend.
-    combine: a function of the outputs of branches, by their names.
+    attend: the condition, or one per pair of segments. score: the score as a function of the scaled
+    product. weight: the weight as a function of the score, exp if left out. decay: a factor per step of
+    an axis, by the axis's name. normalize: 'none' leaves out the division by the sum of the weights.
+    sink: a logit that is added to that sum as exp(sink). gate: what the output is multiplied by. scale:
+    of products, over `attndsl.lang.dim`. feature: the name of the feature map of queries and keys, or a
+    parameter that chooses. route: which keys are chosen from the data. blocks: by name, the axis (or
+    axes) that they cut and the tokens of one: `{"b": ("n", 64)}`. query, key, value: what a tensor is
+    made of, as the text `mean(k in b)`. branches: by name, in place of attend. combine: a function of
+    the outputs of branches, by their names.
     """
 
     attend: Condition | Arms = True
@@ -52,6 +54,7 @@ class Attention:
     gate: Number | None = None
     scale: Number | None = None
     feature: str | None = None
+    route: Route | None = None
     blocks: Mapping[str, BlockSizes] | None = None
     query: str | None = None
     key: str | None = None
@@ -70,6 +73,8 @@ def clauses_of(result: object, subject: Subject) -> list[Clause]:
     around = [*clauses_around(result, span)]
     if result.branches is None or result.attend is not True:
         around.append(_attend(result.attend, subject, span))
+    if result.route is not None:
+        around.append(route_clause(result.route, span))
     branches = branch_clauses(result, span, lambda each: clauses_of(each, subject))
     return [*around, *_weights(result, span), *branches]
 

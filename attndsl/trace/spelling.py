@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from attndsl.diagnostics import AttnError
+from attndsl.diagnostics import AttnError, AttnTypeError
 
 SPELLINGS = (
     ("`space tokens(n)`", '`space="tokens(n)"`'),
@@ -16,6 +16,9 @@ SPELLINGS = (
     ("`normalize none`", '`normalize="none"`'),
     ("`1.0 if condition else 0.0`", "`attndsl.where(condition, 1.0, 0.0)`"),
     ("is for `attend` to say", "is for `attend=` to say"),
+    ("`.` has a meaning in routes only", "`@` has a meaning in routes only"),
+    ("`in` has a meaning in routes only", "`within=` has a meaning in routes only"),
+    ("call it in a `route`", "write it in `route=`; products of numbers are written with `*`"),
     ("`and`", "`&`"),
     ("`or`", "`|`"),
     ("`not`", "`~`"),
@@ -35,6 +38,10 @@ SPELLINGS = (
 )
 """What a text writes, and what Python writes."""
 
+POOL = re.compile(r"`per (\w+)`")
+UNKNOWN = re.compile(r"unknown function `(mean|sum|stack|stack_reversed|similarity|softmax|top)`")
+"""What routes alone can call."""
+
 ARM = re.compile(r"`(\w+ -> \w+): \.\.\.`")
 PRECEDENCE = "`&`, `|` and `~` bind tighter than comparisons: write `(q.n >= 4) & (k.n >= 4)`"
 
@@ -42,9 +49,14 @@ PRECEDENCE = "`&`, `|` and `~` bind tighter than comparisons: write `(q.n >= 4) 
 def in_python(error: AttnError) -> AttnError:
     """The same error with messages and help that speak of Python."""
     message, help = error.message, error.help
+    if found := UNKNOWN.match(message):
+        message, help = f"`attndsl.lang.{found[1]}` has a meaning in routes only", "write it in `route=`"
+        return AttnTypeError("A0375", message, span=error.span, help=help)
     for text, python in SPELLINGS:
         message, help = message.replace(text, python), help.replace(text, python)
     help = ARM.sub(r'`"\1": ...`', help)
+    message, help = (POOL.sub(r'`per="\1"`', each) for each in (message, help))
     if error.code == "A0302" and message.startswith(("`&`", "`|`", "`~`")):
         help = PRECEDENCE
-    return type(error)(error.code, message, span=error.span, note=error.note, help=help)
+    note = "" if error.code == "A0375" else error.note  # no function of the language was called
+    return type(error)(error.code, message, span=error.span, note=note, help=help)

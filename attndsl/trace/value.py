@@ -63,6 +63,9 @@ class Traced(Refusals):
     def __rtruediv__(self, other: Number) -> Traced:
         return binary("/", other, self)
 
+    def __matmul__(self, other: Traced) -> Traced:
+        return product(self, other)
+
     def __floordiv__(self, other: Number) -> Traced:
         return binary("//", self, other)
 
@@ -175,6 +178,18 @@ def operand(value: object, span: Span | None, *, named: bool = False) -> Operand
 def binary(operator: str, left: object, right: object) -> Traced:
     """Arithmetic and logic with two operands."""
     return _operation(lambda span, x, y: syntax.Binary(operator, x, y, span=span), here(), (left, right))
+
+
+def product(left: object, right: object) -> Traced:
+    """`x . y` of two vectors in a route; it has a meaning there only, so it never becomes a let."""
+    place = here()
+    spans = place.operator_spans(2)
+    operands = tuple(operand(value, span) for value, span in zip((left, right), spans, strict=True))
+
+    def build(span: Span | None, x: syntax.Expr, y: syntax.Expr) -> syntax.Expr:
+        return syntax.Binary(".", x, y, span=span)
+
+    return Traced(checked(Node(build, operands, place.span, has_scope=True)))
 
 
 def unary(operator: str, value: object) -> Traced:

@@ -6,10 +6,11 @@ import pytest
 
 import attndsl
 from attndsl.ir.pattern_text import pattern_text
-from tests.trace import twins, twins_of_branches, twins_of_recurrences, twins_of_weights
+from tests.trace import twins, twins_of_branches, twins_of_recurrences, twins_of_routes, twins_of_weights
 
 SHIPPED = attndsl.patterns()
 ALL = twins.TWINS | twins_of_weights.TWINS | twins_of_recurrences.TWINS | twins_of_branches.TWINS
+ALL |= twins_of_routes.TWINS
 TWINS = {name: twin for name, twin in ALL.items() if name in SHIPPED}
 
 
