@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any
 
+from attndsl.trace import route_words
 from attndsl.trace.node import leaf
 from attndsl.trace.positions import Axis
 from attndsl.trace.quantify import quantified, require
@@ -29,7 +30,6 @@ from attndsl.trace.route_words import (
     spread,
     stack,
     stack_reversed,
-    sum,  # noqa: F401
     threshold,
     top,
     v,
@@ -38,6 +38,8 @@ from attndsl.trace.route_words import (
 from attndsl.trace.value import Number, Traced, binary, call, condition_between
 
 Condition = bool | Traced
+
+sum = route_words.sum
 
 head: Traced = Traced(leaf("head"))
 """The query head, from 0."""

@@ -88,11 +88,11 @@ def _on_gpu(ir: BoundIR, units: tuple[int, int], request: Request) -> str:
     """A stage of a Triton kernel."""
     from attndsl.cli.compile_triton import gpu_assembly, target_of
     from attndsl.codegen.listing import print_program
+    from attndsl.ir.route_numbers import list_heads
     from attndsl.runtime.routed import SMALLEST_UNIT
     from attndsl.runtime.routed_layout import has_placed
     from attndsl.runtime.routed_triton_kernels import kernels_of_route
     from attndsl.runtime.triton_problem import MOST_CHANNELS, TYPES
-    from attndsl.ir.route_numbers import list_heads
 
     if units[1] < SMALLEST_UNIT or not has_placed(pairs_only(ir)):
         raise _torch_gathers(ir)

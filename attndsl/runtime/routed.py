@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from attndsl.ir.bound import BoundIR, pairs_only
