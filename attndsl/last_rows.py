@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from typing import Any
 
 from attndsl.diagnostics import AttnBindError
@@ -14,7 +14,7 @@ from attndsl.passes.row_by_row import is_kernel_of_rows, refuse_rows
 from attndsl.pipeline import Bound, Pattern
 from attndsl.runtime.derived import of_sources
 from attndsl.runtime.gathered_rows import GatheredRows
-from attndsl.runtime.rows import KEPT, Growing, Rows
+from attndsl.runtime.rows import Growing, Rows
 from attndsl.runtime.targets import describe
 
 
@@ -56,7 +56,6 @@ def rows_of_pattern(
     counts = None if any_heads else (heads or kv_heads or 1, kv_heads or heads or 1)
     if not is_kernel_of_rows(ir):
 
-        @lru_cache(KEPT)
         def whole(length: int) -> Bound:
             bound = pattern.bind(length, heads, kv_heads, **values)
             refuse_rows(bound.ir)

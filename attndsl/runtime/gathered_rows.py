@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from attndsl.runtime.checks import EIGHT_BIT, output_type
 from attndsl.runtime.gather_rows import as_slice, gather_rows, wide_type
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.row_inputs import of_text
-from attndsl.runtime.rows import FEW, check_exists, check_rows
+from attndsl.runtime.rows import FEW, check_exists, check_rows, remembered
 from attndsl.runtime.targets import PatternTarget
 
 
@@ -58,6 +59,7 @@ class GatheredRows:
         fixed: tuple[int, int] | None = None,
     ) -> None:
         self.name, self.at, self.inputs, self.heads, self.fixed = name, at, inputs, heads, fixed
+        self._known: OrderedDict[object, Whole] = OrderedDict()
 
     def __call__(
         self, q: Tensor, k: Tensor, v: Tensor, scale: float | None = None, return_lse: bool = False, *,
@@ -82,7 +84,7 @@ class GatheredRows:
         inputs: Mapping[str, Any],
     ) -> Outputs:
         """Where all tokens exist. Many queries that are all there are go through the kernels of the whole."""
-        bound = self.at(k.shape[2]).for_tensors(q, k)
+        bound = self._bound(k.shape[2], q, k)
         refuse_gradients(bound, inputs)
         queries = k.shape[2] if self.fixed is None else self.fixed[0]
         if q.shape[2] == queries > FEW:
@@ -90,6 +92,11 @@ class GatheredRows:
         if q.dtype == EIGHT_BIT:
             q, k, v = (each.to(output_type(q.dtype)) for each in (q, k, v))
         return gather_rows(bound.ir, q, k, v, scale, return_lse, inputs)
+
+    def _bound(self, length: int, q: Tensor, k: Tensor) -> Whole:
+        """The pattern at a length with the heads of tensors: all layers of a model share it at one step."""
+        key = length, q.shape[1], k.shape[1]
+        return remembered(self._known, key, lambda: self.at(length).for_tensors(q, k))
 
     def _padded(
         self, q: Tensor, k: Tensor, v: Tensor, scale: float | None, return_lse: bool, exists: Tensor,

@@ -39,6 +39,8 @@ def row_inputs(ir: BoundIR, inputs: Mapping[str, Any], q: Tensor, k: Tensor, v: 
 
     What belongs to queries alone, such as gates, may be that of the last queries or of all.
     """
+    if not ir.inputs and not inputs:
+        return RowInputs({}, {}, {})
     whole = of_sources(ir) if ir.derived is not None else ir
     count, sizes = q.shape[2], (v.shape[3], q.shape[3])
     given = dict(inputs)

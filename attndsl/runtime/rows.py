@@ -128,14 +128,14 @@ class Rows:
     def _whole(self, shortest: int, q: Tensor, k: Tensor) -> Target:
         """The placed pattern for all keys at once."""
         counts = q.shape[2], k.shape[2]
-        return _remembered(
+        return remembered(
             self._bound,
             (shortest, *counts),
             lambda: self.pattern.bind(placed(self.pattern.at(shortest), *counts)),
         )
 
     def _splitter(self, shortest: int) -> Split:
-        return _remembered(self._split, shortest, lambda: Split(self.pattern.at(shortest), self.pattern.bind))
+        return remembered(self._split, shortest, lambda: Split(self.pattern.at(shortest), self.pattern.bind))
 
     def _of_sides(self, q: Tensor, k: Tensor, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
         """The declared inputs as the placed pattern reads them: of the queries, and of the keys."""
@@ -226,7 +226,7 @@ def check_exists(exists: Tensor, k: Tensor) -> None:
         )
 
 
-def _remembered(known: OrderedDict[object, T], key: object, make: Callable[[], T]) -> T:
+def remembered(known: OrderedDict[object, T], key: object, make: Callable[[], T]) -> T:
     """What is known under a key, or made now; what was used first is dropped first."""
     if key not in known:
         known[key] = make()

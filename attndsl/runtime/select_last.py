@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from attndsl.ir.bound import BoundIR
-from attndsl.ir.expr import Side
+from attndsl.ir.expr import Expr, Side
 from attndsl.ir.plan import Plan
 from attndsl.ir.route import Route
 from attndsl.ir.route_units import route_table
+from attndsl.passes.route_grains import Grain
 from attndsl.runtime.reference import CHUNK
 from attndsl.runtime.route_places import Place
 from attndsl.runtime.route_scores import RouteScores
@@ -56,7 +57,7 @@ class _LastScores(RouteScores):
         inputs: Mapping[str, Tensor], first: int,
     ) -> None:  # fmt: skip
         super().__init__(ir, route, q, k, v, scale, inputs)
-        self.units = _units(ir, q.device)
+        self.units, self._grains = _of_length(ir, q.device)
         self._first = first
 
     def _vectors(self, name: str, place: Place) -> Tensor:
@@ -73,7 +74,9 @@ def _moved(rows: slice, first: int) -> slice:
 
 
 @lru_cache(KEPT)
-def _units(ir: BoundIR, device: torch.device) -> dict[Side, SideUnits]:
-    """The units of a length, which all layers of a model share at one step."""
+def _of_length(
+    ir: BoundIR, device: torch.device
+) -> tuple[dict[Side, SideUnits], dict[Expr, Mapping[Expr, Grain]]]:
+    """Units and grains, which do not depend on tensors: all layers of a model share them at one step."""
     assert ir.route is not None, "callers ask for the plans of routed patterns"
-    return sides(ir, ir.route, device)
+    return sides(ir, ir.route, device), {}
