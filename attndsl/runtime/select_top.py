@@ -14,6 +14,7 @@ from attndsl.codegen.standalone import standalone
 from attndsl.diagnostics import AttnBackendError, AttnFileError
 from attndsl.runtime.build import Function, load_kernel
 from attndsl.runtime.threads import threads_for
+from attndsl.settings import settings
 
 if TYPE_CHECKING:
     from attndsl.runtime.select_lists import Lists
@@ -50,13 +51,8 @@ class CTopCall(ctypes.Structure):
 
 def has_kernel(scores: Tensor) -> bool:
     """Whether the kernel takes such scores. Without a compiler torch computes the same."""
-    if scores.device.type != "cpu" or scores.dtype != torch.float32:
-        return False
-    try:
-        _function()
-    except (AttnBackendError, AttnFileError):
-        return False
-    return True
+    fits = scores.device.type == "cpu" and scores.dtype == torch.float32
+    return fits and _kernel(settings().compiler) is not None
 
 
 def top_rows(
@@ -87,7 +83,9 @@ def top_rows(
         *map(_rows, (scores, classes, always)),
         batches, heads, rows, columns, always_most, most, first, count, threads,
     )  # fmt: skip
-    _function()(ctypes.addressof(call))
+    kernel = _kernel(settings().compiler)
+    assert kernel is not None, "callers ask `has_kernel`"
+    kernel(ctypes.addressof(call))
     return indices, counts
 
 
@@ -108,5 +106,9 @@ def _rows(values: Tensor | None) -> CRows:
 
 
 @cache
-def _function() -> Function:
-    return load_kernel(standalone(SOURCE), "top", "attndsl_top")
+def _kernel(compiler: str | None) -> Function | None:
+    """None where it cannot be compiled, which is found out once. compiler: the one that is set."""
+    try:
+        return load_kernel(standalone(SOURCE), "top", "attndsl_top")
+    except (AttnBackendError, AttnFileError):
+        return None
