@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attndsl.ir.bound import BoundIR
-from attndsl.ir.expr import FALSE, Const
+from attndsl.ir.expr import FALSE, Const, Position
 from attndsl.ir.plan import unit_count
-from attndsl.ir.route import Route
+from attndsl.ir.route import BlockIndex, Route
 from attndsl.ir.route_numbers import Units, condition, list_heads, units_of
 from attndsl.ir.route_units import route_table
 
@@ -78,14 +78,24 @@ def _most_chosen(route: Route, keys: int) -> int:
     return keys
 
 
+def _different_rows(route: Route, queries: Units) -> Table:
+    """Query units, one of all those for which `always` must hold for the same keys."""
+    nodes = route.always.mentioned
+    if any(isinstance(node, Position) and node.side == "q" for node in nodes):
+        return np.arange(queries.count)
+    names = {node.blocks for node in nodes if isinstance(node, BlockIndex) and node.side == "q"}
+    places = [np.zeros(queries.count, dtype=np.int64), *(queries.blocks(name) for name in sorted(names))]
+    return np.unique(np.stack(places), axis=1, return_index=True)[1]
+
+
 def _most_always(route: Route, queries: Units, keys: Units) -> int:
     """The most key units of a row for which `always` holds; all, where that depends on the data."""
-    if queries.count * keys.count > MOST_ENTRIES:
+    different = _different_rows(route, queries)
+    if len(different) * keys.count > MOST_ENTRIES:
         return keys.count
     step, most = max(1, CHUNK // max(keys.count, 1)), 0
-    for start in range(0, queries.count, step):
-        rows = np.arange(start, min(start + step, queries.count))
-        found = condition(route.always, queries, keys, rows)
+    for start in range(0, len(different), step):
+        found = condition(route.always, queries, keys, different[start : start + step])
         if found is None:
             return keys.count
         listed = np.broadcast_to(found, (len(found), keys.count)).sum(1)

@@ -1,9 +1,8 @@
-"""What torch's graphs are cut at, since it looks at plans: references of routes, and groups."""
+"""What torch's graphs are cut at, since it looks at plans: references of routes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 import torch
@@ -11,8 +10,6 @@ from torch import Tensor
 
 import attndsl
 from attndsl.diagnostics import AttnError
-from tests.patterns.examples import examples
-from tests.patterns.inputs import random_inputs
 
 MOBA = attndsl.pattern("moba").bind(shape=64, heads=2, block=16, topk=2)
 
@@ -52,12 +49,3 @@ def test_the_reference_of_a_route_cannot_be_exported(golden: Callable[[str, str]
     with pytest.raises(AttnError) as caught:
         torch.export.export(Module(), qkv())
     golden("errors/route_in_an_export.txt", caught.value.render() + "\n")
-
-
-def test_graphs_are_cut_at_groups() -> None:
-    bound = attndsl.pattern("routing_transformer").bind(**examples("routing_transformer")["small"])
-    inputs: dict[str, Any] = random_inputs(bound.ir, 16)
-    heads = bound.ir.heads, bound.ir.kv_heads, bound.ir.kv_heads
-    q, k, v = (torch.randn(1, each, bound.ir.query_space.size, 16) for each in heads)
-    compiled = torch.compile(lambda *tensors: bound(*tensors, **inputs) * 2, backend="eager")
-    assert torch.equal(compiled(q, k, v), bound(q, k, v, **inputs) * 2)

@@ -116,6 +116,7 @@ def test_plans_in_graphs_have_sizes_known_before_and_the_same_lists(name: str) -
     [
         ("select top(2) per query", 2),
         ("select top(2) per query\n          always q.b - 1 <= k.b <= q.b", 4),
+        ("select top(1) per query\n          always q.b == k.b and q.n % 3 == 0", 2),
         ("select ranks(1, 4) per query", 3),
         ("select top(2) per query\n          always mean(k in b) . q > 0.0", 8),
         ("select top(1) per head", 8),
@@ -126,6 +127,11 @@ def test_lists_are_as_long_as_the_route_can_make_them(phrases: str, most: int) -
     text = f"space tokens(n)\n    blocks b of n by 8\n    route score mean(k in b) . q\n          {phrases}"
     bound = attndsl.parse(f"pattern p:\n    {text}\n    attend true\n").bind(shape=64)
     assert plan_sizes(bound.ir).most == most
+
+
+def test_lists_of_a_million_tokens() -> None:
+    long = attndsl.pattern("moba").bind(shape=2**20, heads=1, block=512, topk=3)
+    assert plan_sizes(long.ir).most == 3
 
 
 def test_the_operators_keep_their_promises() -> None:
