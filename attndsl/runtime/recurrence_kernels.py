@@ -30,20 +30,29 @@ TYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "f
 
 @dataclass(frozen=True)
 class QueryGradients:
-    """Of queries, and their share in the gradients of steps where there are steps; float32."""
+    """Of queries, and their share in the gradients of steps where there are steps; float32.
+
+    states: before each segment of `segment_tokens` tokens, where tokens are divided, [segments, B, H, D, Dv].
+    """
 
     q: Tensor
     share: Tensor | None
+    states: Tensor | None = None
+    segment_tokens: int = 0
 
 
 @dataclass(frozen=True)
 class KeyGradients:
-    """Per query head: of keys and values, and the keys' share; and of the initial state; float32."""
+    """Per query head: of keys and values, and the keys' share; and of the initial state; float32.
+
+    states: of the state after each segment, where tokens are divided.
+    """
 
     k: Tensor
     v: Tensor
     initial_state: Tensor
     share: Tensor | None
+    states: Tensor | None = None
 
 
 def run_forward(problem: Problem) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,10 @@ LEAST_VALUES = 2 * WHOLE
 
 @dataclass(frozen=True)
 class Problem:
-    """The arguments of a recurrence. decay: float32 or None. initial_state: float32."""
+    """The arguments of a recurrence. decay: float32 or None. initial_state: float32.
+
+    wants_steps: whether the gradients of steps are wanted, in a backward pass.
+    """
 
     q: Tensor
     k: Tensor
@@ -31,6 +34,7 @@ class Problem:
     decay: Tensor | None
     initial_state: Tensor
     scale: float
+    wants_steps: bool = False
 
     @property
     def kind(self) -> Decay:

@@ -44,10 +44,12 @@ def run_forward(problem: Problem) -> tuple[Tensor, Tensor]:
 def run_dq(problem: Problem, out_gradient: Tensor) -> QueryGradients:
     """The gradient of queries."""
     call, kernel = _Call(problem), "recurrence_dq"
-    given = {"initial_state": call.states(), "out_gradient": out_gradient}
+    states = call.states()
+    given = {"initial_state": states, "out_gradient": out_gradient}
     dq, share = call.new_parts(kernel, problem.q.shape), call.new_share(kernel)
     call.run(kernel, given | {"q_gradient": dq} | _named("q_share", share))
-    return QueryGradients(call.summed(dq), None if share is None else call.summed(share))
+    summed = None if share is None else call.summed(share)
+    return QueryGradients(call.summed(dq), summed, states, call.segments.tokens)
 
 
 def run_dk_dv(problem: Problem, out_gradient: Tensor, final_state_gradient: Tensor) -> KeyGradients:
@@ -55,13 +57,14 @@ def run_dk_dv(problem: Problem, out_gradient: Tensor, final_state_gradient: Tens
     call, kernel = _Call(problem), "recurrence_dk_dv"
     dk, share = call.new_parts(kernel, problem.q.shape), call.new_share(kernel)
     dv, states = call.new((*problem.q.shape[:3], problem.v.shape[3])), call.new_states()
+    after = call.state_gradients(out_gradient, final_state_gradient)
     given = {
-        "out_gradient": out_gradient,
-        "final_state_gradient": call.state_gradients(out_gradient, final_state_gradient),
+        "out_gradient": out_gradient, "final_state_gradient": after,
         "k_gradient": dk, "v_gradient": dv, "initial_state_gradient": states,
     }  # fmt: skip
     call.run(kernel, given | _named("k_share", share))
-    return KeyGradients(call.summed(dk), dv, states[0], None if share is None else call.summed(share))
+    summed = None if share is None else call.summed(share)
+    return KeyGradients(call.summed(dk), dv, states[0], summed, after)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,15 @@ PROGRAMS = 2
 """How many programs a multiprocessor should have before tokens are divided."""
 
 
+ANCHORED = 512
+"""The most tokens of a segment where 16-bit products give the gradients of steps.
+
+These sum over all later tokens what queries and keys share, and most of it cancels; what rounding leaves of
+it grows with the square root of the tokens. At a segment's end the sum is known from the state and its
+gradient there, so that rounding adds up within segments only.
+"""
+
+
 @dataclass(frozen=True)
 class Segments:
     """count: of segments. tokens: of each; the last one may have fewer."""
@@ -38,6 +47,8 @@ def segments_of(problem: Problem, blocks: int) -> Segments:
     wanted = PROGRAMS * multiprocessors(problem.q.device) // max(1, batches * heads * blocks)
     count = max(1, min(wanted, tokens // SMALLEST))
     size = -(-tokens // (count * SMALLEST)) * SMALLEST
+    if problem.wants_steps and problem.q.dtype != torch.float32:
+        size = min(size, ANCHORED)
     return Segments(-(-tokens // size), size)
 
 

@@ -41,6 +41,9 @@ CASES = {
         f"segments, {kind}": Case(kind, 4 * SMALLEST_SEGMENT + 44, heads=(1, 1), segments=True)
         for kind in ("none", "token", "channel")
     },
+    "segments that forget everything": Case(
+        "token", 4 * SMALLEST_SEGMENT + 44, -1e-3, (70, 75, 127, 128, 200), heads=(1, 1), segments=True
+    ),
     **{f"bfloat16, {kind}": Case(kind, CHUNK + 9, dtype="bfloat16") for kind in ("none", "token", "channel")},
     "float16": Case("token", CHUNK + 9, dtype="float16"),
 }
@@ -58,6 +61,25 @@ def test_outputs_states_and_gradients(name: str) -> None:
 def test_usual_head_sizes(kind: str, dim: int, dtype: str) -> None:
     case = Case(kind, 133, heads=(2, 1), dims=(dim, dim), dtype=dtype)
     assert_close(case, interpreted(compare, case))
+
+
+def error_of_steps(most_tokens: int) -> float:
+    """Of the gradients of steps in bfloat16, relative. most_tokens: of a segment."""
+    triton_recurrence_segments.ANCHORED, before = most_tokens, triton_recurrence_segments.ANCHORED
+    q, k, v, towards = (torch.randn(1, 1, 512, 32).bfloat16() for _ in range(4))
+    steps = (-0.2 * torch.rand(1, 1, 512)).requires_grad_()
+    exact = steps.detach().double().requires_grad_()
+    (found,) = torch.autograd.grad(recurrence(q, k, v, steps, scale=0.2)[0], steps, towards)
+    out, _ = recurrence(q.double(), k.double(), v.double(), exact, scale=0.2)
+    (wanted,) = torch.autograd.grad(out, exact, towards.double())
+    triton_recurrence_segments.ANCHORED = before
+    return float((found - wanted).norm() / wanted.norm())
+
+
+def test_rounding_adds_up_within_segments_only() -> None:
+    whole, divided = (interpreted(error_of_steps, tokens) for tokens in (1024, 64))
+    assert divided < 0.7 * whole
+    assert divided < 0.01
 
 
 def kernels_for(dtype: torch.dtype, channels: int) -> bool:
