@@ -17,9 +17,9 @@ def refuse_slow_tiles(ir: BoundIR) -> None:
     """Refuse what tiles cannot compute (A0673), or what would silently take quadratic time (A0672)."""
     if decays_by_channel(ir):
         raise AttnCallError(
-            "A0673", f"`{ir.name}` decays channel by channel, which no kernel of pairs computes",
-            span=_span(ir), note=_reason(ir),
-            help="write `attend causal` in a space of one axis, or use the bound pattern's reference()",
+            "A0673",
+            f"`{ir.name}` decays channel by channel inside its products, which no kernel of pairs computes",
+            span=_span(ir), note=_reason(ir), help=_other_way(ir),
         )  # fmt: skip
     if ir.linear is None or not ir.linear.obstacle:
         return
@@ -41,6 +41,12 @@ def _visited_pairs(ir: BoundIR) -> int:
 
 def _reason(ir: BoundIR) -> str:
     return (ir.linear.obstacle if ir.linear else "") or "tiles were asked for"
+
+
+def _other_way(ir: BoundIR) -> str:
+    if ir.linear is not None and ir.linear.obstacle:
+        return "write `attend causal` in a space of one axis, or use the bound pattern's reference()"
+    return "leave out `using('tiles')`: as a recurrence it is computed, in linear time"
 
 
 def _span(ir: BoundIR) -> Span | None:
