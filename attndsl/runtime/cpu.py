@@ -88,7 +88,7 @@ class CpuKernels:
         wanted: Wanted,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """See `Kernels`."""
-        dq, dk, dv = _like(saved.q, wanted.q), _like(saved.k, wanted.kv), _like(saved.v, wanted.kv)
+        dq, dk, dv = wanted.empty(saved)
         if not (saved.q.numel() and saved.k.numel()):
             return dq.zero_(), dk.zero_(), dv.zero_()
         if out_gradient.stride(3) != 1:  # as of expanded tensors: reading it often would be slow
@@ -190,8 +190,3 @@ def heads_for_all_threads(pairs: int, tiles: int, numbers: int) -> bool:
     rounds = -(-pairs // threads)
     fits = 4 * threads * tiles * numbers <= MOST_PACKED
     return fits and 5 * rounds * threads_for(pairs * tiles) <= 7 * pairs
-
-
-def _like(tensor: Tensor, wanted: bool) -> Tensor:
-    """A new contiguous tensor for a gradient; an empty one if it is not wanted."""
-    return torch.empty(tensor.shape if wanted else 0, dtype=tensor.dtype)

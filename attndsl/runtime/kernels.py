@@ -34,6 +34,15 @@ class Wanted:
     q: bool
     kv: bool
 
+    def empty(self, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+        """New contiguous tensors for gradients of q, k and v; empty ones for those that are not wanted."""
+        needed = ((saved.q, self.q), (saved.k, self.kv), (saved.v, self.kv))
+        q, k, v = (
+            torch.empty(each.shape if wanted else 0, dtype=each.dtype, device=each.device)
+            for each, wanted in needed
+        )
+        return q, k, v
+
 
 class Kernels(Protocol):
     """The kernels of one pattern. inputs: declared inputs in order, [tokens] or [batch, tokens]."""

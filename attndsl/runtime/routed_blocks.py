@@ -103,8 +103,7 @@ class BlockKernels:
         """See `Kernels`."""
         names = self._programs(wanted, len(saved.q))
         self.programs.load(*names)
-        given = ((saved.q, wanted.q), (saved.k, wanted.kv), (saved.v, wanted.kv))
-        dq, dk, dv = (torch.empty(each.shape if needed else 0, dtype=each.dtype) for each, needed in given)
+        dq, dk, dv = wanted.empty(saved)
         tensors = {
             "q": saved.q, "k": saved.k, "v": saved.v, "lse": saved.lse, "out_gradient": out_gradient,
             "delta": delta_of(self.ir, saved, out_gradient, lse_gradient),

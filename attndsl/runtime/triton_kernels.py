@@ -90,18 +90,17 @@ class TritonKernels:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """See `Kernels`."""
         q, k, v, lse = saved.q, saved.k, saved.v, saved.lse
-        gradients = [_like(q, wanted.q), _like(k, wanted.kv), _like(v, wanted.kv)]
+        dq, dk, dv = wanted.empty(saved)
         if not (q.numel() and k.numel()):
-            return gradients[0].zero_(), gradients[1].zero_(), gradients[2].zero_()
+            return dq.zero_(), dk.zero_(), dv.zero_()
         given = {"lse": lse, "out_gradient": out_gradient, "delta": torch.empty_like(lse)}
         self._run("delta", {**given, "out": saved.out, "lse_gradient": lse_gradient}, inputs)
         given |= {"q": q, "k": k, "v": v}
         if wanted.q:
-            self._run("dq", {**given, "q_gradient": gradients[0]}, inputs, scale)
+            self._run("dq", {**given, "q_gradient": dq}, inputs, scale)
         if wanted.kv:
-            outputs = {"k_gradient": gradients[1], "v_gradient": gradients[2]}
-            self._run("dk_dv", {**given, **outputs}, inputs, scale)
-        return gradients[0], gradients[1], gradients[2]
+            self._run("dk_dv", {**given, "k_gradient": dk, "v_gradient": dv}, inputs, scale)
+        return dq, dk, dv
 
     def choices(self, direction: Direction) -> list[Configuration]:
         """How a kernel may be built, in the order to try."""
@@ -180,11 +179,6 @@ def with_positive_scale(q: Tensor, scale: float) -> tuple[Tensor, float]:
 def _without_descriptors(chosen: Configuration) -> Configuration:
     """The configuration for tensors that descriptors cannot cover."""
     return replace(chosen, loads="pointers", specialize=False, warps=max(chosen.warps, 8))
-
-
-def _like(tensor: Tensor, wanted: bool) -> Tensor:
-    """A new contiguous tensor for a gradient; an empty one if it is not wanted."""
-    return torch.empty(tensor.shape if wanted else 0, dtype=tensor.dtype, device=tensor.device)
 
 
 def _on_device_of(tensors: dict[str, Tensor]) -> AbstractContextManager[Any]:
