@@ -22,7 +22,6 @@ from attndsl.runtime.checks import output_type, scale_of
 from attndsl.runtime.decays import with_computed_inputs
 from attndsl.runtime.derived import Tensors, derived_tensors
 from attndsl.runtime.finish import featured, finished, with_low_rank
-from attndsl.runtime.outside_of_graphs import outside_of_graphs
 from attndsl.runtime.reference import Outputs, mask_of, row_chunks
 from attndsl.runtime.routed_pairs import Pairs, attended
 from attndsl.runtime.routed_tokens import TokenKernels
@@ -30,7 +29,6 @@ from attndsl.runtime.row_inputs import RowInputs, row_inputs
 from attndsl.runtime.select_last import select_last
 
 
-@outside_of_graphs
 def gather_rows(
     ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, scale: float | None, return_lse: bool,
     inputs: Mapping[str, Any],

@@ -15,10 +15,13 @@ from attndsl.ir.pattern import Input
 from attndsl.runtime.attend_pairs import refuse_gradients, under_autocast
 from attndsl.runtime.checks import EIGHT_BIT, output_type
 from attndsl.runtime.gather_rows import as_slice, gather_rows, wide_type
+from attndsl.runtime.linear import without_autocast
+from attndsl.runtime.outside_of_graphs import outside_of_graphs
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.row_inputs import of_text
 from attndsl.runtime.rows import FEW, check_exists, check_rows, remembered
 from attndsl.runtime.targets import PatternTarget
+from attndsl.runtime.transforms import refuse_derivatives
 
 
 class Whole(PatternTarget, Protocol):
@@ -61,12 +64,14 @@ class GatheredRows:
         self.name, self.at, self.inputs, self.heads, self.fixed = name, at, inputs, heads, fixed
         self._known: OrderedDict[object, Whole] = OrderedDict()
 
+    @outside_of_graphs
     def __call__(
         self, q: Tensor, k: Tensor, v: Tensor, scale: float | None = None, return_lse: bool = False, *,
         exists: Tensor | None = None, **inputs: Any,
     ) -> Outputs:  # fmt: skip
         """Attention of the last tokens over all tokens, as by `Rows`."""
         check_rows(self.name, self.heads, self.fixed, q, k, v)
+        refuse_derivatives(q, k, v)
         q, k, v = under_autocast(q, k, v)
         if exists is not None:
             check_exists(exists, k)
@@ -91,7 +96,8 @@ class GatheredRows:
             return bound(q, k, v, scale, return_lse, **inputs)
         if q.dtype == EIGHT_BIT:
             q, k, v = (each.to(output_type(q.dtype)) for each in (q, k, v))
-        return gather_rows(bound.ir, q, k, v, scale, return_lse, inputs)
+        with without_autocast(q.device):
+            return gather_rows(bound.ir, q, k, v, scale, return_lse, inputs)
 
     def _bound(self, length: int, q: Tensor, k: Tensor) -> Whole:
         """The pattern at a length with the heads of tensors: all layers of a model share it at one step."""

@@ -49,14 +49,14 @@ def linear_attention(
     kind = q.dtype
     divides = ir.weighting.normalize == "sum"
     if plan is not None:
-        with _without_autocast(q.device):
+        with without_autocast(q.device):
             out = sums_over(plan, q, k, with_ones(v) if divides else v, scale)
         return Linear(_divided(ir, out, inputs).to(kind))
     if divides and kind in HALF:  # the sum of weights must not be rounded
         q, k, v = q.float(), k.float(), v.float()
     values = with_ones(v) if divides else v
     if ir.linear.algorithm == "sums":
-        with _without_autocast(q.device):
+        with without_autocast(q.device):
             out = _sums(ir, q, k, values, scale)
         return Linear(_divided(ir, out, inputs).to(kind))
     check_state(ir, state, q, values)
@@ -81,7 +81,7 @@ def linear_step(
     return Linear(_divided(ir, out, inputs).to(q.dtype), final)
 
 
-def _without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
     """Autocast has lowered queries, keys and values; it must not lower the sums made of them."""
     is_lowering = torch.is_autocast_enabled(device.type)
     return torch.autocast(device.type, enabled=False) if is_lowering else nullcontext()

@@ -9,6 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Expr, Side
 from attndsl.ir.plan import Plan
@@ -36,6 +37,12 @@ def select_last(
     """
     route = ir.route
     assert route is not None, "callers ask for the plans of routed patterns"
+    if any(torch._C._functorch.is_batchedtensor(each) for each in (q, k, v)):
+        raise AttnCallError(
+            "A0697",
+            "a route cannot select inside torch.vmap, where lists of the last rows would differ in length",
+            help="use the batch dimension of q, k and v",
+        )
     first = ir.query_space.size - q.shape[2]
     scores = _LastScores(ir, route, q, k, v, scale, inputs, first)
     unit = scores.units["q"].of_token(route.queries)[first:]

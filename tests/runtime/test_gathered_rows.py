@@ -206,6 +206,26 @@ pattern p(block: int):
     close(bound.rows(q[:, :, -12:], k, v), bound.reference(q, k, v)[:, :, -12:])
 
 
+def test_rows_under_autocast_are_those_of_lower_precision() -> None:
+    q, k, v = texts(43)
+    rows = attndsl.pattern("moba").at_any_length(block=8, topk=2).rows
+    wanted = rows(q[:, :, -1:].bfloat16(), k.bfloat16(), v.bfloat16())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = rows(q[:, :, -1:], k, v)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+
+
+def test_rows_beside_a_compiled_graph() -> None:
+    q, k, v = texts(43)
+    rows = attndsl.pattern("moba").at_any_length(block=8, topk=2).rows
+    exists = torch.arange(43) >= torch.tensor([[0], [7]])
+
+    def step(q: Tensor, k: Tensor, v: Tensor) -> Any:
+        return rows(q, k, v, exists=exists) * 2
+
+    close(torch.compile(step, backend="eager")(q[:, :, -1:], k, v), step(q[:, :, -1:], k, v))
+
+
 PER_QUERY = """
 pattern p(block: int):
     space tokens(n)
@@ -231,6 +251,7 @@ MISTAKES: dict[str, Callable[[], object]] = {
     "rows_of_pooled_queries": lambda: routed("mean(k in b) . mean(q)").rows,
     "rows_of_all_queries": lambda: attndsl.pattern("agent").bind(shape=8, heads=1, agents=2).rows,
     "rows_of_one_shape_padded": padded_rows_of_one_shape,
+    "rows_inside_vmap": lambda: torch.vmap(routed().rows)(*[torch.zeros(2, 1, 1, 8, 16)] * 3),
 }
 
 
