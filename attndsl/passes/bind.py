@@ -20,7 +20,7 @@ from attndsl.passes.bind_groups import with_groups
 from attndsl.passes.bind_route import with_route
 from attndsl.passes.bind_weights import bind_weighting
 from attndsl.passes.bound_name import bound_name, branch_name
-from attndsl.passes.decays import computed_inputs, decay_kind, with_decay
+from attndsl.passes.decays import check_factors, computed_inputs, decay_kind, with_decay
 from attndsl.passes.linear_form import linear_form
 from attndsl.passes.ranges import check_indices, check_ranges
 from attndsl.stages import report
@@ -56,6 +56,7 @@ def _bound(pattern: PatternIR, place: Place, name: str, branch: str = "") -> Bou
     query, key, numbers = place.query, place.key, place.numbers
     places = [(q, k) for q in range(len(query.segments)) for k in range(len(key.segments))]
     local = [_local(query.segments[q], key.segments[k], numbers) for q, k in places]
+    check_factors(pattern.weighting.decay, local[0], place.heads)
     kind = decay_kind(pattern.weighting.decay, pattern.inputs)
     computed = computed_inputs(kind, pattern.inputs)
     weighting, terms, low_rank = bind_weighting(with_decay(pattern.weighting, kind, computed), local)

@@ -13,6 +13,10 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
+from attndsl.diagnostics import AttnBindError
+from attndsl.ir.evaluate import evaluate
 from attndsl.ir.expr import (
     PRODUCT,
     Apply,
@@ -23,9 +27,10 @@ from attndsl.ir.expr import (
     InputElement,
     Position,
     Side,
-    WholeInput,
 )
 from attndsl.ir.pattern import Decay, Input, Weighting
+from attndsl.ir.reads import inputs_read
+from attndsl.passes.bind_expr import Numbers, bind_expr
 
 DecayKind = Literal["none", "number", "head", "token", "channel"]
 """What the decay of a pair depends on: nothing, numbers, or data of heads, of tokens or of channels."""
@@ -35,11 +40,27 @@ def decay_kind(decay: Decay | None, inputs: Collection[Input]) -> DecayKind:
     """What a decay depends on, going by the inputs that it reads."""
     if decay is None:
         return "none"
-    reads = {leaf.name for leaf in decay.log.leaves if isinstance(leaf, WholeInput)}
+    reads = inputs_read(decay.log)
     runs_over = {size for each in inputs if each.name in reads for size in each.shape}
     if "dim" in runs_over:
         return "channel"
     return "token" if runs_over & {"tokens", "query"} else "head" if reads else "number"
+
+
+def check_factors(decay: Decay | None, numbers: Numbers, heads: int) -> None:
+    """Raise AttnBindError A0422 where a factor that is known at bind is not above 0."""
+    if decay is None:
+        return
+    for node in decay.log.mentioned:
+        if isinstance(node, Apply) and node.op == "log2" and not inputs_read(node):
+            least = float(np.min(evaluate(bind_expr(node.args[0], numbers), lambda _: np.arange(heads))))
+            if not least > 0:
+                raise AttnBindError(
+                    "A0422",
+                    f"a decay has the factor {least:.6g}, and numbers that weights decay by are above 0",
+                    span=decay.span,
+                    help="choose numbers above 0; what is not to be seen at all, `attend` hides",
+                )  # fmt: skip
 
 
 def computed_inputs(kind: DecayKind, inputs: Collection[Input]) -> tuple[Input, ...]:

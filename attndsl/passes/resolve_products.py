@@ -20,6 +20,7 @@ from attndsl.ir.expr import (
 )
 from attndsl.ir.factors import LogOfFactor
 from attndsl.ir.pattern import Decay, Input
+from attndsl.ir.reads import inputs_read
 from attndsl.passes.clause_values import number, refuse_tokens, with_whole_inputs
 from attndsl.passes.resolve_expr import Resolver
 from attndsl.passes.scope import Scope, unknown_name
@@ -126,7 +127,7 @@ def _logarithm(value: Expr) -> Expr:
             return Apply("add", (_logarithm(first), _logarithm(second)))
         case Apply("pow", (base, exponent)) if _is_positive(base):
             return Apply("mul", (_real(exponent), _logarithm(base)))
-    if any(isinstance(leaf, WholeInput) for leaf in value.leaves):
+    if inputs_read(value):
         return LogOfFactor(_real(value))
     return _log(value)
 

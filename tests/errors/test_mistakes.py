@@ -74,9 +74,18 @@ GROUPS = """pattern p(clusters: int):
     attend causal
 """
 
+FADING = """pattern p(alpha: real[heads]):
+    space tokens(n)
+    attend causal
+    decay alpha[head] per step of n
+"""
+FORGETTING = "pattern p:\n    space tokens(n)\n    attend causal\n    decay 1 - 1.0 per step of n\n"
+
 NUMBERS: dict[str, tuple[str, dict[str, Any]]] = {
     "no_groups": (GROUPS, {"shape": 8, "clusters": 0}),
     "more_groups_than_vectors": (GROUPS, {"shape": 8, "clusters": 5}),
+    "decay_below_zero": (FADING, {"shape": 8, "heads": 2, "alpha": (0.5, -0.5)}),
+    "decay_of_zero": (FORGETTING, {"shape": 8}),
     "no_choice": (CHOICE, {"shape": 8}),
     "unknown_choice_at_bind": (CHOICE, {"shape": 8, "f": "elu"}),
     "missing_parameter": (WINDOW, {"shape": (4, 4)}),
@@ -116,7 +125,8 @@ NUMBERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dot_over_query_heads": (DOT.format("s + dot(bq, bk)"), {"shape": 8, "heads": 4, "kv_heads": 2}),
     "route_keeps_less_than_nothing": (ROUTE, {"shape": 16, "inner": 2, "outer": 4, "count": -1}),
     "route_keeps_more_than_all": (
-        ROUTE.replace("top(count)", "nucleus(count)"), {"shape": 16, "inner": 2, "outer": 4, "count": 90}
+        ROUTE.replace("top(count)", "nucleus(count)"),
+        {"shape": 16, "inner": 2, "outer": 4, "count": 90},
     ),
     "route_blocks_across_blocks": (ROUTE, {"shape": 16, "inner": 3, "outer": 4, "count": 2}),
     "quantifier_over_segments_of_two_ranks": (TEXT_QUANTIFIER, {"shape": (2, 2), "text": 3}),

@@ -123,6 +123,12 @@ def test_no_factor_is_below_zero(weight: str) -> None:
     assert caught.value.code == "A0677"
 
 
+def test_factors_may_be_read_by_head() -> None:
+    given, g = tensors(torch.float64), factors("heads")
+    found = bound("heads", "causal", "g[head]").reference(*given, g=g)
+    assert torch.allclose(found, bound("heads", "causal", "g").reference(*given, g=g))
+
+
 def test_factors_are_checked_in_graphs() -> None:
     call = bound("heads, tokens", "causal", weight="weight s")
     compiled: Any = torch.compile(call, fullgraph=True, backend="eager")
