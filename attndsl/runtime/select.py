@@ -15,6 +15,7 @@ from attndsl.ir.expr import Const, Expr
 from attndsl.ir.plan import Plan
 from attndsl.ir.plan_checks import kinds_of
 from attndsl.ir.route import Route
+from attndsl.ir.route_numbers import list_heads
 from attndsl.passes.route_grains import grains
 from attndsl.runtime.plan_units import plan_of
 from attndsl.runtime.route_places import with_heads
@@ -51,9 +52,15 @@ def select(
     own = CHUNK // max(1, q.shape[0] * ir.heads * _cells(scores, route))
     step = max(FEWEST_ROWS, own if route.per == ("query",) else rows)
     chunks = ((chunk, _chosen(scores, route, chunk, keys)) for chunk in _chunks(rows, step))
-    lists = joined(rows, chunks)
+    lists = joined(rows, chunks) if q.shape[0] else _of_none(list_heads(ir), rows, q.device)
     found = plan_of(route, scores.units["q"], scores.units["k"], lists)
     return replace(found, kinds=kinds_of(ir))
+
+
+def _of_none(heads: int, rows: int, device: torch.device) -> Lists:
+    """The lists of a batch of no elements."""
+    counts = torch.zeros((0, heads, rows), dtype=torch.int32, device=device)
+    return counts.new_zeros((0, heads, rows, 0)), counts
 
 
 def _scores(

@@ -14,6 +14,9 @@ from attndsl.ir.plan import Plan
 from attndsl.pipeline import Bound
 from attndsl.runtime import route_pools, route_scores
 from attndsl.runtime import select as selection
+from tests.patterns.examples import examples
+from tests.patterns.inputs import random_inputs
+from tests.patterns.names import ROUTED
 
 MOBA = attndsl.pattern("moba").bind(shape=75, heads=4, kv_heads=2, block=8, topk=3)
 
@@ -161,3 +164,13 @@ def test_branches_over_the_same_blocks_pool_once(monkeypatch: pytest.MonkeyPatch
     assert len(calls) == 3  # queries by block, keys by block, and all keys
     for name, plan in apart.items():
         assert torch.equal(plan.indices, together[name].indices)
+
+
+@pytest.mark.parametrize("name", ROUTED)
+def test_a_batch_of_no_elements(name: str) -> None:
+    bound = attndsl.pattern(name).bind(**examples(name)["small"])
+    heads = bound.ir.heads, bound.ir.kv_heads, bound.ir.kv_heads
+    q, k, v = (torch.zeros(0, each, bound.ir.query_space.size, 16) for each in heads)
+    inputs: dict[str, Any] = random_inputs(bound.ir, 16)
+    found = bound.plan(q, k, v, **inputs)
+    assert all(plan.batch == 0 for plan in (found.values() if isinstance(found, dict) else [found]))
