@@ -16,7 +16,7 @@ SPELLINGS = (
     ("`normalize none`", '`normalize="none"`'),
     ("`1.0 if condition else 0.0`", "`attndsl.where(condition, 1.0, 0.0)`"),
     ("is for `attend` to say", "is for `attend=` to say"),
-    ("`.` has a meaning in routes only", "`@` has a meaning in routes only"),
+    ("`.`", "`@`"),
     ("`in` has a meaning in routes only", "`within=` has a meaning in routes only"),
     ("call it in a `route`", "write it in `route=`; products of numbers are written with `*`"),
     ("`and`", "`&`"),
@@ -39,8 +39,11 @@ SPELLINGS = (
 """What a text writes, and what Python writes."""
 
 POOL = re.compile(r"`per (\w+)`")
-UNKNOWN = re.compile(r"unknown function `(mean|sum|stack|stack_reversed|similarity|softmax|top)`")
-"""What routes alone can call."""
+UNKNOWN = re.compile(
+    r"unknown (?:function|name) `(mean|sum|stack|stack_reversed|similarity|softmax|top|scale|v)`"
+)
+"""What routes alone can speak of."""
+PRODUCT = re.compile(r"`(\w+) \. (\w+)`")
 
 ARM = re.compile(r"`(\w+ -> \w+): \.\.\.`")
 PRECEDENCE = "`&`, `|` and `~` bind tighter than comparisons: write `(q.n >= 4) & (k.n >= 4)`"
@@ -55,6 +58,7 @@ def in_python(error: AttnError) -> AttnError:
     for text, python in SPELLINGS:
         message, help = message.replace(text, python), help.replace(text, python)
     help = ARM.sub(r'`"\1": ...`', help)
+    help = PRODUCT.sub(r"`\1 @ \2`", help)
     message, help = (POOL.sub(r'`per="\1"`', each) for each in (message, help))
     if error.code == "A0302" and message.startswith(("`&`", "`|`", "`~`")):
         help = PRECEDENCE

@@ -66,6 +66,9 @@ class Traced(Refusals):
     def __matmul__(self, other: Traced) -> Traced:
         return product(self, other)
 
+    def __rmatmul__(self, other: object) -> Traced:
+        return product(other, self)
+
     def __floordiv__(self, other: Number) -> Traced:
         return binary("//", self, other)
 
