@@ -12,8 +12,8 @@ from attndsl.syntax.literals import LARGEST_INTEGER, read_documentation
 T = TypeVar("T")
 
 CLAUSE_WORDS = (
-    "space query key value input score weight gate decay per step of normalize blocks groups by route queries keys "
-    "among select prefer always branch combine axis"
+    "space query key value input score weight gate decay per step of normalize blocks groups by "
+    "route queries keys among select prefer always branch combine axis"
 )
 RESERVED = (
     "pattern def return let require attend if else and or not all any in true false True False None lambda"

@@ -22,8 +22,8 @@ RESERVED = (
     "pattern def return let require attend if else and or not all any in true false True False None lambda"
 )
 FREE = (
-    "space query key value input score weight gate decay per step of normalize blocks groups by route queries keys "
-    "among select prefer always branch combine axis stride block frame token window axes top head n s"
+    "space query key value input score weight gate decay per step of normalize blocks groups by "
+    "route queries keys among select prefer always branch combine axis stride block frame token window axes top head n s"
 )
 
 
