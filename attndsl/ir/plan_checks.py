@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Side
 from attndsl.ir.plan import PLURALS, Kind, Plan, as_numpy, unit_count
 from attndsl.ir.route_units import route_table
+
+_checked: WeakKeyDictionary[Plan, tuple[int, ...]] = WeakKeyDictionary()
+"""Plans whose arrays have been looked at, and the versions of their tensors: to look is to wait for a GPU."""
 
 
 def no_route(name: str) -> AttnCallError:
@@ -71,8 +75,20 @@ def checked_plan(ir: BoundIR, plan: Any, batch: int | None, heads: int | None) -
     Raises AttnCallError A0692 to A0695.
     """
     check_sizes(ir, plan, batch, heads)
-    check_arrays(plan)
+    versions = _versions(plan)
+    if versions is None or _checked.get(plan) != versions:
+        check_arrays(plan)
+        if versions is not None:
+            _checked[plan] = versions
     return cast(Plan, plan)
+
+
+def _versions(plan: Plan) -> tuple[int, ...] | None:
+    """How often the plan's tensors have changed; None where nobody counts."""
+    arrays = [each for each in (plan.indices, plan.counts, plan.q_units, plan.kv_units) if each is not None]
+    if not all(hasattr(each, "is_inference") and not each.is_inference() for each in arrays):
+        return None
+    return tuple(each._version for each in arrays)
 
 
 def check_sizes(ir: BoundIR, plan: Any, batch: int | None, heads: int | None) -> None:

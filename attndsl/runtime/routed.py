@@ -148,12 +148,14 @@ class RoutedTarget:
     def _kernels(self, inputs: Mapping[str, Tensor], q: Tensor, v: Tensor) -> Kernels:
         """The kernels of a plan; those of the last one are kept, since its gradients may follow.
 
-        Graphs of CUDA make lists of their own, which change with the plan's when they are replayed.
+        Graphs of CUDA make lists of their own, which change with the plan's when they are replayed. Tensors
+        of inference do not tell when they change, and have no gradients.
         """
         plan = self._plan(inputs)
-        if q.is_cuda and torch.cuda.is_current_stream_capturing():
-            return kernels_of(self.ir, plan, q, v, self.regime)
         arrays = [value for name, value in inputs.items() if name.startswith(PREFIX)]
+        captured = q.is_cuda and torch.cuda.is_current_stream_capturing()
+        if captured or any(each.is_inference() for each in arrays):
+            return kernels_of(self.ir, plan, q, v, self.regime)
         states = tuple((value.data_ptr(), value._version, value.shape, value.stride()) for value in arrays)
         fit = states, q.shape[3], v.shape[3], q.dtype, q.device
         last = self._last

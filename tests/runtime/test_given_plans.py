@@ -80,6 +80,29 @@ def test_plans_may_lie_in_memory_as_they_like(kind: str) -> None:
 
 
 @needs_compiler
+def test_a_plan_is_looked_at_once_and_anew_after_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking at it waits for a GPU."""
+    (q, k, v), plan = call()
+    wanted = MOBA(q, k, v, plan=plan)
+    with monkeypatch.context() as patch:
+        patch.setattr("attndsl.ir.plan_checks.check_arrays", lambda plan: pytest.fail("looked at again"))
+        assert torch.equal(MOBA(q, k, v, plan=plan), wanted)
+    plan.indices[0, 0, 0] = 8
+    with pytest.raises(AttnCallError, match="A0694"):
+        MOBA(q, k, v, plan=plan)
+
+
+@needs_compiler
+def test_plans_in_inference_mode() -> None:
+    """Its tensors do not count their changes."""
+    (q, k, v), _ = call()
+    wanted = MOBA(q, k, v)
+    with torch.inference_mode():
+        assert torch.equal(MOBA(q, k, v), wanted)
+        assert torch.equal(MOBA(q, k, v, plan=MOBA.plan(q, k)), wanted)
+
+
+@needs_compiler
 def test_a_changed_numpy_plan_is_read_anew_but_not_by_gradients() -> None:
     (q, k, v), plan = call()
     q.requires_grad_()
