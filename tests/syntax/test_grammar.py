@@ -23,7 +23,8 @@ RESERVED = (
 )
 FREE = (
     "space query key value input score weight gate decay per step of normalize blocks groups by "
-    "route queries keys among select prefer always branch combine axis stride block frame token window axes top head n s"
+    "route queries keys among select prefer always branch combine axis "
+    "stride block frame token window axes top head n s"
 )
 
 
