@@ -76,7 +76,7 @@ def _add_up(
 
 
 def join(places: Tensor, rows: Sequence[Tensor], results: Sequence[Tensor]) -> None:
-    """Write results of queries, [lists, heads, queries, ..], from those of their rows, [lists, heads, rows, ..].
+    """Write results of queries, [lists, heads, queries, ..], from those of rows, [lists, heads, rows, ..].
 
     They are one tensor, to be added up, or an output and its LSE, to be merged; all are contiguous. places:
     [lists, queries, most], the rows of each query, -1 where there are fewer.
