@@ -98,8 +98,9 @@ class AnyLength:
         return self._make_rows()
 
     def rank_of(self, name: str) -> int:
-        """See `Target`."""
-        return rank_in(self.ir, name)
+        """See `Target`: at some length that is bound, which declares what calls compute too."""
+        bound = next(iter(self._bound.values()), None)
+        return rank_in(self.ir, name) if bound is None else bound.rank_of(name)
 
     def around(self, q: Tensor, k: Tensor, shape: Sequence[int] = ()) -> BoundIR | None:
         """See `Target`."""

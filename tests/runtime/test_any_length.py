@@ -104,6 +104,24 @@ def test_several_axes_are_given_with_the_call() -> None:
         attend(*qkv(48))
 
 
+def test_gradients_where_the_shape_is_given_with_the_call() -> None:
+    attend = attndsl.pattern("gna").at_any_length(window=(3, 5))
+    bound = attndsl.pattern("gna").bind(shape=(6, 8), window=(3, 5))
+    q, k, v = (each.requires_grad_() for each in qkv(48))
+    outs = attend(q, k, v, shape=(6, 8)), bound(q, k, v)
+    found, wanted = (torch.autograd.grad(out.square().sum(), q) for out in outs)
+    assert torch.equal(found[0], wanted[0])
+
+
+def test_vmap_over_decays_at_any_length() -> None:
+    text = "input g: real[heads, tokens]\n    attend sliding(8)\n    decay exp(g) per step of n\n    weight s"
+    attend = attndsl.parse(f"pattern p:\n    space tokens(n)\n    {text}\n").at_any_length(2)
+    q, k, v = qkv(32)
+    many = -torch.rand(3, 2, 32)
+    found = torch.vmap(lambda g: attend(q, k, v, g=g))(many)
+    torch.testing.assert_close(found, torch.stack([attend(q, k, v, g=g) for g in many]))
+
+
 def test_further_segments_keep_their_extent() -> None:
     arms = "        video -> video: k.n <= q.n\n        else: true\n"
     pattern = attndsl.parse(f"pattern p():\n    space video(n) ++ text(m)\n    attend\n{arms}")
