@@ -25,6 +25,7 @@ from attndsl.ir.text import (
     numbered,
     weighting_lines,
 )
+from attndsl.ir.text_groups import group_lines
 from attndsl.ir.text_route import route_lines
 
 TOKENS = ("tokens", "query", "key")
@@ -118,6 +119,7 @@ def _body(ir: PatternIR, blocks: Sequence[Blocks], print_: _Writer) -> list[str]
     lines += [f"    require {print_(each.condition)}, {_quoted(each.message)}" for each in ir.requirements]
     lines += _arms(ir.arms, print_)
     lines += [f"    {line}" for line in route_lines(ir.route, print_)] if ir.route else []
+    lines += [f"    {line}" for line in group_lines(ir.groups, print_)] if ir.groups else []
     lines += weighting_lines(ir.weighting, print_)
     for branch in ir.branches:
         lines.append(f"    branch {branch.name}:")

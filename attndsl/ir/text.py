@@ -38,7 +38,7 @@ from attndsl.ir.factors import LogOfFactor
 from attndsl.ir.ops import COMPARISONS, OPS
 from attndsl.ir.pattern import Decay, Input, Weighting
 from attndsl.ir.route import RouteNode
-from attndsl.ir.text_groups import bound_group_lines, group_lines
+from attndsl.ir.text_groups import bound_group_lines
 from attndsl.ir.text_route import route_lines, route_node
 
 AxisNames = Callable[[Position], str]
