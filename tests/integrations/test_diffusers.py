@@ -195,7 +195,9 @@ def pattern_of_documents(name: str, body: str = "") -> Any:
     return attndsl.parse(DOCUMENTS.replace("video(t, h, w)", space) + body)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", ["flux", *(pytest.param(n, marks=pytest.mark.slow) for n in ("wan", "hunyuan"))]
+)
 def test_inputs_come_with_the_models_call(name: str) -> None:
     ours, masked = make(name), make(name)
     documents = documents_of(name)

@@ -76,6 +76,7 @@ def error_of_steps(most_tokens: int) -> float:
     return float((found - wanted).norm() / wanted.norm())
 
 
+@pytest.mark.slow
 def test_rounding_adds_up_within_segments_only() -> None:
     whole, divided = (interpreted(error_of_steps, tokens) for tokens in (1024, 64))
     assert divided < 0.7 * whole
