@@ -244,6 +244,19 @@ def test_vmap_over_any_dimension_and_inputs() -> None:
         assert torch.equal(found[1], torch.stack([lse for _, lse in wanted]))
 
 
+def test_vmap_over_tables() -> None:
+    clauses = (
+        "input bias: real[heads, 9]\n    attend sliding(8)\n    score s + bias[head, clamp(q.n - k.n, 0, 8)]"
+    )
+    bound = attndsl.parse(f"pattern p:\n    space tokens(n)\n    {clauses}\n").bind(shape=50, heads=2)
+    q, k, v = qkv()
+    many = torch.randn(3, 2, 9)
+    found = torch.func.vmap(lambda bias: bound(q, k, v, bias=bias))(many)
+    torch.testing.assert_close(found, torch.stack([bound(q, k, v, bias=bias) for bias in many]))
+    found = torch.func.vmap(lambda q: bound(q, k, v, bias=many[0]))(torch.stack([q, -q]))
+    torch.testing.assert_close(found[1], bound(-q, k, v, bias=many[0]))
+
+
 def test_gradients_through_vmap() -> None:
     q, k, v = leaves()
     out = torch.func.vmap(lambda factor: BOUND(q * factor, k, v))(torch.tensor([1.0, 2.0]))
