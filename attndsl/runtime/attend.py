@@ -12,7 +12,8 @@ from attndsl.ir.bound import BoundIR, is_routed
 from attndsl.ir.plan import Plan
 from attndsl.ir.plan_checks import no_route
 from attndsl.passes.linear_form import has_states
-from attndsl.runtime.attend_pairs import attend_pairs, under_autocast
+from attndsl.runtime.attend_pairs import attend_pairs
+from attndsl.runtime.autocast import under_autocast, without_autocast
 from attndsl.runtime.branches import Output, run_branches
 from attndsl.runtime.channels import channel_attention
 from attndsl.runtime.checks import EIGHT_BIT, check_inputs, check_tensors, scale_of
@@ -49,6 +50,22 @@ def attend(
     if ir is None:
         raise no_route(target.key.rpartition("_")[0])
     q, k, v = under_autocast(q, k, v)
+    with without_autocast(q):
+        return _whole(target, ir, (q, k, v), scale, return_lse, inputs, shape, plan)
+
+
+def _whole(
+    target: PatternTarget,
+    ir: BoundIR,
+    tensors: Tensors,
+    scale: float | None,
+    return_lse: bool,
+    inputs: Mapping[str, Any],
+    shape: Sequence[int],
+    plan: Any,
+) -> Outputs:
+    """Plans and branches, and what each of these computes. Arguments as for `attend`."""
+    q, k, v = tensors
     is_planned = is_routed(ir) or plan is not None
     plans = plans_of_call(target, ir, q, k, v, scale, inputs, plan, shape) if is_planned else {}
     if ir.branches:

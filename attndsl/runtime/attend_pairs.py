@@ -15,13 +15,11 @@ from torch.autograd import forward_ad
 
 from attndsl.diagnostics import AttnCallError
 from attndsl.runtime import transforms
+from attndsl.runtime.autocast import under_autocast
 from attndsl.runtime.checks import EIGHT_BIT, input_tensor
 from attndsl.runtime.operators import attention
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.targets import Target
-
-LOWERED = (torch.float32, torch.bfloat16, torch.float16)
-"""Types that autocast turns into its own."""
 
 
 def attend_pairs(
@@ -68,21 +66,6 @@ def _refuse_eight_bits(q: Tensor) -> None:
             "A0629", "8-bit tensors require gradients, and there is a forward pass for them only",
             help="detach them, or convert them with .to(torch.bfloat16)",
         )  # fmt: skip
-
-
-def under_autocast(q: Any, k: Any, v: Any) -> tuple[Any, Any, Any]:
-    """The tensors in autocast's type, where it is at work."""
-    tensors = q, k, v
-    if not all(isinstance(each, Tensor) and each.device.type != "meta" for each in tensors):
-        return tensors
-    if not torch.is_autocast_enabled(q.device.type):
-        return tensors
-    return _lowered(q), _lowered(k), _lowered(v)
-
-
-def _lowered(tensor: Tensor) -> Tensor:
-    wanted = torch.get_autocast_dtype(tensor.device.type)
-    return tensor.to(wanted) if tensor.dtype in LOWERED else tensor
 
 
 def _has_gradients(inputs: Mapping[str, Any]) -> bool:

@@ -12,10 +12,10 @@ from torch import Tensor
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR, InputDeclaration
 from attndsl.ir.pattern import Input
-from attndsl.runtime.attend_pairs import refuse_gradients, under_autocast
+from attndsl.runtime.attend_pairs import refuse_gradients
+from attndsl.runtime.autocast import under_autocast, without_autocast
 from attndsl.runtime.checks import EIGHT_BIT, output_type
 from attndsl.runtime.gather_rows import as_slice, gather_rows, wide_type
-from attndsl.runtime.linear import without_autocast
 from attndsl.runtime.outside_of_graphs import outside_of_graphs
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.row_inputs import of_text
@@ -96,7 +96,7 @@ class GatheredRows:
             return bound(q, k, v, scale, return_lse, **inputs)
         if q.dtype == EIGHT_BIT:
             q, k, v = (each.to(output_type(q.dtype)) for each in (q, k, v))
-        with without_autocast(q.device):
+        with without_autocast(q):
             return gather_rows(bound.ir, q, k, v, scale, return_lse, inputs)
 
     def _bound(self, length: int, q: Tensor, k: Tensor) -> Whole:

@@ -9,9 +9,7 @@ keys, which are products of matrices; where a route lists blocks of keys, there 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,15 +47,13 @@ def linear_attention(
     kind = q.dtype
     divides = ir.weighting.normalize == "sum"
     if plan is not None:
-        with without_autocast(q.device):
-            out = sums_over(plan, q, k, with_ones(v) if divides else v, scale)
+        out = sums_over(plan, q, k, with_ones(v) if divides else v, scale)
         return Linear(_divided(ir, out, inputs).to(kind))
     if divides and kind in HALF:  # the sum of weights must not be rounded
         q, k, v = q.float(), k.float(), v.float()
     values = with_ones(v) if divides else v
     if ir.linear.algorithm == "sums":
-        with without_autocast(q.device):
-            out = _sums(ir, q, k, values, scale)
+        out = _sums(ir, q, k, values, scale)
         return Linear(_divided(ir, out, inputs).to(kind))
     check_state(ir, state, q, values)
     runs = runs_of(inputs[ir.linear.documents]) if ir.linear.documents else None
@@ -79,12 +75,6 @@ def linear_step(
     wide = [each.to(state.dtype) for each in (q, k, values)]
     out, final = recurrence_step(wide[0], wide[1], wide[2], state, decay, scale)
     return Linear(_divided(ir, out, inputs).to(q.dtype), final)
-
-
-def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """Autocast has lowered queries, keys and values; it must not lower the sums made of them."""
-    is_lowering = torch.is_autocast_enabled(device.type)
-    return torch.autocast(device.type, enabled=False) if is_lowering else nullcontext()
 
 
 def with_ones(v: Tensor) -> Tensor:

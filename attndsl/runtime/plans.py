@@ -15,6 +15,7 @@ from attndsl.ir.plan import Plan
 from attndsl.ir.plan_checks import checked_plan, plans_by_name, routed_branches
 from attndsl.ir.reads import inputs_read
 from attndsl.ir.route import Vectors
+from attndsl.runtime.autocast import without_autocast
 from attndsl.runtime.checks import check_inputs, check_tensors, scale_of
 from attndsl.runtime.derived import check_sources, derived_tensors
 from attndsl.runtime.outside_of_graphs import outside_of_graphs
@@ -44,7 +45,8 @@ def plans_of(
     from attndsl.runtime.transforms import refuse_derivatives  # which knows the operators that call this
 
     refuse_derivatives(q, k)
-    return _plans(ir, routed, by_name, q, k, v, scale, inputs)
+    with without_autocast(q):
+        return _plans(ir, routed, by_name, q, k, v, scale, inputs)
 
 
 @outside_of_graphs

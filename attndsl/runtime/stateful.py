@@ -11,7 +11,7 @@ from torch import Tensor
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
 from attndsl.runtime.attend import refuse_eight_bits_around, refuse_lse
-from attndsl.runtime.attend_pairs import under_autocast
+from attndsl.runtime.autocast import under_autocast, without_autocast
 from attndsl.runtime.checks import check_inputs, check_tensors, scale_of
 from attndsl.runtime.finish import featured, gated
 from attndsl.runtime.linear import linear_attention, linear_step
@@ -27,9 +27,11 @@ def attend_with_state(
     _refuse_stateless(ir)
     if return_lse:
         refuse_lse(ir)
-    q, k, v, factor, checked = _prepared(ir, q, k, v, scale, inputs)
-    found = linear_attention(ir, q, k, v, factor, checked, initial_state)
-    out = gated(ir, found.out, checked)
+    q, k, v = under_autocast(q, k, v)
+    with without_autocast(q):
+        q, k, v, factor, checked = _prepared(ir, q, k, v, scale, inputs)
+        found = linear_attention(ir, q, k, v, factor, checked, initial_state)
+        out = gated(ir, found.out, checked)
     return (out, found.state) if return_state else out
 
 
@@ -41,17 +43,18 @@ def step(
     _refuse_stateless(ir)
     _refuse_documents(ir, inputs)
     ir = one_token(ir)
-    q, k, v, factor, checked = _prepared(ir, q, k, v, scale, inputs)
-    found = linear_step(ir, q, k, v, factor, checked, state)
-    assert found.state is not None
-    return gated(ir, found.out, checked), found.state
+    q, k, v = under_autocast(q, k, v)
+    with without_autocast(q):
+        q, k, v, factor, checked = _prepared(ir, q, k, v, scale, inputs)
+        found = linear_step(ir, q, k, v, factor, checked, state)
+        assert found.state is not None
+        return gated(ir, found.out, checked), found.state
 
 
 def _prepared(
     ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, scale: float | None, inputs: Mapping[str, Any]
 ) -> tuple[Tensor, Tensor, Tensor, float, dict[str, Tensor]]:
     """Checked tensors with queries and keys after the feature map, the scale, and the declared inputs."""
-    q, k, v = under_autocast(q, k, v)
     check_tensors(ir, q, k, v)
     refuse_eight_bits_around(ir, q)
     checked = check_inputs(ir, inputs, len(q), v.shape[3], q.shape[3])

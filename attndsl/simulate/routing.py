@@ -135,9 +135,7 @@ def routing_figures(
     problem = problem_of(ir, target, (prod(found.q_tile), prod(found.kv_tile)), head_dim, batch)
     given = _given(plan) if plan is not None else _drawn(draws, found)
     step = ir.heads // plan.heads if plan is not None else 1
-    counts = [
-        tuple(found.count(each, number * step) for number, each in enumerate(lists)) for lists in given
-    ]
+    counts = [tuple(found.count(each, number * step) for number, each in enumerate(lists)) for lists in given]
     is_drawn = plan is None
     return figures_of(
         problem, found.regime, boxes, (found.q_tiles, found.dense_kv_tiles), counts,
@@ -222,9 +220,7 @@ def _drawn(draws: Draws, found: PlanTiles) -> Iterator[list[Lists]]:
         yield [with_rest(each, routed, units) for each in lists]
 
 
-def problem_of(
-    ir: BoundIR, target: Device, tokens: tuple[int, int], head_dim: int, batch: int
-) -> Problem:
+def problem_of(ir: BoundIR, target: Device, tokens: tuple[int, int], head_dim: int, batch: int) -> Problem:
     """The attention without its route. tokens: of a q tile and a kv tile."""
     plain = replace(ir, route=None, groups=())
     return Problem(plain, target, batch, head_dim, ir.query_space.size, ir.key_space.size, *tokens)

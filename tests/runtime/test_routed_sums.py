@@ -150,18 +150,6 @@ def test_states_that_exist_at_once_are_bounded(blocks: int, heads: int) -> None:
     assert batches == 1 or at_once == heads
 
 
-def test_autocast_lowers_tensors_but_no_sums() -> None:
-    pattern = bound("runs")
-    q, k, v = tensors(pattern, torch.float32).values()
-    wanted = pattern(q.bfloat16(), k.bfloat16(), v.bfloat16())
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(pattern(q, k, v), wanted)
-    everything = attndsl.pattern("linear").bind(shape=100, heads=4, kv_heads=2)
-    wanted = everything(q.bfloat16(), k.bfloat16(), v.bfloat16())
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(everything(q, k, v), wanted)
-
-
 def test_an_empty_batch() -> None:
     pattern = bound("two spaces")
     q, k, v = tensors(pattern, batch=1).values()
