@@ -1,6 +1,6 @@
 // attndsl tile runtime: what generated C++ attention kernels call. Includes its twelve parts in order.
 //
-//     g++ -O3 -march=native -fopenmp -std=c++17 -shared -fPIC kernel.cpp
+//     g++ -O2 -march=native -fopenmp -std=c++17 -shared -fPIC kernel.cpp
 //
 // A kernel packs every kv tile once, as the right operands of its matrix products, and then runs each q tile over the
 // kv tiles it visits; all sizes are compile-time constants:

@@ -17,7 +17,7 @@ from attndsl.settings import settings
 CANDIDATES = ("g++", "clang++", "c++")
 FLAGS = (
     "-std=c++17",
-    "-O3",
+    "-O2",
     "-fopenmp",
     "-fPIC",
     "-shared",
