@@ -99,7 +99,8 @@ def test_segments_are_those_that_are_launched(
 ) -> None:
     monkeypatch.setattr(triton_recurrence_segments, "multiprocessors", lambda device: 108)
     q = torch.empty(1, heads, tokens, 16, device="meta")
-    launched = triton_recurrence_segments.segments_of(SimpleNamespace(q=q), blocks=2)  # type: ignore[arg-type]
+    call: Any = SimpleNamespace(q=q, wants_steps=False)
+    launched = triton_recurrence_segments.segments_of(call, blocks=2)
     count, size = segments(2 * heads, tokens, processors=108)
     assert (count, size) == (launched.count, min(launched.tokens, tokens))
 
