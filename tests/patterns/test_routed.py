@@ -222,7 +222,7 @@ def runs() -> Iterator[Any]:
             yield pytest.param(case, dtype, marks=marks, id=f"{case}, {dtype}".replace("torch.", ""))
 
 
-@pytest.mark.parametrize(("case", "dtype"), runs())
+@pytest.mark.parametrize(("case", "dtype"), list(runs()))
 def test_outputs_and_gradients(case: str, dtype: torch.dtype) -> None:
     call = Call(*SETTINGS[case], dtype)
     out, wanted = call.run(call.bound), call.output()
