@@ -68,14 +68,15 @@ def _rows_of(ir: BoundIR, tensors: Tensors, scale: float, given: RowInputs) -> t
         out, lse = TokenKernels(pairs, plan, q.device, first).forward(scale, inputs, q, k, v)
     else:
         parts = [
-            _chunk(pairs, first + rows.start, q[:, :, rows], k, v, scale, inputs) for rows in row_chunks(q, k)
+            rows_of_mask(pairs, first + rows.start, q[:, :, rows], k, v, scale, inputs)
+            for rows in row_chunks(q, k)
         ]
         out, lse = (torch.cat(each, 2) for each in zip(*parts, strict=True))
     out, lse = finished(ir, out.to(output_type(v.dtype)), lse, given.own)
     return out, lse
 
 
-def _chunk(
+def rows_of_mask(
     ir: BoundIR, first: int, q: Tensor, k: Tensor, v: Tensor, scale: float, inputs: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Some rows of a pattern without a route, from `first` on: only keys that one of them sees are read."""

@@ -1,14 +1,15 @@
 """Rows of a pattern: a few queries against all keys, as in generation from a cache.
 
 The kernel is one of the placed pattern (`passes/placed.py`), to which positions are data. So one kernel
-serves every length of the cache, and nothing is compiled from step to step.
+serves every length of the cache, and nothing is compiled from step to step. On a CPU, rows so few that tiles
+of them would be mostly empty are computed in torch, from the same placed pattern.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from attndsl.ir.pattern import Input
 from attndsl.passes.placed import input_names, one_axis, placed
 from attndsl.runtime.attend_pairs import attend_pairs
 from attndsl.runtime.checks import check_kinds, check_scale, check_tensors
+from attndsl.runtime.gather_rows import rows_of_mask
 from attndsl.runtime.kernels import Saved, Wanted
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.split import Split
@@ -32,6 +34,11 @@ KEPT = 64
 FEW = 64
 """Queries up to which keys are split over threads; more of them keep all threads busy by themselves."""
 
+FEWEST = 4
+"""Rows of a key/value head up to which products in torch are faster than tiles of 16 rows, on a CPU."""
+
+IN_TORCH = (torch.float32, torch.float64)
+"""Types for which they are: keys of others would have to be converted first."""
 
 T = TypeVar("T")
 
@@ -110,7 +117,16 @@ class Rows:
         if q.shape[2] > FEW or not k.shape[2] or not q.numel():
             kernel = self._whole(shortest, q, k).kernel_for(q, k, v)
             return kernel.compute(q, k, v, scale, placed_inputs)
-        return self._splitter(shortest)(q, k, v, check_scale(scale, q.shape[3]), placed_inputs)
+        factor = check_scale(scale, q.shape[3])
+        if _is_for_torch(q, k):
+            return self._by_torch(shortest, q, k, v, factor, placed_inputs)
+        return self._splitter(shortest)(q, k, v, factor, placed_inputs)
+
+    def _by_torch(
+        self, shortest: int, q: Tensor, k: Tensor, v: Tensor, scale: float, inputs: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        ir = placed(self.pattern.at(shortest), q.shape[2], k.shape[2])
+        return rows_of_mask(replace(ir, heads=q.shape[1], kv_heads=k.shape[1]), 0, q, k, v, scale, inputs)
 
     def gradients(
         self, saved: Saved, scale: float | None, inputs: Mapping[str, Any],
@@ -192,6 +208,12 @@ class Rows:
             return 1, given
         shortest = 1 << (max(min(lengths, default=1), 1).bit_length() - 1)
         return shortest, given | {"length_of_query": length}
+
+
+def _is_for_torch(q: Tensor, k: Tensor) -> bool:
+    """Whether there are so few rows that tiles of them would be mostly empty."""
+    rows = q.shape[2] * (q.shape[1] // k.shape[1])
+    return q.device.type == "cpu" and q.dtype in IN_TORCH and rows <= FEWEST
 
 
 def check_rows(

@@ -137,9 +137,22 @@ def test_ranges_that_no_query_sees_are_not_read(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(split.Split, "_attend", watched)
     monkeypatch.setattr(split.Split, "_size_of_ranges", lambda self, k: 64)  # else threads decide
     rows = attndsl.pattern("streaming").at_any_length(sink=4, window=70).rows
-    q, k, v = (torch.randn(1, 2, count, 16) for count in (1, 1000, 1000))
+    q, k, v = (torch.randn(1, 2, count, 16) for count in (5, 1000, 1000))
     rows(q, k, v)
     assert read == [1, 1, 1]  # the sinks, the window's first 30 keys, and the last 40
+
+
+@pytest.mark.parametrize("name", ["streaming", "alibi"])
+def test_few_rows_are_what_tiles_of_rows_give(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = {"streaming": {"sink": 4, "window": 9}}.get(name, {})
+    rows = attndsl.pattern(name).at_any_length(heads=4, kv_heads=2, **numbers).rows
+    q, k, v = (torch.randn(2, heads, count, 16) for heads, count in ((4, 2), (2, 90), (2, 90)))
+    exists = torch.arange(90) >= torch.tensor([[0], [19]])
+    in_torch = rows(q, k, v, return_lse=True, exists=exists)
+    monkeypatch.setattr("attndsl.runtime.rows.FEWEST", 0)
+    for few, tiled in zip(in_torch, rows(q, k, v, return_lse=True, exists=exists), strict=True):
+        assert few.dtype == tiled.dtype
+        close(few, tiled)
 
 
 def test_a_long_cache_is_work_for_all_threads() -> None:
