@@ -23,6 +23,7 @@ from attndsl.runtime.decays import with_computed_inputs
 from attndsl.runtime.derived import Tensors, derived_tensors
 from attndsl.runtime.finish import featured, finished, with_low_rank
 from attndsl.runtime.reference import Outputs, mask_of, row_chunks
+from attndsl.runtime.route_places import with_heads
 from attndsl.runtime.routed_pairs import Pairs, attended
 from attndsl.runtime.routed_tokens import TokenKernels
 from attndsl.runtime.row_inputs import RowInputs, row_inputs
@@ -85,7 +86,7 @@ def rows_of_mask(
     columns = as_slice(numbers)
     lists = ir.heads if shown.shape[1] > 1 else ir.kv_heads
     wide = wide_type(q.dtype)
-    keys, values = (_with_heads(each[:, :, columns].to(wide), lists) for each in (k, v))
+    keys, values = (with_heads(each[:, :, columns].to(wide), lists) for each in (k, v))
     pairs = Pairs(
         replace(ir, regions=tuple(replace(each, visible=TRUE) for each in ir.regions)),
         torch.arange(first, first + q.shape[2], device=q.device),
@@ -94,11 +95,6 @@ def rows_of_mask(
         inputs,
     )
     return attended(pairs, q.to(wide), keys, values, scale)
-
-
-def _with_heads(tensor: Tensor, heads: int) -> Tensor:
-    """The tensor with so many heads; it is not copied where it has them."""
-    return tensor if tensor.shape[1] == heads else tensor.repeat_interleave(heads // tensor.shape[1], 1)
 
 
 def as_slice(numbers: Tensor) -> slice | Tensor:

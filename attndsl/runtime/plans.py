@@ -45,8 +45,7 @@ def plans_of(
     from attndsl.runtime.transforms import refuse_derivatives  # which knows the operators that call this
 
     refuse_derivatives(q, k)
-    with without_autocast(q):
-        return _plans(ir, routed, by_name, q, k, v, scale, inputs)
+    return _plans(ir, routed, by_name, q, k, v, scale, inputs)
 
 
 @outside_of_graphs
@@ -90,6 +89,7 @@ def selected(
     given = {name: value for name, value in inputs.items() if name in names}
     checked = check_inputs(own, given, len(q), (k if v is None else v).shape[3], q.shape[3])
     factor = scale_of(ir, scale, q.shape[3])
-    if ir.derived is not None:
-        q, k, v = derived_tensors(ir, q, k, k if v is None else v, {})
-    return select(ir, q, k, v, factor, checked, shared)
+    with without_autocast(q):
+        if ir.derived is not None:
+            q, k, v = derived_tensors(ir, q, k, k if v is None else v, {})
+        return select(ir, q, k, v, factor, checked, shared)

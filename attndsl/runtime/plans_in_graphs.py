@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.plan import Plan
 from attndsl.ir.plan_checks import check_sizes, plans_by_name, routed_branches
-from attndsl.runtime.autocast import under_autocast, without_autocast
+from attndsl.runtime.autocast import under_autocast
 from attndsl.runtime.checks import check_tensors, input_tensor
 from attndsl.runtime.derived import check_sources
 from attndsl.runtime.plan_operators import check_lists, select_lists
@@ -31,15 +31,6 @@ def plans_of_call(
     Graphs are cut at groups, whose sizes are data.
     """
     q, k, v = under_autocast(q, k, v)
-    with without_autocast(q):
-        return _plans(target, ir, (q, k, v), scale, inputs, given, shape)
-
-
-def _plans(
-    target: PatternTarget, ir: BoundIR, tensors: tuple[Tensor, Tensor, Tensor | None], scale: float | None,
-    inputs: Mapping[str, Any], given: Any, shape: Sequence[int],
-) -> Plans:  # fmt: skip
-    q, k, v = tensors
     if ir.groups or not needs_operators(q, k):
         return plans_of(ir, q, k, v, scale, inputs, given)
     routed, by_name = routed_branches(ir), plans_by_name(ir, given)
