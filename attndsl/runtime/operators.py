@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.library import custom_op, register_autograd, register_fake
 
-from attndsl.diagnostics import AttnCallError
 from attndsl.runtime.checks import output_type
 from attndsl.runtime.kernels import Saved, Wanted
+from attndsl.runtime.second_derivatives import refuse_second_derivatives
 from attndsl.runtime.targets import find, keep
 
 
@@ -137,20 +137,9 @@ def _backward(ctx: Any, out_gradient: Tensor, lse_gradient: Tensor) -> tuple[Any
     return *own, list(of_inputs.values()), None, None, None, of_shape
 
 
-def _refuse(ctx: Any, *gradients: Tensor) -> Any:
-    raise AttnCallError(
-        "A0617", "second derivatives of attention kernels are not computed",
-        help="use the bound pattern's reference(), which can be differentiated any number of times",
-    )  # fmt: skip
-
-
-def _save_nothing(ctx: Any, inputs: Any, output: Any) -> None:
-    """The backward pass refuses, so it needs nothing."""
-
-
 register_fake("attndsl::attention", _shapes)
 register_fake("attndsl::attention_backward", _backward_shapes)
 register_fake("attndsl::attention_input_gradients", _input_gradient_shapes)
-register_autograd("attndsl::attention_input_gradients", _refuse, setup_context=_save_nothing)
+refuse_second_derivatives("attndsl::attention_input_gradients")
 register_autograd("attndsl::attention", _backward, setup_context=_save)
-register_autograd("attndsl::attention_backward", _refuse, setup_context=_save_nothing)
+refuse_second_derivatives("attndsl::attention_backward")

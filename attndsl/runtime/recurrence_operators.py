@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor
 from torch.library import custom_op, register_autograd, register_fake
 
-from attndsl.diagnostics import AttnCallError
 from attndsl.runtime.recurrence_gradients import gradients
 from attndsl.runtime.recurrence_passes import run_forward
 from attndsl.runtime.recurrence_problem import Problem
+from attndsl.runtime.second_derivatives import refuse_second_derivatives
 
 
 @custom_op("attndsl::recurrence", mutates_args=())
@@ -68,18 +68,7 @@ def _backward(ctx: Any, out_gradient: Tensor, final_state_gradient: Tensor) -> t
     return *(each if needed else None for each, needed in zip(found, wanted, strict=True)), None
 
 
-def _refuse(ctx: Any, *gradients: Tensor) -> Any:
-    raise AttnCallError(
-        "A0617", "second derivatives of attention kernels are not computed",
-        help="use the bound pattern's reference(), which can be differentiated any number of times",
-    )  # fmt: skip
-
-
-def _save_nothing(ctx: Any, inputs: Any, output: Any) -> None:
-    """The backward pass refuses, so it needs nothing."""
-
-
 register_fake("attndsl::recurrence", _shapes)
 register_fake("attndsl::recurrence_backward", _backward_shapes)
 register_autograd("attndsl::recurrence", _backward, setup_context=_save)
-register_autograd("attndsl::recurrence_backward", _refuse, setup_context=_save_nothing)
+refuse_second_derivatives("attndsl::recurrence_backward")

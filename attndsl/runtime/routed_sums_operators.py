@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.library import custom_op, register_autograd, register_fake, register_vmap
 
-from attndsl.diagnostics import AttnCallError
 from attndsl.ir.plan import Plan
 from attndsl.runtime.plan_inputs import RANKS, arrays_of, plan_in, sizes_of
 from attndsl.runtime.route_pools import split
 from attndsl.runtime.routed_sums import sums_of_blocks
+from attndsl.runtime.second_derivatives import refuse_second_derivatives
 from attndsl.runtime.select_lists import lists_of
 from attndsl.runtime.transforms import merged, merged_inputs, needs_operators, refuse_derivatives, split_again
 
@@ -101,17 +101,6 @@ def _backward(ctx: Any, out_gradient: Tensor) -> tuple[Any, ...]:
     return *found, [None] * len(arrays), None, None, None
 
 
-def _refuse(ctx: Any, *gradients: Tensor) -> Any:
-    raise AttnCallError(
-        "A0617", "second derivatives of attention kernels are not computed",
-        help="use the bound pattern's reference(), which can be differentiated any number of times",
-    )  # fmt: skip
-
-
-def _save_nothing(ctx: Any, inputs: Any, output: Any) -> None:
-    """The backward pass refuses, so it needs nothing."""
-
-
 def _map(info: Any, dimensions: Sequence[Any], *arguments: Any) -> tuple[Any, ...]:
     """A batch of all elements that `torch.vmap` maps."""
     size, (arrays, names, sizes, scale) = info.batch_size, arguments[3:]
@@ -125,4 +114,4 @@ register_vmap("attndsl::sums_of_blocks", _map)
 register_fake("attndsl::sums_of_blocks", _shape)
 register_fake("attndsl::sums_of_blocks_backward", _backward_shapes)
 register_autograd("attndsl::sums_of_blocks", _backward, setup_context=_save)
-register_autograd("attndsl::sums_of_blocks_backward", _refuse, setup_context=_save_nothing)
+refuse_second_derivatives("attndsl::sums_of_blocks_backward")
