@@ -16,7 +16,7 @@ from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.combine import BranchOutput, Identity, Joint, Projected
 from attndsl.ir.expr import Expr, topological
-from attndsl.runtime.checks import check_inputs, check_tensors, output_type
+from attndsl.runtime.checks import check_inputs, check_tensors, output_type, wide_type
 from attndsl.runtime.derived import Tensors, derived_tensors
 from attndsl.runtime.finish import leaf_per_query
 from attndsl.runtime.torch_expression import evaluate
@@ -42,7 +42,7 @@ def run_branches(
         tensors = derived_tensors(branch, q, k, v, {name: out for name, (out, _) in outputs.items()})
         given = {each.name: inputs[each.name] for each in branch.inputs}
         outputs[branch.branch] = run(branch, tensors, branch.branch in joined, given)
-    kind = torch.float64 if q.dtype == torch.float64 else torch.float32
+    kind = wide_type(q.dtype)
     out = _combined(ir, outputs, v, checked, kind).to(output_type(v.dtype))
     return (out, _joint(source, outputs, kind)[1]) if return_lse else out
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Expr, Product, Term
-from attndsl.runtime.checks import check_inputs, scale_of
+from attndsl.runtime.checks import check_inputs, scale_of, wide_type
 from attndsl.runtime.derived import Tensors, of_sources
 from attndsl.runtime.finish import gated, per_query, with_sink
 from attndsl.runtime.torch_expression import evaluate
@@ -47,7 +47,7 @@ def channel_attention(
 def _attended(
     ir: BoundIR, q: Tensor, k: Tensor, v: Tensor, scale: float, inputs: Mapping[str, Tensor]
 ) -> Tensor:
-    kind = torch.float64 if q.dtype == torch.float64 else torch.float32
+    kind = wide_type(q.dtype)
     product = q.to(kind) @ k.to(kind).mT * scale
     if ir.weighting.is_softmax:
         scores = _of_product(ir, ir.weighting.score, product, inputs)

@@ -239,6 +239,11 @@ def output_type(dtype: torch.dtype) -> torch.dtype:
     return torch.bfloat16 if dtype == EIGHT_BIT else dtype
 
 
+def wide_type(dtype: torch.dtype) -> torch.dtype:
+    """The type of sums and log-sum-exps for tensors of a type: at least float32."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
 def _shape(tensor: torch.Tensor) -> tuple[int, ...]:
     return tuple(tensor.shape)
 

@@ -13,6 +13,7 @@ from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR, decays_by_channel
 from attndsl.ir.expr import Expr
 from attndsl.ir.factors import LogOfFactor
+from attndsl.runtime.checks import wide_type
 from attndsl.runtime.finish import leaf_per_query
 from attndsl.runtime.torch_expression import evaluate
 
@@ -41,7 +42,7 @@ def _logarithm(ir: BoundIR, log: Expr, inputs: Inputs, q: Tensor) -> Tensor:
     def leaf(node: Expr, operands: Sequence[Any]) -> Any:
         return _log(operands[0]) if isinstance(node, LogOfFactor) else of_others(node, operands)
 
-    wide = torch.float64 if q.dtype == torch.float64 else torch.float32
+    wide = wide_type(q.dtype)
     return torch.as_tensor(evaluate(log, leaf), device=q.device).to(wide)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from attndsl.ir.bound import BoundIR
+from attndsl.runtime.checks import wide_type
 
 
 def flow_attention(ir: BoundIR, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -19,7 +20,7 @@ def flow_attention(ir: BoundIR, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     Queries and keys whose flow is 0 take and send nothing.
     """
     kind = q.dtype
-    wide = torch.float64 if kind == torch.float64 else torch.float32
+    wide = wide_type(kind)
     group = ir.heads // ir.kv_heads
     q, k, v = q.to(wide), *(each.to(wide).repeat_interleave(group, 1) for each in (k, v))
     incoming = _of_all(q, k)

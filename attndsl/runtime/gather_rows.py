@@ -18,7 +18,7 @@ from attndsl.ir.expr import TRUE
 from attndsl.passes.placed import one_axis
 from attndsl.runtime.attend import refuse_lse
 from attndsl.runtime.branches import Output, run_branches
-from attndsl.runtime.checks import output_type, scale_of
+from attndsl.runtime.checks import output_type, scale_of, wide_type
 from attndsl.runtime.decays import with_computed_inputs
 from attndsl.runtime.derived import Tensors, derived_tensors
 from attndsl.runtime.finish import featured, finished, with_low_rank
@@ -103,8 +103,3 @@ def as_slice(numbers: Tensor) -> slice | Tensor:
         return slice(0, 0)
     start, stop = int(numbers[0]), int(numbers[-1]) + 1
     return slice(start, stop) if stop - start == len(numbers) else numbers
-
-
-def wide_type(dtype: torch.dtype) -> torch.dtype:
-    """The type that is computed in: at least float32."""
-    return torch.float64 if dtype == torch.float64 else torch.float32

@@ -14,8 +14,8 @@ from attndsl.ir.bound import BoundIR, InputDeclaration
 from attndsl.ir.pattern import Input
 from attndsl.runtime.attend_pairs import refuse_gradients
 from attndsl.runtime.autocast import under_autocast, without_autocast
-from attndsl.runtime.checks import EIGHT_BIT, output_type
-from attndsl.runtime.gather_rows import as_slice, gather_rows, wide_type
+from attndsl.runtime.checks import EIGHT_BIT, output_type, wide_type
+from attndsl.runtime.gather_rows import as_slice, gather_rows
 from attndsl.runtime.outside_of_graphs import outside_of_graphs
 from attndsl.runtime.reference import Outputs
 from attndsl.runtime.row_inputs import of_text

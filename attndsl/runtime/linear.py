@@ -17,6 +17,7 @@ from torch import Tensor
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.plan import Plan
+from attndsl.runtime.checks import wide_type
 from attndsl.runtime.decays import log_decay
 from attndsl.runtime.documents import runs_of
 from attndsl.runtime.finish import per_query
@@ -69,7 +70,7 @@ def linear_step(
     values = with_ones(v) if ir.weighting.normalize == "sum" else v
     check_state(ir, state, q, values)
     if state is None:
-        kind = torch.float64 if q.dtype == torch.float64 else torch.float32
+        kind = wide_type(q.dtype)
         state = q.new_zeros((*q.shape[:2], q.shape[3], values.shape[3]), dtype=kind)
     decay = log_decay(ir, inputs, q)
     wide = [each.to(state.dtype) for each in (q, k, values)]
@@ -84,7 +85,7 @@ def with_ones(v: Tensor) -> Tensor:
 
 def _sums(ir: BoundIR, q: Tensor, k: Tensor, values: Tensor, scale: float) -> Tensor:
     """Q (k^T v): two products of matrices; sums over keys are at least float32."""
-    wide = q.dtype if q.dtype == torch.float64 else torch.float32
+    wide = wide_type(q.dtype)
     total = k.to(wide).mT @ values.to(wide)
     grouped = q.to(wide).unflatten(1, (ir.kv_heads, ir.heads // ir.kv_heads))  # type: ignore[no-untyped-call]
     out: Tensor = (grouped @ total.unsqueeze(2)).flatten(1, 2) * scale

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.library import custom_op, register_autograd, register_fake
 
-from attndsl.runtime.checks import output_type
+from attndsl.runtime.checks import output_type, wide_type
 from attndsl.runtime.kernels import Saved, Wanted
 from attndsl.runtime.second_derivatives import refuse_second_derivatives
 from attndsl.runtime.targets import find, keep
@@ -91,7 +91,7 @@ def _shapes(
     q: Tensor, k: Tensor, v: Tensor, inputs: Any, names: str, target: str, scale: Any, shape: Any
 ) -> tuple[Tensor, Tensor]:
     keep(target).check_tensors(q, k, v)
-    kind = torch.float64 if q.dtype == torch.float64 else torch.float32
+    kind = wide_type(q.dtype)
     out = q.new_empty((*q.shape[:3], v.shape[3]), dtype=output_type(q.dtype))
     return out, q.new_empty(q.shape[:3], dtype=kind)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from attndsl.runtime.checks import wide_type
 from attndsl.runtime.recurrence_operators import recurrence_operator
 from attndsl.runtime.recurrence_passes import has_kernels
 from attndsl.runtime.recurrence_torch import recurrence_in_torch
@@ -34,7 +35,7 @@ def recurrence(
     state is 0 again before a token whose run differs from that of the token before. Strides are free. States
     are float32, of float64 tensors float64. Differentiable in q, k, v, decay and initial_state.
     """
-    kind = torch.float64 if q.dtype == torch.float64 else torch.float32
+    kind = wide_type(q.dtype)
     if initial_state is None:
         initial_state = q.new_zeros((*q.shape[:2], q.shape[3], v.shape[3]), dtype=kind)
     if 0 in q.shape[:3]:

@@ -29,6 +29,7 @@ from attndsl.ir.route import (
 )
 from attndsl.ir.route_groups import Mix, PoolAlike, PoolWhere, TopAlike
 from attndsl.passes.route_grains import Grain, grains, operand_context
+from attndsl.runtime.checks import wide_type
 from attndsl.runtime.route_group_scores import GroupScores
 from attndsl.runtime.route_places import ALL, Place, Units, aligned, of_keys, transposed, with_heads
 from attndsl.runtime.route_pools import pooled, reduced, split
@@ -51,7 +52,7 @@ class RouteScores:
         self.head_dim, self.batch = q.shape[3], q.shape[0]
         self.units = sides(ir, route, q.device)
         self.grain = Grain(route.queries, route.keys)
-        self.dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
+        self.dtype = wide_type(q.dtype)
         self._of_keys: dict[tuple[Expr, str | None], Any] = {}
         self._of_rows: dict[Expr, Tensor] = {}
         self._grains: dict[Expr, Mapping[Expr, Grain]] = {}

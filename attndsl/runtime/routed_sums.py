@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from attndsl.ir.plan import Array, Plan, unit_count
+from attndsl.runtime.checks import wide_type
 
 MOST_NUMBERS = 2**24
 """Numbers of all states, and of their sums, that exist at once: 64 MiB each in float32."""
@@ -137,7 +138,7 @@ class _Units:
 
     def cut(self, x: Tensor) -> Tensor:
         """[batch, heads, tokens, C] as [batch, heads, units, block, C], at least float32, 0 for no token."""
-        x = x.to(torch.float64 if x.dtype == torch.float64 else torch.float32)
+        x = x.to(wide_type(x.dtype))
         missing = self.count * self.block - self.tokens
         if self.table is None:
             x = torch.nn.functional.pad(x, (0, 0, 0, missing)) if missing else x

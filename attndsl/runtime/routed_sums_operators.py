@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.library import custom_op, register_autograd, register_fake, register_vmap
 
 from attndsl.ir.plan import Plan
+from attndsl.runtime.checks import wide_type
 from attndsl.runtime.plan_inputs import RANKS, arrays_of, plan_in, sizes_of
 from attndsl.runtime.route_pools import split
 from attndsl.runtime.routed_sums import sums_of_blocks
@@ -81,7 +82,7 @@ def _transposed(plan: Plan) -> Plan:
 
 
 def _shape(q: Tensor, k: Tensor, v: Tensor, *arguments: Any) -> Tensor:
-    kind = torch.float64 if q.dtype == torch.float64 else torch.float32
+    kind = wide_type(q.dtype)
     return q.new_empty((*q.shape[:3], v.shape[3]), dtype=kind)
 
 

@@ -18,6 +18,7 @@ from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Expr, Head, InputAt
 from attndsl.ir.intervals import UNKNOWN_NUMBER, Truth, Value, between, evaluate
 from attndsl.passes.placed import placed
+from attndsl.runtime.checks import wide_type
 from attndsl.runtime.targets import Target
 
 RANGES = (1024, 256, 64)
@@ -106,7 +107,7 @@ class Split:
 def merge(parts: list[Part], q: Tensor, v: Tensor) -> Part:
     """The attention over all keys from that over ranges of them."""
     if not parts:
-        kind = torch.float64 if q.dtype == torch.float64 else torch.float32
+        kind = wide_type(q.dtype)
         lse = q.new_full(q.shape[:2], -torch.inf, dtype=kind)
         return q.new_zeros((*q.shape[:2], v.shape[2])), lse
     out, lse = (torch.cat(each) for each in zip(*parts, strict=True))
