@@ -91,13 +91,12 @@ def _predict(steps: Steps, pattern: Pattern) -> None:
 
 def _draw(steps: Steps, bound: Bound, output: Path) -> None:
     """The picture, in a file."""
-    from attndsl.cli.show import save_picture
-    from attndsl.show.subject import Subject
+    from attndsl.show.encode import check_suffix
 
     steps.heading("The picture")
     with steps.step("draw") as done:
-        schedule = bound.schedule(q_tile=(4, 8, 8), kv_tile=(2, 8, 8))
-        save_picture(Subject(bound.ir, schedule), (15, 24, 40), output)
+        check_suffix(output)  # before anything is drawn
+        bound.show((15, 24, 40), q_tile=(4, 8, 8), kv_tile=(2, 8, 8)).save(output)
         done(f"{output.resolve()}")
 
 

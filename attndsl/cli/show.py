@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,10 +11,6 @@ from attndsl.cli import options
 from attndsl.cli.output import console
 from attndsl.cli.problem import Problem, bind
 from attndsl.diagnostics import AttnFileError
-from attndsl.files import write_file
-
-if TYPE_CHECKING:
-    from attndsl.show.subject import Subject
 
 Output = Annotated[
     Path | None,
@@ -62,18 +58,19 @@ def show(
         save_plan_picture(whole, plan, branch, head, path)
         console().print(f"wrote {path}", markup=False, soft_wrap=True)
         return
-    from attndsl.show.picture import subject_of
+    from attndsl.show.encode import check_suffix
+    from attndsl.show.picture import picture_of_pattern
 
+    check_suffix(path)  # before anything is drawn
     inputs = problem.checked_inputs()
-    save_picture(subject_of(problem.bound.ir, head, q_tile, kv_tile, inputs), query, path)
+    picture_of_pattern(problem.bound.ir, query, head, q_tile, kv_tile, inputs).save(path)
     console().print(f"wrote {path}", markup=False, soft_wrap=True)
 
 
 def save_plan_picture(problem: Problem, file: Path, branch: str | None, head: int, path: Path) -> None:
     """Draw the plan in a file, or that of one branch; nothing is drawn when the path names no picture."""
-    from attndsl.show.encode import check_suffix, encode
-    from attndsl.show.picture import check_head
-    from attndsl.show.plan_figure import draw_plan
+    from attndsl.show.encode import check_suffix
+    from attndsl.show.picture import check_head, picture_of_plan
 
     check_suffix(path)
     plans = problem.bound.load_plan(file)
@@ -86,13 +83,4 @@ def save_plan_picture(problem: Problem, file: Path, branch: str | None, head: in
                 "A0855", f"`{file}` holds no plan of the branch `{branch}`",
                 help="leave out --branch, or name a branch with a route",
             )  # fmt: skip
-    write_file(path, encode(draw_plan(bound.ir, plans, head), path))
-
-
-def save_picture(subject: Subject, query: tuple[int, ...] | None, path: Path) -> None:
-    """Draw and write a picture; nothing is drawn when the path names no picture format."""
-    from attndsl.show.encode import check_suffix, encode
-    from attndsl.show.figure import draw
-
-    check_suffix(path)
-    write_file(path, encode(draw(subject, query), path))
+    picture_of_plan(bound.ir, plans, head).save(path)

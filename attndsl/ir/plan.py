@@ -24,6 +24,10 @@ Array = Any
 Kind = Literal["query", "key", "group"]
 PLURALS: dict[Kind, str] = {"query": "queries", "key": "keys", "group": "groups"}
 
+SIZES = ("queries", "keys", "q_block", "kv_block")
+ARRAYS = ("indices", "counts", "q_units", "kv_units")
+"""The fields of a plan that are sizes, and those that are arrays."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Plan:
@@ -47,6 +51,17 @@ class Plan:
     q_units: Array | None = None
     kv_units: Array | None = None
     kinds: tuple[Kind, Kind] = ("query", "key")
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Queries, keys, and the most tokens in their units."""
+        return self.queries, self.keys, self.q_block, self.kv_block
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """The arrays by name, without those that are None."""
+        values = {name: getattr(self, name) for name in ARRAYS}
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def batch(self) -> int:
@@ -170,8 +185,7 @@ def _of_two_kinds(plans: str, fix: str) -> AttnCallError:
 
 
 def _same_units(first: Plan, second: Plan) -> bool:
-    names = ("queries", "keys", "q_block", "kv_block")
-    if any(getattr(first, name) != getattr(second, name) for name in names):
+    if first.sizes != second.sizes:
         return False
     tables = ((first.q_units, second.q_units), (first.kv_units, second.kv_units))
     return all(

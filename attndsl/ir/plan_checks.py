@@ -11,7 +11,7 @@ import numpy as np
 from attndsl.diagnostics import AttnCallError
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Side
-from attndsl.ir.plan import PLURALS, Kind, Plan, as_numpy, unit_count
+from attndsl.ir.plan import ARRAYS, PLURALS, Kind, Plan, as_numpy, unit_count
 from attndsl.ir.route_units import route_table
 
 _checked: WeakKeyDictionary[Plan, tuple[int, ...]] = WeakKeyDictionary()
@@ -85,7 +85,7 @@ def checked_plan(ir: BoundIR, plan: Any, batch: int | None, heads: int | None) -
 
 def _versions(plan: Plan) -> tuple[int, ...] | None:
     """How often the plan's tensors have changed; None where nobody counts."""
-    arrays = [each for each in (plan.indices, plan.counts, plan.q_units, plan.kv_units) if each is not None]
+    arrays = plan.arrays.values()
     if not all(hasattr(each, "is_inference") and not each.is_inference() for each in arrays):
         return None
     return tuple(each._version for each in arrays)
@@ -184,7 +184,7 @@ def _unreadable(plan: Plan) -> Iterator[str]:
     for name in ("q_block", "kv_block"):
         if not isinstance(getattr(plan, name), (int, np.integer)):
             yield f"{name} is no integer"
-    for name in ("indices", "counts", "q_units", "kv_units"):
+    for name in ARRAYS:
         value = getattr(plan, name)
         if not (_is_array(value) or (value is None and name.endswith("units"))):
             yield f"{name} is no array, and no dense tensor with data"

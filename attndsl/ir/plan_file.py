@@ -18,12 +18,10 @@ import numpy as np
 
 from attndsl.diagnostics import AttnFileError
 from attndsl.ir.bound import BoundIR
-from attndsl.ir.plan import Plan, as_numpy
+from attndsl.ir.plan import ARRAYS, SIZES, Plan, as_numpy
 from attndsl.ir.plan_checks import check_units, checked_plan, kinds_of, plans_by_name, routed_branches
 
 FORMAT, VERSION = "attndsl-route-plan", 1
-SIZES = ("queries", "keys", "q_block", "kv_block")
-ARRAYS = ("indices", "counts", "q_units", "kv_units")
 ADVICE = "pass a file that `bound.save_plan` or `attndsl plan` wrote"
 
 
@@ -41,13 +39,12 @@ def plan_bytes(ir: BoundIR, given: Any, heads: int | None) -> bytes:
     plans = {
         name: checked_plan(routed[name], plan, None, heads) for name, plan in plans_by_name(ir, given).items()
     }
-    sizes = {name: {size: getattr(plan, size) for size in SIZES} for name, plan in plans.items()}
+    sizes = {name: dict(zip(SIZES, plan.sizes, strict=True)) for name, plan in plans.items()}
     about = {"pattern": pattern_name(ir), "bound": ir.name, "plans": sizes}
     arrays: dict[str, Any] = {
-        f"{name}/{array}": as_numpy(getattr(plan, array))
+        f"{name}/{array}": as_numpy(value)
         for name, plan in plans.items()
-        for array in ARRAYS
-        if getattr(plan, array) is not None
+        for array, value in plan.arrays.items()
     }
     buffer = io.BytesIO()
     np.savez_compressed(

@@ -17,15 +17,9 @@ RANKS = {"plan.indices": 3, "plan.counts": 2, "plan.q_units": 2, "plan.kv_units"
 """The dimensions of a plan's arrays without that of the batch, which units do not have."""
 
 
-def sizes_of(plan: Plan) -> tuple[int, int, int, int]:
-    """Queries, keys, and the most tokens in their units."""
-    return plan.queries, plan.keys, plan.q_block, plan.kv_block
-
-
 def arrays_of(plan: Plan, device: torch.device) -> dict[str, Tensor]:
     """The arrays of a plan by name, on a device."""
-    values = {name: getattr(plan, name.removeprefix(PREFIX)) for name in RANKS}
-    return {name: _tensor(value, device) for name, value in values.items() if value is not None}
+    return {PREFIX + name: _tensor(value, device) for name, value in plan.arrays.items()}
 
 
 def _tensor(value: Any, device: torch.device) -> Tensor:

@@ -49,8 +49,7 @@ def _checked(ir: BoundIR, plan: Plan, q: Tensor, heads: int) -> Plan:
     check_sizes(ir, plan, q.shape[0], heads)
     arrays = (plan.indices, plan.counts, plan.q_units, plan.kv_units)
     indices, counts, q_units, kv_units = (None if each is None else torch.as_tensor(each) for each in arrays)
-    sizes = [plan.queries, plan.keys, plan.q_block, plan.kv_block]
-    indices, counts = check_lists(indices, counts, q_units, kv_units, sizes)
+    indices, counts = check_lists(indices, counts, q_units, kv_units, list(plan.sizes))
     return replace(plan, indices=indices, counts=counts, q_units=q_units, kv_units=kv_units)
 
 
@@ -68,25 +67,17 @@ def _selected(
     return Plan(*sizes, indices, counts, q_table, kv_table)
 
 
-SIZES = ("queries", "keys", "q_block", "kv_block")
-ARRAYS = ("indices", "counts", "q_units", "kv_units")
-
-
 def _context(plan: Plan) -> dict[str, Any]:
     """What is fixed of a plan in a graph: its sizes, what it is about, and which arrays it has."""
-    arrays = [name for name in ARRAYS if getattr(plan, name) is not None]
-    sizes = [getattr(plan, name) for name in SIZES]
-    return {"sizes": sizes, "kinds": list(plan.kinds), "arrays": arrays}
+    return {"sizes": list(plan.sizes), "kinds": list(plan.kinds), "arrays": list(plan.arrays)}
 
 
 def _flattened(plan: Plan) -> tuple[list[Any], dict[str, Any]]:
-    context = _context(plan)
-    return [getattr(plan, name) for name in context["arrays"]], context
+    return list(plan.arrays.values()), _context(plan)
 
 
 def _flattened_with_keys(plan: Plan) -> tuple[list[Any], dict[str, Any]]:
-    context = _context(plan)
-    return [(pytree.GetAttrKey(name), getattr(plan, name)) for name in context["arrays"]], context
+    return [(pytree.GetAttrKey(name), value) for name, value in plan.arrays.items()], _context(plan)
 
 
 def _restored(arrays: Iterable[Any], context: dict[str, Any]) -> Plan:

@@ -22,7 +22,7 @@ from attndsl.runtime.attend_pairs import attend_pairs
 from attndsl.runtime.checks import check_kernel_inputs, check_kinds, check_scale, check_tensors
 from attndsl.runtime.compile import FAST
 from attndsl.runtime.kernels import Kernels, Saved, Wanted
-from attndsl.runtime.plan_inputs import PREFIX, RANKS, arrays_of, plan_in, sizes_of
+from attndsl.runtime.plan_inputs import PREFIX, RANKS, arrays_of, plan_in
 from attndsl.runtime.routed_blocks import BlockKernels
 from attndsl.runtime.routed_gather import GatheredKernels
 from attndsl.runtime.routed_layout import has_placed
@@ -64,7 +64,7 @@ def routed_attention(
     0). Differentiable in q, k, v and the inputs that scores read; sinks, gates and low-rank biases are left
     to the caller. Raises AttnCallError (A06xx).
     """
-    given, sizes = {**(inputs or {}), **arrays_of(plan, q.device)}, sizes_of(plan)
+    given, sizes = {**(inputs or {}), **arrays_of(plan, q.device)}, plan.sizes
     if target is not None and needs_operators(q, k, v):
         out, lse = attend_pairs(PlansTarget(target), q, k, v, scale, True, given, (*shape, *sizes))
     else:

@@ -16,7 +16,7 @@ from torch.library import custom_op, register_autograd, register_fake, register_
 
 from attndsl.ir.plan import Plan
 from attndsl.runtime.checks import wide_type
-from attndsl.runtime.plan_inputs import RANKS, arrays_of, plan_in, sizes_of
+from attndsl.runtime.plan_inputs import RANKS, arrays_of, plan_in
 from attndsl.runtime.route_pools import split
 from attndsl.runtime.routed_sums import sums_of_blocks
 from attndsl.runtime.second_derivatives import refuse_second_derivatives
@@ -30,9 +30,7 @@ def sums_over(plan: Plan, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tens
         return sums_of_blocks(plan, q, k, v, scale)
     refuse_derivatives(q, k, v)
     arrays = arrays_of(plan, q.device)
-    found: Tensor = sums_operator(
-        q, k, v, list(arrays.values()), " ".join(arrays), list(sizes_of(plan)), scale
-    )
+    found: Tensor = sums_operator(q, k, v, list(arrays.values()), " ".join(arrays), list(plan.sizes), scale)
     return found
 
 
