@@ -201,13 +201,21 @@ class Bound:
         """
         refuse_channels(self.ir)
         if self.branches:
-            return Bound(union(self.ir)).mask(**inputs)
+            return self.joined.mask(**inputs)
         heads = self.ir.heads if self.per_head else 1
         mask = whole_mask(self.ir, heads, check_inputs(self.ir, inputs))
         if plan is not None and self.ir.groups:
             listed: NDArray[np.bool_] = pairs_in_groups(both_plans(self.ir, plan), self.ir.heads)[0]
             return mask & listed
         return mask if plan is None else mask & plan.of_heads(self.ir.heads)[0]
+
+    @property
+    def joined(self) -> Bound:
+        """The mask of all branches as a pattern of its own; itself where there are none.
+
+        Raises AttnBindError A0431 where branches are over other tokens.
+        """
+        return Bound(union(self.ir)) if self.branches else self
 
     @cached_property
     def per_head(self) -> bool:
@@ -536,11 +544,11 @@ class Bound:
         of it list, beside the static mask, instead of tiles. Of branches it is what any of them lets see;
         `.branches[name].show()` draws one. Raises AttnScheduleError (A05xx), AttnCallError (A06xx).
         """
-        from attndsl.show.picture import picture_of_pattern, picture_of_plan
+        from attndsl.show.picture import picture_of_plan, picture_of_schedule
 
         if plan is not None:
             return picture_of_plan(self.for_plan(plan).ir, plan, head)
-        return picture_of_pattern(self.ir, query, head, q_tile, kv_tile, inputs)
+        return picture_of_schedule(self.joined.schedule(q_tile, kv_tile), query, head, inputs)
 
 
 def _kernel_key(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> object:

@@ -43,9 +43,8 @@ class Problem:
     def checked_inputs(self) -> dict[str, Any]:
         """The data that the mask reads. Raises AttnCallError (A06xx) where it is missing or does not fit."""
         from attndsl.ir.evaluate import check_inputs
-        from attndsl.passes.branch_spaces import union
 
-        ir = union(self.bound.ir) if self.bound.branches else self.bound.ir
+        ir = self.bound.joined.ir
         try:
             return check_inputs(ir, self.inputs)
         except AttnCallError as error:

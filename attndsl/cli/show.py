@@ -59,11 +59,11 @@ def show(
         console().print(f"wrote {path}", markup=False, soft_wrap=True)
         return
     from attndsl.show.encode import check_suffix
-    from attndsl.show.picture import picture_of_pattern
+    from attndsl.show.picture import picture_of_schedule
 
     check_suffix(path)  # before anything is drawn
     inputs = problem.checked_inputs()
-    picture_of_pattern(problem.bound.ir, query, head, q_tile, kv_tile, inputs).save(path)
+    picture_of_schedule(problem.bound.joined.schedule(q_tile, kv_tile), query, head, inputs).save(path)
     console().print(f"wrote {path}", markup=False, soft_wrap=True)
 
 

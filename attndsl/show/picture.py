@@ -14,9 +14,7 @@ from attndsl.files import write_file
 from attndsl.ir.bound import BoundIR
 from attndsl.ir.evaluate import check_inputs
 from attndsl.ir.plan import Plan
-from attndsl.passes.branch_spaces import refuse_schedule, union
-from attndsl.schedule.build import build
-from attndsl.schedule.tile_arguments import Extents
+from attndsl.schedule.schedule import Schedule
 from attndsl.show.encode import encode
 from attndsl.show.figure import draw
 from attndsl.show.plan_figure import draw_plan
@@ -40,32 +38,18 @@ class Picture:
         return encode(self.figure, Path("picture.png"), SCREEN)
 
 
-def picture_of_pattern(
-    ir: BoundIR,
-    query: Sequence[int] | None = None,
-    head: int = 0,
-    q_tile: Extents | None = None,
-    kv_tile: Extents | None = None,
-    inputs: Mapping[str, Any] | None = None,
+def picture_of_schedule(
+    schedule: Schedule, query: Sequence[int] | None, head: int, inputs: Mapping[str, Any]
 ) -> Picture:
-    """Mask, tiles and what one query sees; of branches, what any of them lets see.
+    """Mask, tiles and what one query sees.
 
     query: its coordinates, in spaces of two and three axes. inputs: those that the mask reads, arrays
     [tokens]. Raises AttnScheduleError A0560 and A0561 for a query or a head that does not exist.
     """
-    return Picture(draw(subject_of(ir, head, q_tile, kv_tile, inputs or {}), query))
-
-
-def subject_of(
-    ir: BoundIR, head: int, q_tile: Extents | None, kv_tile: Extents | None, inputs: Mapping[str, Any]
-) -> Subject:
-    """One head with its schedule, refined where the mask depends on inputs."""
-    ir = union(ir) if ir.branches else ir
-    refuse_schedule(ir)
-    check_head(head, ir.heads)
-    read = check_inputs(ir, inputs)
-    schedule = build(ir, q_tile=q_tile, kv_tile=kv_tile)
-    return Subject(ir, schedule.refine(read) if read else schedule, head, read)
+    check_head(head, schedule.ir.heads)
+    read = check_inputs(schedule.ir, inputs)
+    refined = schedule.refine(read) if read else schedule
+    return Picture(draw(Subject(schedule.ir, refined, head, read), query))
 
 
 def check_head(head: int, heads: int) -> None:
