@@ -4,7 +4,7 @@
          --build--> schedule (block map) --compile--> kernel, or --simulate--> report
 
 `Pattern` is a pattern without numbers, `Bound` one with numbers; everything a user calls is a method of
-these two.
+these two. What torch and kernels ask of a bound pattern is in `attndsl/bound_target.py`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attndsl import library
+from attndsl.bound_target import BoundTarget, kernel_key
 from attndsl.diagnostics import AttnBindError, AttnNameError
 from attndsl.files import write_file
-from attndsl.ir.bound import BoundIR, algorithm_of, by_tiles, needs_more, with_heads
+from attndsl.ir.bound import algorithm_of, by_tiles
 from attndsl.ir.evaluate import check_inputs, whole_mask
 from attndsl.ir.expr import Head
 from attndsl.ir.group_plans import both_plans, pairs_in_groups
@@ -31,7 +32,6 @@ from attndsl.ir.pattern import PatternIR
 from attndsl.ir.pattern_text import pattern_text, signature
 from attndsl.passes.bind import bind
 from attndsl.passes.branch_spaces import refuse_channels, refuse_schedule, union
-from attndsl.runtime.targets import describe, mask_inputs_of, rank_in, register
 from attndsl.source import Source
 from attndsl.syntax.files import read_source
 
@@ -161,30 +161,20 @@ class Pattern:
 
 
 @dataclass(frozen=True, repr=False)
-class Bound:
+class Bound(BoundTarget):
     """A pattern with all its numbers: look at its mask, schedule and prediction, or call it on tensors."""
 
-    ir: BoundIR
-    any_heads: bool = False
     _schedules: dict[object, Schedule] = field(default_factory=dict, repr=False, compare=False)
-    _kernels: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
-    key: str = field(init=False, repr=False, compare=False)
-    """Its name in graphs of torch."""
     branches: Mapping[str, Bound] = field(init=False, repr=False, compare=False)
     """The branches by name; each is a pattern of its own. Empty for patterns without branches."""
 
     def __post_init__(self) -> None:
-        key = register(self, self.ir.name, "bound", describe(self.ir), self.any_heads)
-        object.__setattr__(self, "key", key)
+        super().__post_init__()
         branches = {each.branch: Bound(each, self.any_heads) for each in self.ir.branches}
         object.__setattr__(self, "branches", branches)
 
     def __repr__(self) -> str:
         return f"Bound({bound_headline(self.ir, self.any_heads)})"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickled as what it is, without kernels, which every process finds for itself."""
-        return Bound, (self.ir, self.any_heads)
 
     @property
     def name(self) -> str:
@@ -370,63 +360,9 @@ class Bound:
 
         return rows_of_bound(self)
 
-    @property
-    def mask_inputs(self) -> frozenset[str]:
-        """The declared inputs that masks read, which have no gradients."""
-        return mask_inputs_of(self.ir)
-
-    def rank_of(self, name: str) -> int:
-        """See `Target`."""
-        return rank_in(self.ir, name)
-
-    def around(self, q: torch.Tensor, k: torch.Tensor, shape: Sequence[int] = ()) -> BoundIR | None:
-        """The bound pattern, if more than a kernel is needed: see `ir.bound.needs_more`."""
-        return self._ir_for_tensors(q, k) if needs_more(self.ir) else None
-
     def branch(self, name: str, q: torch.Tensor, k: torch.Tensor, shape: Sequence[int] = ()) -> Bound:
         """See `Target`."""
         return self.branches[name]
-
-    def kernel_for(
-        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, shape: Sequence[int] = ()
-    ) -> CompiledAttention:
-        """The kernel for tensors of these types and sizes, compiled when first asked for."""
-        kernel: CompiledAttention | None = self._kernels.get(_kernel_key(q, k, v))
-        if kernel is None:
-            self.check_tensors(q, k, v)
-            kernel = self.for_tensors(q, k).compile(
-                head_dim=q.shape[-1], value_dim=v.shape[-1], dtype=q.dtype, device=q.device.type
-            )
-            self._kernels[_kernel_key(q, k, v)] = kernel
-        return kernel
-
-    def check_tensors(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
-        """Raise AttnCallError (A06xx) for tensors that do not fit."""
-        from attndsl.runtime.checks import check_tensors
-
-        check_tensors(self.for_tensors(q, k).ir, q, k, v)
-
-    def for_tensors(self, q: torch.Tensor, k: torch.Tensor) -> Bound:
-        """This bound pattern, with the tensors' head counts where bind left them open."""
-        ir = self._ir_for_tensors(q, k)
-        return self if ir is self.ir else Bound(ir)
-
-    def for_plan(self, plan: Plan | Mapping[str, Plan] | None) -> Bound:
-        """This bound pattern, with a plan's heads where bind left them open."""
-        given = plan.values() if isinstance(plan, Mapping) else [plan]
-        heads = max((getattr(each, "heads", 1) for each in given), default=1)
-        return self.with_heads(heads, heads) if self.any_heads and heads > 1 else self
-
-    def _ir_for_tensors(self, q: torch.Tensor, k: torch.Tensor) -> BoundIR:
-        shapes: list[Sequence[int]] = [getattr(tensor, "shape", ()) for tensor in (q, k)]
-        if not self.any_heads or any(len(shape) != 4 or not shape[1] for shape in shapes):
-            return self.ir
-        heads, kv_heads = (int(shape[1]) for shape in shapes)
-        return self.ir if heads % kv_heads else with_heads(self.ir, heads, kv_heads)
-
-    def with_heads(self, heads: int, kv_heads: int) -> Bound:
-        """The same mask for other head counts."""
-        return Bound(with_heads(self.ir, heads, kv_heads))
 
     def compile(
         self,
@@ -464,7 +400,7 @@ class Bound:
         from attndsl.runtime.triton_autotune import autotune_bound
 
         won = autotune_bound(self.for_tensors(q, k).ir, q, k, v, inputs, report)
-        self._kernels.pop(_kernel_key(q, k, v), None)
+        self._kernels.pop(kernel_key(q, k, v), None)
         return {str(direction): chosen for direction, chosen in won.items()}
 
     def simulate(
@@ -549,14 +485,6 @@ class Bound:
         if plan is not None:
             return picture_of_plan(self.for_plan(plan).ir, plan, head)
         return picture_of_schedule(self.joined.schedule(q_tile, kv_tile), query, head, inputs)
-
-
-def _kernel_key(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> object:
-    """What a kernel is compiled for; None for arguments that are no tensors."""
-    try:
-        return q.dtype, q.device.type, q.shape[1:], k.shape[1:], v.shape[-1]
-    except (AttributeError, IndexError):
-        return None
 
 
 def _frozen(extents: Extents | None) -> object:

@@ -32,6 +32,7 @@ MAY_SEE: dict[str, set[str]] = {
     "show": LEAVES | {"ir", "passes", "schedule", "simulate"},
     "codegen": LEAVES | {"ir", "schedule"},
     "runtime": LEAVES | {"ir", "passes", "schedule", "codegen"},
+    "bound_target": LEAVES | {"ir", "runtime"},
     "named_pattern": LEAVES | {"pipeline"},
     "fitting": LEAVES
     | {"ir", "schedule", "simulate", "show", "runtime", "pipeline", "named_pattern", "plans"},
