@@ -27,6 +27,17 @@ def _tensor(value: Any, device: torch.device) -> Tensor:
     return value.to(device) if isinstance(value, Tensor) else torch.tensor(value, device=device)
 
 
+def places_in(table: Tensor, tokens: int) -> Tensor:
+    """Where each of so many tokens stands in a table of units, read row by row; int64 [tokens].
+
+    table: [units, most], -1 for no token. The host does not wait for a device.
+    """
+    flat = table.flatten().long()
+    owner = torch.where(flat < 0, tokens, flat)  # what is no token goes to the last place
+    places = torch.arange(len(flat), device=flat.device)
+    return flat.new_zeros(tokens + 1).scatter(0, owner, places)[:-1]
+
+
 def plan_in(sizes: Sequence[int], inputs: Mapping[str, Tensor]) -> Plan:
     """The plan among the inputs of a call."""
     queries, keys, q_block, kv_block = sizes

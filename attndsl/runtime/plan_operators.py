@@ -41,10 +41,12 @@ def select_lists(
     """
     ir = _routed(find(target), branch, q, k, shape)
     plan = selected(ir, q, k, v, scale, dict(zip(names.split(), inputs, strict=True)))
-    heads, most = plan_sizes(ir).heads, plan_sizes(ir).most
-    indices = torch.nn.functional.pad(plan.indices, (0, most - plan.indices.shape[3]), value=-1)
+    sizes = plan_sizes(ir)
+    indices = torch.nn.functional.pad(plan.indices, (0, sizes.most - plan.indices.shape[3]), value=-1)
     counts = plan.counts.unsqueeze(3)
-    lists = (with_heads(each, heads).expand(len(q), -1, -1, -1).contiguous() for each in (indices, counts))
+    lists = (
+        with_heads(each, sizes.heads).expand(len(q), -1, -1, -1).contiguous() for each in (indices, counts)
+    )
     indices, counts = lists
     units = (plan.q_units, plan.q_block), (plan.kv_units, plan.kv_block)
     q_units, kv_units = (indices.new_empty((0, size)) if each is None else each for each, size in units)

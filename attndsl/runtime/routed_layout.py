@@ -19,6 +19,7 @@ from attndsl.ir.bound import BoundIR
 from attndsl.ir.expr import Head
 from attndsl.ir.plan import Plan, unit_count
 from attndsl.passes.placed import placed
+from attndsl.runtime.plan_inputs import places_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +100,7 @@ def _of_queries(plan: Plan, device: torch.device) -> Tensor:
         return lists
     unit = torch.arange(plan.queries, device=device) // plan.q_block
     if plan.q_units is not None:
-        table = torch.as_tensor(plan.q_units, device=device).long()
-        number = torch.arange(len(table), device=device).unsqueeze(1).expand_as(table)
-        found = number.new_empty(plan.queries + 1)  # what is no token goes to the last place
-        place = torch.where(table < 0, plan.queries, table)
-        unit = found.scatter_(0, place.flatten(), number.flatten())[:-1]
+        unit = places_in(torch.as_tensor(plan.q_units, device=device), plan.queries) // plan.q_block
     return lists[:, unit]
 
 

@@ -23,6 +23,7 @@ from torch.utils.checkpoint import checkpoint
 
 from attndsl.ir.plan import Array, Plan, unit_count
 from attndsl.runtime.checks import wide_type
+from attndsl.runtime.plan_inputs import places_in
 
 MOST_NUMBERS = 2**24
 """Numbers of all states, and of their sums, that exist at once: 64 MiB each in float32."""
@@ -131,10 +132,7 @@ class _Units:
     def place(self) -> Tensor:
         """Where each token stands in the table."""
         assert self.table is not None
-        flat = self.table.flatten()
-        found = flat.new_zeros(self.tokens)
-        exists = (flat >= 0).nonzero().squeeze(1)
-        return found.scatter(0, flat[exists], exists)
+        return places_in(self.table, self.tokens)
 
     def cut(self, x: Tensor) -> Tensor:
         """[batch, heads, tokens, C] as [batch, heads, units, block, C], at least float32, 0 for no token."""
